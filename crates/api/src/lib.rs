@@ -1,0 +1,33 @@
+//! DSM's wire types, and [`authorize`]: the one place that says who may do what.
+//!
+//! Source: the published OpenAPI of Fortanix DSM (2026-07-10) and what its clients send in practice. Three rules hold for every
+//! type here: `null` equals absent; unknown response fields are ignored; an unknown enum value in a *response* is kept out of the
+//! way instead of failing the whole document, while in a *request* it is refused by [`ApiError`].
+#![forbid(unsafe_code)]
+
+mod authorize;
+mod blob;
+mod error;
+mod operation;
+mod session;
+mod set;
+mod sobject;
+mod time;
+
+pub use authorize::{KeyFacts, Operation, authorize};
+pub use blob::{Blob, SecretBlob};
+pub use error::{ApiError, text};
+pub use operation::{
+    BatchItem, BatchReply, CipherMode, CryptMode, DecryptRequest, DecryptResponse, DigestRequest, DigestResponse, EncryptRequest,
+    EncryptResponse, HashAlgorithm, Mgf, Mgf1, Oaep, Pss, RsaEncryptionPadding, RsaSignaturePadding, SignRequest, SignResponse,
+    VerifyRequest, VerifyResponse,
+};
+pub use session::{
+    App, AppGroups, AppRequest, AppRole, AuditHit, AuditLog, AuditRecord, AuthResponse, Credential, CredentialResponse, Group, GroupNames,
+    GroupRequest, Principal, VersionResponse,
+};
+pub use set::{KeyOperation, KeyOperations, Permission, Permissions};
+pub use sobject::{
+    EllipticCurve, ObjectOrigin, ObjectType, RevocationReason, RsaOptions, Sobject, SobjectDescriptor, SobjectRequest, SobjectState,
+};
+pub use time::Time;

@@ -1,1 +1,18 @@
-//! Placeholder.
+//! Starts the real programs for tests, the tour and the benchmarks: no mocks.
+//!
+//! [`Stack`] is dsma-local on free ports with a state directory of its own, [`Host`] is enclave-host in front of it, and
+//! [`library`] is the path of `libdsma.so`. The programs are built once per process in the profile of whoever asks. Everything that
+//! was started ends with its handle, also when a test panics or its runner is killed. This is a test crate: what goes wrong panics
+//! with the program's own output in the message.
+#![forbid(unsafe_code)]
+
+mod dsm;
+mod host;
+mod process;
+mod programs;
+mod stack;
+
+pub use dsm::{Credential, Dsm, Reply};
+pub use host::Host;
+pub use programs::{library, target_dir};
+pub use stack::Stack;

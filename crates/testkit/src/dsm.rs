@@ -1,0 +1,220 @@
+//! A small blocking client of DSM's REST surface, and the calls that most tests begin with.
+//!
+//! It shares no code with the engine's client, so that the two check each other.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
+
+/// How a client says who it is.
+#[derive(Clone)]
+pub enum Credential {
+    /// An API key: base64 of `app_id:secret`.
+    Basic(String),
+    /// A session's token.
+    Bearer(String),
+    /// Nothing.
+    None,
+}
+
+/// A client with one credential, of DSM or of enclave-host. Keeps its connections; cheap to clone; may be used by many threads.
+#[derive(Clone)]
+pub struct Dsm {
+    agent: ureq::Agent,
+    endpoint: String,
+    credential: Credential,
+    admin_key: String,
+    group: String,
+}
+
+/// What came back, whatever the status.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Body: JSON where it succeeded, plain text where not.
+    pub text: String,
+    /// `X-Request-ID`, empty where absent.
+    pub request_id: String,
+}
+
+impl Reply {
+    /// The body as JSON.
+    ///
+    /// # Panics
+    /// Where it is none; the message shows status and body.
+    #[must_use]
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("no JSON ({e}) in this answer of status {}: {}", self.status, self.text))
+    }
+
+    /// This reply, if its status is a success.
+    ///
+    /// # Panics
+    /// Where it is not; the message shows status and body.
+    #[must_use]
+    #[track_caller]
+    pub fn success(self) -> Self {
+        assert!((200..300).contains(&self.status), "status {}: {}", self.status, self.text);
+        self
+    }
+}
+
+impl Dsm {
+    /// A client of `endpoint`, trusting the CA certificates of `ca_file` alone. `admin_key` and `group` serve [`Dsm::new_app`] and
+    /// [`Dsm::default_group`].
+    pub(crate) fn new(endpoint: String, ca_file: &Path, credential: Credential, admin_key: String, group: String) -> Self {
+        Self { agent: agent(ca_file), endpoint, credential, admin_key, group }
+    }
+
+    /// The same client with another credential and the same connections.
+    #[must_use]
+    pub fn with(&self, credential: Credential) -> Self {
+        Self { credential, ..self.clone() }
+    }
+
+    /// Opens a session with this client's API key and returns a client that presents its token.
+    ///
+    /// # Panics
+    /// Where DSM refuses the session.
+    #[must_use]
+    #[track_caller]
+    pub fn login(&self) -> Self {
+        let reply = self.request("POST", "/sys/v1/session/auth", None).success().json();
+        let token = reply["access_token"].as_str().unwrap_or_else(|| panic!("no access_token in {reply}"));
+        self.with(Credential::Bearer(token.to_owned()))
+    }
+
+    /// One request; `path` begins with `/`. Any status is a [`Reply`].
+    ///
+    /// # Panics
+    /// Where no answer comes.
+    #[track_caller]
+    pub fn request(&self, method: &str, path: &str, body: Option<Value>) -> Reply {
+        let bytes = body.map(|value| value.to_string().into_bytes());
+        self.try_request(method, path, bytes).unwrap_or_else(|e| panic!("{method} {}{path}: {e}", self.endpoint))
+    }
+
+    /// One request with these very bytes as the body, JSON or not.
+    ///
+    /// # Errors
+    /// Where no answer comes, for instance because nobody listens.
+    pub fn try_request(&self, method: &str, path: &str, body: Option<Vec<u8>>) -> Result<Reply, ureq::Error> {
+        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.endpoint));
+        match &self.credential {
+            Credential::Basic(key) => request = request.header("Authorization", format!("Basic {key}")),
+            Credential::Bearer(token) => request = request.header("Authorization", format!("Bearer {token}")),
+            Credential::None => {}
+        }
+        let mut response = match body {
+            Some(bytes) => self.agent.run(request.header("Content-Type", "application/json").body(bytes)?)?,
+            None => self.agent.run(request.body(())?)?,
+        };
+        let request_id = response.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+        let text = response.body_mut().with_config().limit(64 << 20).read_to_string()?;
+        Ok(Reply { status: response.status().as_u16(), text, request_id })
+    }
+
+    /// Makes a key and returns its kid. A name is made up where `spec` has none.
+    ///
+    /// # Panics
+    /// Where DSM refuses.
+    #[track_caller]
+    pub fn create_key(&self, mut spec: Value) -> String {
+        if spec.get("name").is_none_or(Value::is_null) {
+            spec["name"] = json!(format!("testkit {}", uuid::Uuid::new_v4()));
+        }
+        let reply = self.request("POST", "/crypto/v1/keys", Some(spec)).success().json();
+        reply["kid"].as_str().unwrap_or_else(|| panic!("no kid in {reply}")).to_owned()
+    }
+
+    /// The audit log's records, newest first.
+    ///
+    /// # Panics
+    /// Where DSM refuses.
+    #[must_use]
+    #[track_caller]
+    pub fn audit(&self) -> Vec<Value> {
+        let reply = self.request("GET", "/sys/v1/logs?size=1000", None).success().json();
+        let hits = reply["hits"].as_array().unwrap_or_else(|| panic!("no hits in {reply}"));
+        hits.iter().map(|hit| hit["_source"].clone()).collect()
+    }
+
+    /// How often the audit log tells that `kid` was exported.
+    #[must_use]
+    #[track_caller]
+    pub fn exports_of(&self, kid: &str) -> usize {
+        self.uses_of(kid, "export")
+    }
+
+    /// How many records of the audit log about `kid` name `operation` in their text, in any letter case.
+    #[must_use]
+    #[track_caller]
+    pub fn uses_of(&self, kid: &str, operation: &str) -> usize {
+        let operation = operation.to_lowercase();
+        let is_one = |record: &&Value| {
+            record["object_id"] == kid && record["message"].as_str().is_some_and(|text| text.to_lowercase().contains(&operation))
+        };
+        self.audit().iter().filter(is_one).count()
+    }
+
+    /// Makes an app (as the account's admin app, whoever this client is) with these permissions by group, and returns its API key.
+    ///
+    /// # Panics
+    /// Where DSM refuses.
+    #[track_caller]
+    pub fn new_app(&self, name: &str, groups: &[(&str, &[&str])]) -> String {
+        let admin = self.with(Credential::Basic(self.admin_key.clone()));
+        let permissions: serde_json::Map<String, Value> = groups.iter().map(|(group, names)| ((*group).to_owned(), json!(names))).collect();
+        let spec = json!({"name": name, "add_groups": permissions, "default_group": groups.first().map(|(group, _)| group)});
+        let app = admin.request("POST", "/sys/v1/apps", Some(spec)).success().json();
+        let id = app["app_id"].as_str().unwrap_or_else(|| panic!("no app_id in {app}"));
+        let reply = admin.request("GET", &format!("/sys/v1/apps/{id}/credential"), None).success().json();
+        let secret = reply["credential"]["secret"].as_str().expect("an app made without a credential has a secret");
+        base64_simd::STANDARD.encode_to_string(format!("{id}:{secret}"))
+    }
+
+    /// Makes a group (as the admin app) and returns its id.
+    ///
+    /// # Panics
+    /// Where DSM refuses.
+    #[track_caller]
+    pub fn new_group(&self, name: &str) -> String {
+        let admin = self.with(Credential::Basic(self.admin_key.clone()));
+        let reply = admin.request("POST", "/sys/v1/groups", Some(json!({"name": name}))).success().json();
+        reply["group_id"].as_str().unwrap_or_else(|| panic!("no group_id in {reply}")).to_owned()
+    }
+
+    /// Id of the account's default group.
+    #[must_use]
+    pub fn default_group(&self) -> String {
+        self.group.clone()
+    }
+}
+
+fn agent(ca_file: &Path) -> ureq::Agent {
+    let pem = std::fs::read(ca_file).unwrap_or_else(|e| panic!("CA file {}: {e}", ca_file.display()));
+    let roots: Vec<Certificate<'static>> = ureq::tls::parse_pem(&pem)
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    assert!(!roots.is_empty(), "CA file {} holds no certificate", ca_file.display());
+    let tls = TlsConfig::builder()
+        .root_certs(RootCerts::Specific(Arc::new(roots)))
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .build();
+    ureq::Agent::config_builder()
+        .tls_config(tls)
+        .http_status_as_error(false)
+        .allow_non_standard_methods(true)
+        .proxy(None)
+        .timeout_global(Some(Duration::from_secs(60)))
+        .build()
+        .new_agent()
+}

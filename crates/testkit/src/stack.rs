@@ -1,0 +1,169 @@
+//! dsma-local on free ports with a state directory of its own.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tempfile::TempDir;
+
+use crate::process::Process;
+use crate::{Credential, Dsm, programs};
+
+/// A running dsma-local. Dropping it ends the program and removes its state.
+pub struct Stack {
+    // The order matters: the program ends before its state goes.
+    process: Mutex<Option<Process>>,
+    env: BTreeMap<String, String>,
+    state: Option<TempDir>,
+    owner: u32,
+}
+
+impl Stack {
+    /// Starts dsma-local with an empty state and waits until it answers.
+    ///
+    /// # Panics
+    /// Where it does not come up within a minute; the message holds its output.
+    #[must_use]
+    pub fn start() -> Self {
+        let state = tempfile::Builder::new().prefix("dsma-local.").tempdir().expect("a temporary directory");
+        let process = launch(state.path(), 0);
+        let env = read_env(state.path());
+        Self { process: Mutex::new(Some(process)), env, state: Some(state), owner: std::process::id() }
+    }
+
+    /// The state directory.
+    #[must_use]
+    pub fn state_dir(&self) -> &Path {
+        self.state.as_ref().expect("held until drop").path()
+    }
+
+    /// A variable of `DIR/env`.
+    ///
+    /// # Panics
+    /// Where the file has none of that name.
+    #[must_use]
+    #[track_caller]
+    pub fn env(&self, name: &str) -> String {
+        self.env.get(name).unwrap_or_else(|| panic!("{}/env does not set {name}", self.state_dir().display())).clone()
+    }
+
+    /// URL of DSM, without a trailing slash.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        self.env("FORTANIX_API_ENDPOINT")
+    }
+
+    /// API key of the default app: all classic permissions in the default group.
+    #[must_use]
+    pub fn api_key(&self) -> String {
+        self.env("FORTANIX_API_KEY")
+    }
+
+    /// API key of the admin app.
+    #[must_use]
+    pub fn admin_key(&self) -> String {
+        self.env("DSMA_LOCAL_ADMIN_API_KEY")
+    }
+
+    /// The dev CA's certificate, PEM.
+    #[must_use]
+    pub fn ca_file(&self) -> PathBuf {
+        self.env("FORTANIX_CA_FILE").into()
+    }
+
+    /// A library configuration that is ready to use.
+    #[must_use]
+    pub fn pkcs11_conf(&self) -> PathBuf {
+        self.state_dir().join("pkcs11.conf")
+    }
+
+    /// A client with the default app's API key.
+    #[must_use]
+    pub fn dsm(&self) -> Dsm {
+        self.dsm_as(&self.api_key())
+    }
+
+    /// A client with this API key.
+    #[must_use]
+    pub fn dsm_as(&self, api_key: &str) -> Dsm {
+        self.client_of(self.endpoint(), &self.ca_file(), Credential::Basic(api_key.to_owned()))
+    }
+
+    /// A client with the admin app's API key.
+    #[must_use]
+    pub fn admin(&self) -> Dsm {
+        self.dsm_as(&self.admin_key())
+    }
+
+    /// Stops the program cleanly (SIGTERM) and keeps its state. Does nothing where it is stopped already.
+    ///
+    /// # Panics
+    /// Where it does not stop within a minute, or not with success.
+    pub fn stop(&self) {
+        if let Some(process) = self.process().take() {
+            let log = process.log();
+            let code = process.stop();
+            assert_eq!(code, 0, "dsma-local did not end cleanly on SIGTERM:\n{log}");
+        }
+    }
+
+    /// Stops it, if it runs, and starts it again on the same state and the same ports.
+    ///
+    /// # Panics
+    /// As [`Stack::stop`] and [`Stack::start`].
+    pub fn restart(&self) {
+        self.stop();
+        let endpoint = self.endpoint();
+        let port = endpoint.rsplit(':').next().and_then(|port| port.parse().ok());
+        *self.process() = Some(launch(self.state_dir(), port.unwrap_or_else(|| panic!("{endpoint} has no port"))));
+    }
+
+    /// What the program has printed since it was started last.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process().as_ref().map(Process::log).unwrap_or_default()
+    }
+
+    /// The program's process id, where it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process().as_ref().map(Process::pid)
+    }
+
+    pub(crate) fn client_of(&self, endpoint: String, ca_file: &Path, credential: Credential) -> Dsm {
+        Dsm::new(endpoint, ca_file, credential, self.admin_key(), self.env("DSMA_LOCAL_GROUP_ID"))
+    }
+
+    fn process(&self) -> MutexGuard<'_, Option<Process>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // In a fork of the test process the state is the parent's.
+        if self.owner != std::process::id() {
+            std::mem::forget(self.state.take());
+        }
+    }
+}
+
+fn launch(state: &Path, port_base: u16) -> Process {
+    let mut command = Command::new(programs::dsma_local());
+    command.arg("--state").arg(state).args(["--port-base", &port_base.to_string()]);
+    let process = Process::start("dsma-local", &command, Some(state));
+    process.wait_for("ready");
+    process
+}
+
+/// Reads `export NAME='value'` lines, as dsma-local writes them.
+fn read_env(state: &Path) -> BTreeMap<String, String> {
+    let path = state.join("env");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let line = |line: &str| {
+        let (name, value) = line.strip_prefix("export ")?.split_once('=')?;
+        Some((name.to_owned(), value.trim_matches('\'').to_owned()))
+    };
+    text.lines().filter_map(line).collect()
+}

@@ -14,14 +14,16 @@ use std::time::{Duration, Instant};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `$1` is the state to remove when we die, or empty; the rest is the command. The shell lets go of the output pipe, so that its end
-/// is the end of the program.
+/// is the end of the program. A signal to the whole group (Ctrl-C) only interrupts the shell's `read`, with a status over 128.
 const SUPERVISOR: &str = r#"
 state=$1; shift
 trap : INT TERM HUP
 "$@" 2>&1 </dev/null & child=$!
 echo "testkit-pid $child"
 exec >/dev/null 2>&1
-if read -r word && [ "$word" = stop ]; then
+word=
+until read -r word || [ $? -le 128 ]; do :; done
+if [ "$word" = stop ]; then
     kill -TERM "$child"; wait "$child"
 else
     kill -KILL "$child"; wait "$child"

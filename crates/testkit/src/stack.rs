@@ -48,6 +48,11 @@ impl Stack {
         self.env.get(name).unwrap_or_else(|| panic!("{}/env does not set {name}", self.state_dir().display())).clone()
     }
 
+    /// Every variable of `DIR/env`.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.env.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// URL of DSM, without a trailing slash.
     #[must_use]
     pub fn endpoint(&self) -> String {

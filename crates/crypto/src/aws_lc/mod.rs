@@ -1,0 +1,46 @@
+//! The crate's one room with `unsafe`: owners for aws-lc's objects, and functions on them that are safe to call.
+//!
+//! Rules of the room. Every object of the library has one owner ([`owned::Owned`]) that frees it. A slice becomes a pointer and a
+//! length in the same expression that passes both on. Buffers of the caller travel as [`Buffers`], never as `&` and `&mut` of the same
+//! memory. A failure empties the thread's error queue, because it would otherwise grow, and could be taken for somebody else's failure.
+//!
+//! Threads: aws-lc says (openssl/rsa.h, ec_key.h, aead.h, evp.h) that an object may be used concurrently by functions that do not
+//! mutate it. These are the functions which take a const pointer, and, expressly, RSA's encrypt, decrypt, sign and verify: blinding and the
+//! Montgomery contexts are guarded by a lock in the object. No function here mutates an object after its owner has been given away,
+//! except through `&mut`.
+
+mod aead;
+mod buffers;
+mod cipher;
+mod der;
+mod ec;
+mod hash;
+mod owned;
+mod random;
+mod rsa;
+
+pub use buffers::Buffers;
+
+pub(crate) use aead::GcmContext;
+pub(crate) use cipher::{CipherContext, Direction};
+pub(crate) use ec::{EcKey, MAX_SIGNATURE};
+pub(crate) use hash::HashState;
+pub(crate) use random::fill;
+pub(crate) use rsa::{MAX_MODULUS, Padding, RsaKey};
+
+use crate::Error;
+
+/// Turns the library's "1 is success" into a `Result`, and empties the error queue on failure.
+fn check(outcome: std::ffi::c_int, error: Error) -> Result<(), Error> {
+    if outcome == 1 {
+        return Ok(());
+    }
+    clear_errors();
+    Err(error)
+}
+
+/// Empties this thread's error queue.
+fn clear_errors() {
+    // SAFETY: takes nothing and touches only thread-local state of the library.
+    unsafe { aws_lc_sys::ERR_clear_error() };
+}

@@ -1,0 +1,43 @@
+//! Why an operation was refused or failed.
+
+/// The crate's one error. It carries no key or message content, so it may be shown and logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The encoding of a key does not parse, is not the kind of key asked for, or its numbers contradict each other.
+    #[error("the key's encoding is malformed or its numbers do not belong together")]
+    Malformed,
+    /// The key's size does not fit: AES wants 16, 24 or 32 bytes; an RSA modulus must hold the padding, the hash and the salt.
+    #[error("the key's size does not fit this operation: AES keys have 16, 24 or 32 bytes, RSA keys need room for padding, hash and salt")]
+    KeySize,
+    /// The IV's length does not fit the mode: 16 bytes for CBC and CTR, at least one byte for GCM.
+    #[error("the IV's length does not fit the mode: CBC and CTR take 16 bytes, GCM at least one (12 is usual)")]
+    IvLength,
+    /// The tag's length does not fit: 4 to 16 bytes for GCM, none for every other mode.
+    #[error("the tag's length does not fit the mode: GCM takes 4 to 16 bytes, every other mode none")]
+    TagLength,
+    /// The input's length does not fit: whole blocks without padding, the hash's length for a digest, at most what the padding leaves
+    /// room for in RSA.
+    #[error(
+        "the input's length does not fit: whole blocks without padding, the exact length of a digest, or what RSA's padding leaves room for"
+    )]
+    InputLength,
+    /// The output buffer is too small; nothing useful was written.
+    #[error("the output buffer is too small: {needed} bytes are needed")]
+    OutputTooSmall {
+        /// Bytes that are certainly enough.
+        needed: usize,
+    },
+    /// The tag or the padding does not hold. One error for all causes, so that it tells an attacker nothing.
+    #[error("decryption failed: the tag or the padding does not hold")]
+    Authentication,
+    /// More data than the mode may process under one IV, or than the primitive can count.
+    #[error("the message is longer than this mode may process under one IV")]
+    TooLong,
+    /// This key cannot do this operation, or this combination of parameters does not exist.
+    #[error("this kind of key does not support this operation with these parameters")]
+    Unsupported,
+    /// The primitive failed for no reason that the caller gave, out of memory for example.
+    #[error("the cryptographic library failed, most likely for want of memory")]
+    Internal,
+}

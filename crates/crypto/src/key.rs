@@ -1,0 +1,125 @@
+//! A prepared key of any kind, and the operations that every front speaks of.
+
+use crate::{
+    AesKey, Buffers, CipherParams, CipherStream, EcPrivateKey, EcPublicKey, Error, Message, RsaPrivateKey, RsaPublicKey, SignatureScheme,
+};
+
+/// A parsed key, ready for use by many threads at once. It shows nothing of its content; the memory is overwritten when it is dropped.
+pub enum Key {
+    /// A secret AES key.
+    Aes(AesKey),
+    /// An RSA private key.
+    Rsa(RsaPrivateKey),
+    /// An RSA public key.
+    RsaPublic(RsaPublicKey),
+    /// A private key on an elliptic curve.
+    Ec(EcPrivateKey),
+    /// A public key on an elliptic curve.
+    EcPublic(EcPublicKey),
+}
+
+impl Key {
+    /// Encrypts the whole input and returns the bytes written to the output. `tag` is filled in GCM (its length is the tag's, 4 to 16
+    /// bytes) and must be empty elsewhere; it must not overlap the data. With a private RSA key, its public half is used.
+    pub fn encrypt(&self, params: &CipherParams<'_>, data: Buffers<'_>, tag: &mut [u8]) -> Result<usize, Error> {
+        match self {
+            Self::Aes(key) => key.encrypt(params, data, tag),
+            Self::Rsa(key) => key.encrypt(params, data, tag),
+            Self::RsaPublic(key) => key.encrypt(params, data, tag),
+            Self::Ec(_) | Self::EcPublic(_) => Err(Error::Unsupported),
+        }
+    }
+
+    /// Decrypts the whole input and returns the bytes written. A wrong tag or padding is [`Error::Authentication`], and what was written
+    /// of the output is zeroed then.
+    pub fn decrypt(&self, params: &CipherParams<'_>, data: Buffers<'_>, tag: &[u8]) -> Result<usize, Error> {
+        match self {
+            Self::Aes(key) => key.decrypt(params, data, tag),
+            Self::Rsa(key) => key.decrypt(params, data, tag),
+            Self::RsaPublic(_) | Self::Ec(_) | Self::EcPublic(_) => Err(Error::Unsupported),
+        }
+    }
+
+    /// Signs, and returns the signature's length. `out` of [`Key::signature_len`] bytes is always enough.
+    pub fn sign(&self, scheme: &SignatureScheme, message: Message<'_>, out: &mut [u8]) -> Result<usize, Error> {
+        match self {
+            Self::Rsa(key) => key.sign(scheme, message, out),
+            Self::Ec(key) => key.sign(scheme, message, out),
+            Self::Aes(_) | Self::RsaPublic(_) | Self::EcPublic(_) => Err(Error::Unsupported),
+        }
+    }
+
+    /// Whether the signature holds. Private keys verify with their public half. A signature of wrong length or form is `Ok(false)`; an
+    /// error means that the question itself was wrong (a digest of the wrong length, a scheme for another kind of key).
+    pub fn verify(&self, scheme: &SignatureScheme, message: Message<'_>, signature: &[u8]) -> Result<bool, Error> {
+        match self {
+            Self::Rsa(key) => key.verify(scheme, message, signature),
+            Self::RsaPublic(key) => key.verify(scheme, message, signature),
+            Self::Ec(key) => key.verify(scheme, message, signature),
+            Self::EcPublic(key) => key.verify(scheme, message, signature),
+            Self::Aes(_) => Err(Error::Unsupported),
+        }
+    }
+
+    /// Bytes that [`Key::encrypt`] writes for so much input, the tag not counted. Meaningless where the key cannot encrypt so (0).
+    pub fn encrypted_len(&self, params: &CipherParams<'_>, input_len: usize) -> usize {
+        match self {
+            Self::Aes(_) => crate::aes::encrypted_len(params, input_len),
+            Self::Rsa(key) => key.modulus_len(),
+            Self::RsaPublic(key) => key.modulus_len(),
+            Self::Ec(_) | Self::EcPublic(_) => 0,
+        }
+    }
+
+    /// The longest signature that this key makes under this scheme (0 where it makes none). Only DER-encoded ones come out shorter.
+    pub fn signature_len(&self, scheme: &SignatureScheme) -> usize {
+        match (self, scheme) {
+            (Self::Rsa(key), _) => key.modulus_len(),
+            (Self::RsaPublic(key), _) => key.modulus_len(),
+            (Self::Ec(key), SignatureScheme::Ecdsa { encoding, .. }) => key.curve().signature_len(*encoding),
+            (Self::EcPublic(key), SignatureScheme::Ecdsa { encoding, .. }) => key.curve().signature_len(*encoding),
+            _ => 0,
+        }
+    }
+
+    /// Begins an encryption in parts (AES only).
+    pub fn start_encrypt(&self, params: &CipherParams<'_>) -> Result<CipherStream, Error> {
+        match self {
+            Self::Aes(key) => key.start_encrypt(params),
+            _ => Err(Error::Unsupported),
+        }
+    }
+
+    /// Begins a decryption in parts (AES only). In GCM the parts come out before the tag has been checked: a caller that must not act
+    /// on unauthenticated text holds them back until [`CipherStream::finish_decrypt`] says yes.
+    pub fn start_decrypt(&self, params: &CipherParams<'_>) -> Result<CipherStream, Error> {
+        match self {
+            Self::Aes(key) => key.start_decrypt(params),
+            _ => Err(Error::Unsupported),
+        }
+    }
+
+    /// The public half, for a private key or a public one; `None` for a secret key.
+    pub fn public(&self) -> Option<Self> {
+        match self {
+            Self::Aes(_) => None,
+            Self::Rsa(key) => Some(Self::RsaPublic(key.public())),
+            Self::RsaPublic(key) => Some(Self::RsaPublic(key.clone())),
+            Self::Ec(key) => Some(Self::EcPublic(key.public())),
+            Self::EcPublic(key) => Some(Self::EcPublic(key.clone())),
+        }
+    }
+
+    /// An estimate of the memory that the prepared key holds, in bytes, for the cache's bound.
+    pub fn memory_size(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                // The AEAD context on the heap.
+                Self::Aes(_) => 640,
+                // Five to eight numbers of up to the modulus' length, their Montgomery forms and some blinding factors.
+                Self::Rsa(key) => 2048 + 16 * key.modulus_len(),
+                Self::RsaPublic(key) => 1024 + 4 * key.modulus_len(),
+                Self::Ec(_) | Self::EcPublic(_) => 1024,
+            }
+    }
+}

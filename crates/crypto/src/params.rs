@@ -1,0 +1,55 @@
+//! What an operation is told beside the key and the data: mode, padding, hash, encoding. All of it borrows and is `Copy`.
+
+use crate::digest::Hash;
+
+/// Mode and parameters of an encryption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields carry the standard's own names")]
+pub enum CipherParams<'a> {
+    /// AES-GCM (NIST SP 800-38D). The IV has any length from one byte; twelve is the fast path. The tag is passed beside the data.
+    AesGcm { iv: &'a [u8], aad: &'a [u8] },
+    /// AES-CBC (NIST SP 800-38A), IV of 16 bytes; `padding` is PKCS#7, without it the data must be whole blocks.
+    AesCbc { iv: &'a [u8], padding: bool },
+    /// AES-ECB without padding: whole blocks.
+    AesEcb,
+    /// AES-CTR with a 128-bit big-endian counter, whose first value is the 16-byte IV.
+    AesCtr { iv: &'a [u8] },
+    /// RSAES-PKCS1-v1_5 (RFC 8017, 7.2).
+    RsaPkcs1,
+    /// RSAES-OAEP (RFC 8017, 7.1): the hash of the label, the hash of the mask generation, the label.
+    RsaOaep { hash: Hash, mgf1: Hash, label: &'a [u8] },
+}
+
+/// How a signature is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields carry the standard's own names")]
+pub enum SignatureScheme {
+    /// RSASSA-PKCS1-v1_5 (RFC 8017, 8.2); the DigestInfo is made here.
+    RsaPkcs1 { hash: Hash },
+    /// The padding of RSASSA-PKCS1-v1_5 around the bytes as given, normally a DigestInfo (PKCS#11's CKM_RSA_PKCS). Both kinds of
+    /// [`Message`] mean the same here: nothing is hashed.
+    RsaPkcs1Raw,
+    /// RSASSA-PSS (RFC 8017, 8.1); `salt_len` in bytes, exact when verifying too.
+    RsaPss { hash: Hash, mgf1: Hash, salt_len: usize },
+    /// ECDSA (FIPS 186-5, 6.4). `hash: None` takes a ready digest of any length, truncated to the curve's order where it is longer;
+    /// data cannot be signed that way.
+    Ecdsa { hash: Option<Hash>, encoding: Encoding },
+}
+
+/// The two ways to write an ECDSA signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// `SEQUENCE { r INTEGER, s INTEGER }` (RFC 3279), as X.509, TLS and DSM have it.
+    Der,
+    /// r and s side by side, each as long as the order (IEEE P1363), as PKCS#11 and JOSE have it.
+    Fixed,
+}
+
+/// What is signed.
+#[derive(Clone, Copy)]
+pub enum Message<'a> {
+    /// The message itself; the scheme's hash is computed here.
+    Data(&'a [u8]),
+    /// The message's digest under the scheme's hash.
+    Digest(&'a [u8]),
+}

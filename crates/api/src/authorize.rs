@@ -56,11 +56,11 @@ impl KeyFacts {
     pub fn state_at(&self, now: Time) -> SobjectState {
         match self.state {
             SobjectState::PreActive | SobjectState::Active => {
+                // Without a date, PreActive waits for somebody to activate it.
+                let waits = self.activation_date.map_or(self.state == SobjectState::PreActive, |start| start > now);
                 if self.deactivation_date.is_some_and(|end| end <= now) {
                     SobjectState::Deactivated
-                } else if self.activation_date.is_some_and(|start| start > now) {
-                    SobjectState::PreActive
-                } else if self.state == SobjectState::PreActive && self.activation_date.is_none() {
+                } else if waits {
                     SobjectState::PreActive
                 } else {
                     SobjectState::Active

@@ -1,1 +1,28 @@
-//! see below
+//! The engine: resolve a key, check the grant, run locally or forward.
+//!
+//! [`Accelerator`] is the whole of it for a front. It starts no thread and needs no runtime: what blocks, blocks the caller, and
+//! [`Flight`] can be awaited by a caller that has a runtime. Everything is `Send + Sync`.
+#![deny(unsafe_code)]
+
+mod accelerator;
+mod cache;
+mod clock;
+mod config;
+mod dsm;
+mod error;
+mod flight;
+pub mod gate;
+#[allow(unsafe_code)]
+mod secret;
+pub mod telemetry;
+
+pub use accelerator::{Accelerator, Snapshot, Stats};
+pub use cache::{CachedKey, KeyRef, Lead, Resolution};
+pub use config::{ApiKey, Config, LogConfig};
+pub use dsm::{Dsm, Reply};
+pub use error::Error;
+pub use flight::Flight;
+pub use secret::SecretBytes;
+
+/// A wait for a key that somebody else is fetching.
+pub type KeyFlight = Flight<std::sync::Arc<CachedKey>>;

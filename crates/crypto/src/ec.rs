@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::aws_lc::{EcKey, MAX_SIGNATURE};
+use crate::aws_lc::{self, EcKey, MAX_SIGNATURE};
 use crate::rsa::Digested;
 use crate::{Encoding, Error, Message, SignatureScheme};
 
@@ -42,6 +42,22 @@ impl Curve {
             Self::P384 => 48,
             Self::P521 => MAX_COORDINATE,
         }
+    }
+
+    /// A signature on this curve from `SEQUENCE { r, s }` to r and s side by side.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] where it is not such a sequence, or a number is longer than the order.
+    pub fn signature_to_fixed(self, der: &[u8]) -> Result<Vec<u8>, Error> {
+        aws_lc::to_fixed(self, der)
+    }
+
+    /// A signature on this curve from r and s side by side to `SEQUENCE { r, s }`.
+    ///
+    /// # Errors
+    /// [`Error::InputLength`] where it has another length.
+    pub fn signature_to_der(self, fixed: &[u8]) -> Result<Vec<u8>, Error> {
+        aws_lc::to_der(self, fixed)
     }
 
     /// The longest signature in this encoding.
@@ -183,5 +199,25 @@ fn digest<'a>(scheme: &SignatureScheme, message: Message<'a>) -> Result<(Digeste
         (Some(hash), message) => Ok((Digested::new(hash, message)?, encoding)),
         (None, Message::Digest(digest)) => Ok((Digested::Given(digest), encoding)),
         (None, Message::Data(_)) => Err(Error::Unsupported),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_goes_from_one_encoding_to_the_other_and_back() {
+        for curve in [Curve::P256, Curve::P384, Curve::P521, Curve::K256] {
+            let key = EcPrivateKey::generate(curve).unwrap();
+            let [der, fixed] = [Encoding::Der, Encoding::Fixed].map(|encoding| SignatureScheme::Ecdsa { hash: None, encoding });
+            let mut signature = [0; 256];
+            let len = key.sign(&der, Message::Digest(&[7; 32]), &mut signature).unwrap();
+            let split = curve.signature_to_fixed(&signature[..len]).unwrap();
+            assert!(key.verify(&fixed, Message::Digest(&[7; 32]), &split).unwrap());
+            assert_eq!(curve.signature_to_der(&split).unwrap(), &signature[..len]);
+            assert_eq!(curve.signature_to_fixed(&signature[..len - 1]), Err(Error::Malformed));
+            assert_eq!(curve.signature_to_der(&split[1..]), Err(Error::InputLength));
+        }
     }
 }

@@ -14,15 +14,15 @@ use std::time::{Duration, Instant};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `$1` is the state to remove when we die, or empty; the rest is the command. The shell lets go of the output pipe, so that its end
-/// is the end of the program. A signal to the whole group (Ctrl-C) only interrupts the shell's `read`, with a status over 128.
+/// is the end of the program. A signal to the whole group (Ctrl-C) only interrupts the shell's `read`.
 const SUPERVISOR: &str = r#"
 state=$1; shift
-trap : INT TERM HUP
+trap 'again=1' INT TERM HUP
 "$@" 2>&1 </dev/null & child=$!
 echo "testkit-pid $child"
 exec >/dev/null 2>&1
 word=
-until read -r word || [ $? -le 128 ]; do :; done
+while again=; ! read -r word && [ "$again" ]; do :; done
 if [ "$word" = stop ]; then
     kill -TERM "$child"; wait "$child"
 else

@@ -33,7 +33,8 @@ fn states() {
     let everything = ALL.to_vec();
     let old_data = vec![Decrypt, Verify, UnwrapKey, MacVerify, Export, Info, Manage];
     let nothing = vec![Info, Manage];
-    let table: &[(SobjectState, Option<Time>, Option<Time>, &[Operation])] = &[
+    type Row<'a> = (SobjectState, Option<Time>, Option<Time>, &'a [Operation]);
+    let table: &[Row<'_>] = &[
         (SobjectState::Active, None, None, &everything),
         (SobjectState::Active, Some(PAST), Some(FUTURE), &everything),
         (SobjectState::PreActive, Some(PAST), None, &everything),

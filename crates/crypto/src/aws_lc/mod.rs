@@ -18,6 +18,7 @@ mod hash;
 mod owned;
 mod random;
 mod rsa;
+mod signature;
 
 pub use buffers::Buffers;
 
@@ -27,6 +28,7 @@ pub(crate) use ec::{EcKey, MAX_SIGNATURE};
 pub(crate) use hash::HashState;
 pub(crate) use random::fill;
 pub(crate) use rsa::{MAX_MODULUS, Padding, RsaKey};
+pub(crate) use signature::{to_der, to_fixed};
 
 use crate::Error;
 

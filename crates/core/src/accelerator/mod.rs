@@ -1,0 +1,184 @@
+//! The accelerator: resolve the key, check the grant, run locally or forward.
+
+mod forward;
+mod objects;
+mod operations;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use self::objects::Objects;
+pub use self::objects::Snapshot;
+use crate::cache::KeyCache;
+use crate::{CachedKey, Config, Dsm, Error, KeyRef, Lead, Resolution};
+
+/// The engine under one credential. Cheap to clone; all clones share one cache and one session.
+#[derive(Clone, Debug)]
+pub struct Accelerator(Arc<Inner>);
+
+/// Counters since the accelerator was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Exports asked of DSM, refreshes included.
+    pub exports: u64,
+    /// Cache hits.
+    pub hits: u64,
+    /// Operations sent to DSM.
+    pub forwards: u64,
+    /// Operations that an expired or expiring key served because DSM could not be reached.
+    pub served_in_outage: u64,
+    /// Keys in the cache.
+    pub cached_keys: u64,
+}
+
+impl Accelerator {
+    /// Takes the configuration and reads the CA file. Does not touch the network: a DSM that is down is an error of the first
+    /// operation, not of this.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a CA file that cannot be read.
+    pub fn open(config: Config) -> Result<Self, Error> {
+        Ok(Self(Arc::new(Inner {
+            dsm: Dsm::new(&config)?,
+            cache: KeyCache::new(&config),
+            objects: Objects::default(),
+            exports: AtomicU64::new(0),
+            forwards: AtomicU64::new(0),
+            outages: AtomicU64::new(0),
+            config,
+        })))
+    }
+
+    /// Opens the session with DSM, or uses the one that is open, and says which app it stands for.
+    ///
+    /// # Errors
+    /// 401 for a credential that DSM does not take, or [`Error::Unreachable`].
+    pub fn login(&self) -> Result<Uuid, Error> {
+        self.0.dsm.login()
+    }
+
+    /// What the cache knows of a key; never blocks.
+    #[must_use]
+    pub fn resolve(&self, key: &KeyRef) -> Resolution {
+        self.0.resolve(key)
+    }
+
+    /// The key, fetched on this thread or awaited where another caller is fetching it.
+    ///
+    /// # Errors
+    /// DSM's refusal, or [`Error::Unreachable`].
+    pub fn key(&self, key: &KeyRef) -> Result<Arc<CachedKey>, Error> {
+        match self.resolve(key) {
+            Resolution::Hit(key) => Ok(key),
+            // A refresh that DSM does not answer gives the old key back.
+            Resolution::Stale(_, lead) | Resolution::Lead(lead) => lead.run(),
+            Resolution::Wait(flight) => flight.wait(),
+            Resolution::Refused(error) => Err(error),
+        }
+    }
+
+    /// Drops these keys from the cache, or all; says how many there were. A running operation keeps the key that it has.
+    pub fn clear(&self, kids: Option<&[Uuid]>) -> usize {
+        self.0.cache.clear(kids)
+    }
+
+    /// Counters.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            exports: self.0.exports.load(Relaxed),
+            hits: self.0.cache.hits(),
+            forwards: self.0.forwards.load(Relaxed),
+            served_in_outage: self.0.outages.load(Relaxed),
+            cached_keys: self.0.cache.len() as u64,
+        }
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// The REST client, for what the engine does not do itself.
+    #[must_use]
+    pub fn dsm(&self) -> &Dsm {
+        &self.0.dsm
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    config: Config,
+    dsm: Dsm,
+    cache: KeyCache,
+    objects: Objects,
+    exports: AtomicU64,
+    forwards: AtomicU64,
+    outages: AtomicU64,
+}
+
+impl Inner {
+    pub(crate) fn resolve(self: &Arc<Self>, key: &KeyRef) -> Resolution {
+        self.cache.resolve(key, |order| Lead::new(Arc::clone(self), order))
+    }
+
+    /// The one export. Where DSM does not allow it, its description tells how the key may be used through DSM.
+    pub(crate) fn fetch(&self, key: &KeyRef, within: Duration) -> Result<Arc<CachedKey>, Error> {
+        if self.config.cache_ttl.is_zero() {
+            return self.describe(key, within);
+        }
+        self.exports.fetch_add(1, Relaxed);
+        match self.dsm.export(key, within) {
+            Ok(sobject) => {
+                let kid = self.checked_kid(key, sobject.kid)?;
+                let key = CachedKey::from_export(kid, sobject).map_err(|error| self.bad_reply(&format!("exported key {kid}: {error}")))?;
+                Ok(Arc::new(key))
+            }
+            Err(Error::Api(refusal)) if matches!(refusal.status, 400 | 403) => self.describe(key, within),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The key that bears `name` now.
+    pub(crate) fn kid_of(&self, name: &str) -> Result<Uuid, Error> {
+        let sobject = self.dsm.info(&KeyRef::Name(name.to_owned()), self.config.retry_timeout)?;
+        sobject.kid.ok_or_else(|| self.bad_reply("a sobject without kid"))
+    }
+
+    pub(crate) fn served_in_outage(&self, error: &Error) {
+        self.outages.fetch_add(1, Relaxed);
+        tracing::warn!(target: "dsma::cache", "serving an older copy of a key: {error}");
+    }
+
+    pub(crate) const fn cache(&self) -> &KeyCache {
+        &self.cache
+    }
+
+    pub(crate) const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn describe(&self, key: &KeyRef, within: Duration) -> Result<Arc<CachedKey>, Error> {
+        let sobject = self.dsm.info(key, within)?;
+        let kid = self.checked_kid(key, sobject.kid)?;
+        Ok(Arc::new(CachedKey::remote(kid, sobject)))
+    }
+
+    /// A reply that is about another key than the one asked for must not enter the cache under its name.
+    fn checked_kid(&self, asked: &KeyRef, got: Option<Uuid>) -> Result<Uuid, Error> {
+        match (asked, got) {
+            (KeyRef::Kid(asked), Some(got)) if *asked == got => Ok(got),
+            (KeyRef::Name(_), Some(got)) => Ok(got),
+            _ => Err(self.bad_reply("a sobject with another kid than the one that was asked for")),
+        }
+    }
+
+    fn bad_reply(&self, reason: &str) -> Error {
+        Error::BadReply { endpoint: Arc::clone(self.dsm.endpoint()), reason: reason.into() }
+    }
+}

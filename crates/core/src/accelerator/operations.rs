@@ -1,0 +1,80 @@
+//! The operations of our own app: the front's language in, bytes out.
+
+use std::sync::Arc;
+
+use dsma_api::{KeyFacts, Operation, Permissions, Time, authorize};
+use dsma_crypto::{Buffers, CipherParams, Key, Message, SignatureScheme};
+
+use super::Accelerator;
+use crate::{CachedKey, Error, KeyRef};
+
+impl Accelerator {
+    /// Encrypts. `tag` is filled by authenticated modes and tells the tag's length; empty for the others. Returns the ciphertext's
+    /// length without tag.
+    ///
+    /// # Errors
+    /// A refusal in DSM's words, [`Error::Unreachable`], or [`Error::Crypto`] for parameters and buffers that do not fit.
+    pub fn encrypt(&self, key: &KeyRef, params: &CipherParams<'_>, io: Buffers<'_>, tag: &mut [u8]) -> Result<usize, Error> {
+        let key = self.granted(key, Operation::Encrypt)?;
+        match key.local() {
+            Some(local) => Ok(local.encrypt(params, io, tag)?),
+            None => self.forward_encrypt(&key, params, io, tag),
+        }
+    }
+
+    /// Decrypts. A tag or padding that does not hold is one error without detail. Returns the plaintext's length.
+    ///
+    /// # Errors
+    /// As [`Self::encrypt`].
+    pub fn decrypt(&self, key: &KeyRef, params: &CipherParams<'_>, io: Buffers<'_>, tag: &[u8]) -> Result<usize, Error> {
+        let key = self.granted(key, Operation::Decrypt)?;
+        match key.local() {
+            Some(local) => Ok(local.decrypt(params, io, tag)?),
+            None => self.forward_decrypt(&key, params, io, tag),
+        }
+    }
+
+    /// Signs into `out` and returns the signature's length.
+    ///
+    /// # Errors
+    /// As [`Self::encrypt`].
+    pub fn sign(&self, key: &KeyRef, scheme: &SignatureScheme, message: Message<'_>, out: &mut [u8]) -> Result<usize, Error> {
+        let key = self.granted(key, Operation::Sign)?;
+        match key.local() {
+            Some(local) => Ok(local.sign(scheme, message, out)?),
+            None => self.forward_sign(&key, scheme, message, out),
+        }
+    }
+
+    /// Whether `signature` holds.
+    ///
+    /// # Errors
+    /// As [`Self::encrypt`]; a signature that does not hold is no error.
+    pub fn verify(&self, key: &KeyRef, scheme: &SignatureScheme, message: Message<'_>, signature: &[u8]) -> Result<bool, Error> {
+        let key = self.granted(key, Operation::Verify)?;
+        match key.local() {
+            Some(local) => Ok(local.verify(scheme, message, signature)?),
+            None => self.forward_verify(&key, scheme, message, signature),
+        }
+    }
+
+    /// The key, if it may do `operation` now. For our own app DSM has decided about permissions when it exported the key, and
+    /// decides again on everything that is forwarded.
+    ///
+    /// # Errors
+    /// A refusal in DSM's words, or [`Error::Unreachable`].
+    pub fn granted(&self, key: &KeyRef, operation: Operation) -> Result<Arc<CachedKey>, Error> {
+        let key = self.key(key)?;
+        authorize(operation, Some(Permissions::all()), &KeyFacts::from(&**key.sobject()), Time::now())?;
+        Ok(key)
+    }
+}
+
+/// The prepared key's own view of what a front wants to know before it has buffers.
+impl CachedKey {
+    /// Upper bound of a signature's length in bytes; `None` where only DSM knows.
+    #[must_use]
+    pub fn signature_len(&self, scheme: &SignatureScheme) -> Option<usize> {
+        self.local().map(|key: &Key| key.signature_len(scheme))
+    }
+}

@@ -1,0 +1,112 @@
+//! The one fetch of a key.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{CachedKey, KeyCache, KeyRef, Resolution};
+use crate::accelerator::Inner;
+use crate::flight::Promise;
+use crate::{Error, KeyFlight};
+
+/// The duty to fetch a key: run it, and all who wait get the answer. Dropping it answers [`Error::Abandoned`].
+#[derive(Debug)]
+pub struct Lead {
+    engine: Arc<Inner>,
+    order: Option<Order>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Order {
+    pub(super) key: KeyRef,
+    /// What the cache has: it serves on where DSM cannot be reached and policy lets it.
+    pub(super) old: Option<Arc<CachedKey>>,
+    pub(super) promise: Promise<Arc<CachedKey>>,
+    pub(super) clears: u64,
+}
+
+impl Lead {
+    pub(crate) const fn new(engine: Arc<Inner>, order: Order) -> Self {
+        Self { engine, order: Some(order) }
+    }
+
+    /// A wait for the answer, for others or for an async caller that runs the lead elsewhere.
+    #[must_use]
+    pub fn flight(&self) -> KeyFlight {
+        // The order is taken by `run` and `drop` only, which consume the lead.
+        self.order.as_ref().map_or_else(|| crate::Flight::start().1, |order| order.promise.flight())
+    }
+
+    /// Fetches on this thread: one export, and where that is refused, one look at the description.
+    ///
+    /// # Errors
+    /// DSM's refusal, or [`Error::Unreachable`] where no older copy may serve.
+    pub fn run(mut self) -> Result<Arc<CachedKey>, Error> {
+        let Some(order) = self.order.take() else { return Err(Error::Abandoned) };
+        let cache = self.engine.cache();
+        let landing = Landing { cache, key: &order.key };
+        let answer = match &order.key {
+            KeyRef::Kid(_) => self.engine.fetch(&order.key, self.patience(order.old.is_some())),
+            KeyRef::Name(name) => self.follow(name),
+        };
+        let answer = match (answer, &order.old) {
+            (Ok(key), _) => {
+                if matches!(order.key, KeyRef::Kid(_)) {
+                    cache.keep(&key, order.clears);
+                }
+                Ok(key)
+            }
+            // The cache gave `old` out, so it is within its life or its grace.
+            (Err(error), Some(old)) if error.is_outage() => {
+                self.engine.served_in_outage(&error);
+                Ok(Arc::clone(old))
+            }
+            (Err(error), _) => {
+                if !error.is_outage() {
+                    cache.refuse(&order.key, &error);
+                }
+                Err(error)
+            }
+        };
+        drop(landing);
+        order.promise.fulfil(answer.clone());
+        answer
+    }
+
+    /// A name is looked up first, so that a key that is asked for by name and by kid at once is exported once.
+    fn follow(&self, name: &str) -> Result<Arc<CachedKey>, Error> {
+        let kid = self.engine.kid_of(name)?;
+        self.engine.cache().keep_name(name, kid);
+        match self.engine.resolve(&KeyRef::Kid(kid)) {
+            Resolution::Hit(key) => Ok(key),
+            Resolution::Lead(lead) | Resolution::Stale(_, lead) => lead.run(),
+            Resolution::Wait(flight) => flight.wait(),
+            Resolution::Refused(error) => Err(error),
+        }
+    }
+
+    /// With something to fall back on, a caller waits for DSM no longer than for a normal export.
+    fn patience(&self, fallback: bool) -> Duration {
+        let config = self.engine.config();
+        if fallback { config.refresh_wait } else { config.retry_timeout }
+    }
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        if let Some(order) = &self.order {
+            self.engine.cache().land(&order.key);
+        }
+    }
+}
+
+/// Ends the flight also when the fetch panics.
+struct Landing<'a> {
+    cache: &'a KeyCache,
+    key: &'a KeyRef,
+}
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        self.cache.land(self.key);
+    }
+}

@@ -1,0 +1,182 @@
+//! The key cache: what is exported once serves until its time is over.
+//!
+//! A hit takes a shared lock on one of sixteen maps, tests the expiry in the entry and sets a used bit. Nothing here touches the
+//! network: a caller that must fetch gets a [`Lead`] and runs it outside all locks.
+
+mod entry;
+mod lead;
+mod names;
+mod table;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+pub use self::entry::CachedKey;
+pub use self::lead::Lead;
+use self::names::Recent;
+use self::table::{Found, Table};
+use crate::clock::Moment;
+use crate::{Config, Error, Flight, KeyFlight, gate};
+
+/// Names a key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum KeyRef {
+    /// By key id: never changes.
+    Kid(Uuid),
+    /// By name: moves to a new key when the key is rotated.
+    Name(String),
+}
+
+impl From<Uuid> for KeyRef {
+    fn from(kid: Uuid) -> Self {
+        Self::Kid(kid)
+    }
+}
+
+/// What the cache knows of a key.
+#[derive(Debug)]
+pub enum Resolution {
+    /// Ready to use.
+    Hit(Arc<CachedKey>),
+    /// Ready to use, in the last fifth of its life: this one caller is asked to run the refresh, before or after its own work.
+    Stale(Arc<CachedKey>, Lead),
+    /// Unknown: this caller fetches, by [`Lead::run`], while the others wait.
+    Lead(Lead),
+    /// Another caller is fetching.
+    Wait(KeyFlight),
+    /// DSM refused a moment ago.
+    Refused(Error),
+}
+
+/// How long a refusal is believed. Short, because a key may be made right after somebody looked for it.
+const REFUSAL_LIFE: Duration = Duration::from_secs(2);
+/// How long "not exportable" is believed at most.
+const REMOTE_LIFE: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(crate) struct KeyCache {
+    table: Table,
+    names: Mutex<Recent<String, Uuid>>,
+    refusals: Mutex<Recent<KeyRef, Error>>,
+    /// Fetches under way, with the fork generation whose thread makes each.
+    flights: Mutex<HashMap<KeyRef, (u64, KeyFlight)>>,
+    ttl: Duration,
+    /// Zero unless `availability` is set.
+    grace: Duration,
+    /// Raised by every clear, so that a fetch that began before it does not put its result back.
+    clears: AtomicU64,
+}
+
+impl KeyCache {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            table: Table::new(config.cache_max_keys, config.cache_max_bytes),
+            names: Mutex::new(Recent::new(config.cache_max_keys)),
+            refusals: Mutex::new(Recent::new(1024)),
+            flights: Mutex::default(),
+            ttl: config.cache_ttl,
+            grace: if config.availability { config.availability_grace } else { Duration::ZERO },
+            clears: AtomicU64::new(0),
+        }
+    }
+
+    /// Looks `key` up; where it must be fetched, `lead` makes the one who does it.
+    pub(crate) fn resolve(&self, key: &KeyRef, lead: impl Fn(lead::Order) -> Lead) -> Resolution {
+        let now = Moment::now();
+        let kid = match key {
+            KeyRef::Kid(kid) => Some(*kid),
+            KeyRef::Name(name) => self.names.lock().get(name, now),
+        };
+        let found = kid.map_or(Found::Nothing, |kid| self.table.find(kid, now));
+        match found {
+            Found::Fresh(hit) => Resolution::Hit(hit),
+            Found::Refresh(hit) => match self.take_off(&KeyRef::Kid(hit.kid()), now, Some(Arc::clone(&hit)), lead) {
+                Resolution::Lead(lead) => Resolution::Stale(hit, lead),
+                _ => Resolution::Hit(hit),
+            },
+            Found::Expired(hit) => self.take_off(&KeyRef::Kid(hit.kid()), now, Some(hit), lead),
+            Found::Nothing => match kid {
+                Some(kid) => self.take_off(&KeyRef::Kid(kid), now, None, lead),
+                None => self.take_off(key, now, None, lead),
+            },
+        }
+    }
+
+    fn take_off(&self, key: &KeyRef, now: Moment, old: Option<Arc<CachedKey>>, lead: impl Fn(lead::Order) -> Lead) -> Resolution {
+        if let Some(refusal) = self.refusals.lock().get(key, now) {
+            return Resolution::Refused(refusal);
+        }
+        let mut flights = self.flights.lock();
+        if let Some((generation, flight)) = flights.get(key)
+            && *generation == gate::generation()
+        {
+            return Resolution::Wait(flight.clone());
+        }
+        // Somebody may have landed between the look-up and this lock.
+        if let KeyRef::Kid(kid) = key
+            && let Some(hit) = self.table.peek(*kid, now)
+            && old.as_ref().is_none_or(|old| !Arc::ptr_eq(old, &hit))
+        {
+            return Resolution::Hit(hit);
+        }
+        let (promise, flight) = Flight::start();
+        flights.insert(key.clone(), (gate::generation(), flight));
+        drop(flights);
+        Resolution::Lead(lead(lead::Order { key: key.clone(), old, promise, clears: self.clears.load(Relaxed) }))
+    }
+
+    /// Ends the flight of `key`; called before its answer is given, so that nobody waits for a flight that nobody flies.
+    fn land(&self, key: &KeyRef) {
+        self.flights.lock().remove(key);
+    }
+
+    /// Keeps a fetched key, unless the cache was cleared since its fetch began.
+    fn keep(&self, key: &Arc<CachedKey>, clears: u64) {
+        let life = if key.local().is_some() { self.ttl } else { self.ttl.min(REMOTE_LIFE) };
+        if !life.is_zero() && self.clears.load(Relaxed) == clears {
+            self.table.insert(Arc::clone(key), Moment::now(), life, self.grace);
+        }
+    }
+
+    fn keep_name(&self, name: &str, kid: Uuid) {
+        if !self.ttl.is_zero() {
+            self.names.lock().put(name.to_owned(), kid, Moment::now().after(self.ttl));
+        }
+    }
+
+    fn refuse(&self, key: &KeyRef, refusal: &Error) {
+        if let KeyRef::Kid(kid) = key {
+            self.table.remove(*kid);
+        }
+        self.refusals.lock().put(key.clone(), refusal.clone(), Moment::now().after(REFUSAL_LIFE));
+    }
+
+    /// Drops these keys, or all; says how many there were.
+    pub(crate) fn clear(&self, kids: Option<&[Uuid]>) -> usize {
+        self.clears.fetch_add(1, Relaxed);
+        self.refusals.lock().clear();
+        match kids {
+            Some(kids) => {
+                self.names.lock().retain(|kid| !kids.contains(kid));
+                kids.iter().filter(|kid| self.table.remove(**kid)).count()
+            }
+            None => {
+                self.names.lock().clear();
+                self.table.clear()
+            }
+        }
+    }
+
+    pub(crate) fn hits(&self) -> u64 {
+        self.table.hits()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+}

@@ -1,0 +1,25 @@
+//! The cache's clock: CLOCK_BOOTTIME, so that an entry also ages while the machine sleeps and no step of the wall clock counts.
+
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// A moment in milliseconds since boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(pub(crate) u64);
+
+impl Moment {
+    pub(crate) fn now() -> Self {
+        let at = clock_gettime(ClockId::Boottime);
+        Self((at.tv_sec as u64).saturating_mul(1000).saturating_add(at.tv_nsec as u64 / 1_000_000))
+    }
+
+    pub(crate) fn after(self, wait: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// Time from `self` to `later`; zero where it has passed.
+    pub(crate) fn until(self, later: Self) -> Duration {
+        Duration::from_millis(later.0.saturating_sub(self.0))
+    }
+}

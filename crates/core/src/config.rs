@@ -1,0 +1,339 @@
+//! Configuration of one accelerator: a TOML file, the environment, or both.
+//!
+//! The file is `$FORTANIX_PKCS11_CONFIG`, else `/etc/fortanix/pkcs11.conf`, unless the application names one. The environment fills
+//! what the file leaves out and serves alone where there is no file; it never overrides the file.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::{Error, SecretBytes};
+
+/// Where the configuration lies when nobody says otherwise.
+const DEFAULT_FILE: &str = "/etc/fortanix/pkcs11.conf";
+/// The variable that names another file.
+const FILE_VARIABLE: &str = "FORTANIX_PKCS11_CONFIG";
+/// A configuration or PIN file is small; anything larger is a mistake.
+const FILE_LIMIT: u64 = 1 << 20;
+
+/// Settings of one accelerator.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `https://host[:port]`, without path and trailing slash.
+    pub api_endpoint: String,
+    /// The credential; without one [`crate::Accelerator::login`] needs [`Config::with_api_key`] first.
+    pub api_key: Option<ApiKey>,
+    /// PEM bundle that alone is trusted; the system's roots where absent.
+    pub ca_certs_file: Option<PathBuf>,
+    /// Life of a cached key, counted from its export. Zero: nothing is exported, everything is forwarded.
+    pub cache_ttl: Duration,
+    /// Most keys in the cache.
+    pub cache_max_keys: usize,
+    /// Most bytes that the cached keys may take, by estimate.
+    pub cache_max_bytes: usize,
+    /// How long the one caller that refreshes a key in the last fifth of its life may wait for DSM.
+    pub refresh_wait: Duration,
+    /// For how long a call is repeated when DSM cannot be reached.
+    pub retry_timeout: Duration,
+    /// Limit on opening a connection.
+    pub connect_timeout: Duration,
+    /// Limit on one exchange with DSM.
+    pub request_timeout: Duration,
+    /// Whether cached keys serve beyond their life while DSM cannot be reached.
+    pub availability: bool,
+    /// For how long they do.
+    pub availability_grace: Duration,
+    /// Label of the PKCS#11 token, at most 32 bytes of UTF-8.
+    pub token_label: String,
+    /// The log.
+    pub log: LogConfig,
+}
+
+impl Config {
+    /// Reads `file`, or the file that the environment or the default names, or the environment alone.
+    ///
+    /// # Errors
+    /// [`Error::Config`], in one line with file, key and mend.
+    pub fn load(file: Option<&Path>) -> Result<Self, Error> {
+        let named = file.map(Path::to_path_buf).or_else(|| std::env::var_os(FILE_VARIABLE).map(PathBuf::from));
+        let file = match named {
+            Some(file) => file,
+            None if Path::new(DEFAULT_FILE).exists() => PathBuf::from(DEFAULT_FILE),
+            None => return Self::from_env(),
+        };
+        let text = read_secret_file(&file)?;
+        let settings: Settings = toml::from_str(&text).map_err(|error| malformed(&file, &text, &error))?;
+        settings.build(&file)
+    }
+
+    /// Takes `FORTANIX_API_ENDPOINT`, `FORTANIX_API_KEY` and `FORTANIX_CA_FILE`, defaults for the rest.
+    ///
+    /// # Errors
+    /// [`Error::Config`] that names the variable and the mend.
+    pub fn from_env() -> Result<Self, Error> {
+        Settings::default().build(Path::new("environment"))
+    }
+
+    /// The same settings with this credential: a PKCS#11 application logs in with its own.
+    #[must_use]
+    pub fn with_api_key(mut self, api_key: ApiKey) -> Self {
+        self.api_key = Some(api_key);
+        self
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            api_endpoint: "https://apps.smartkey.io".to_owned(),
+            api_key: None,
+            ca_certs_file: None,
+            cache_ttl: Duration::from_secs(1800),
+            cache_max_keys: 10_000,
+            cache_max_bytes: 64 << 20,
+            refresh_wait: Duration::from_secs(2),
+            retry_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(30),
+            availability: false,
+            availability_grace: Duration::from_secs(4 * 1800),
+            token_label: "Fortanix Token".to_owned(),
+            log: LogConfig::default(),
+        }
+    }
+}
+
+/// `[log]` of the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct LogConfig {
+    level: Option<tracing::Level>,
+    file: Option<PathBuf>,
+}
+
+impl LogConfig {
+    /// Most detailed level to write; no log where absent.
+    #[must_use]
+    pub const fn level(&self) -> Option<tracing::Level> {
+        self.level
+    }
+
+    /// Where to; standard error where absent.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+}
+
+/// An API key: base64 of `app_id:secret`, used verbatim after `Basic `. Cheap to clone; never shown.
+#[derive(Clone)]
+pub struct ApiKey(Arc<SecretBytes>);
+
+impl ApiKey {
+    /// Takes the key itself, or `file:///path` of a file that holds it: alone, or as `api_key` of a configuration file.
+    ///
+    /// # Errors
+    /// [`Error::Config`]; the text of the key is never part of it.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let Some(path) = text.strip_prefix("file://") else {
+            return Self::from_text(text.trim(), Path::new("API key"));
+        };
+        let file = Path::new(path);
+        let content = read_secret_file(file)?;
+        if let Ok(key) = Self::from_text(content.trim(), file) {
+            return Ok(key);
+        }
+        let settings: Settings = toml::from_str(&content).map_err(|error| malformed(file, &content, &error))?;
+        let key = settings
+            .api_key
+            .ok_or_else(|| problem(file, "api_key", "missing", "add api_key = \"...\" or make the key the file's only content"))?;
+        Self::from_text(&key.0, file)
+    }
+
+    /// The text that goes after `Basic `.
+    pub(crate) fn expose(&self) -> &str {
+        // Checked to be ASCII by `from_text`.
+        std::str::from_utf8((*self.0).as_ref()).unwrap_or_default()
+    }
+
+    fn from_text(text: &str, file: &Path) -> Result<Self, Error> {
+        let mend = "copy it again from DSM: it is one line of base64 that stands for `app id:secret`";
+        let shape = |what| problem(file, "api_key", what, mend);
+        let decoded = base64_simd::STANDARD.decode_to_vec(text).map(Zeroizing::new).map_err(|_| shape("is not base64"))?;
+        let colon = decoded.iter().position(|byte| *byte == b':').ok_or_else(|| shape("holds no `:` between app id and secret"))?;
+        let app_id = std::str::from_utf8(&decoded[..colon]).unwrap_or_default();
+        uuid::Uuid::parse_str(app_id).map_err(|_| shape("does not begin with an app id"))?;
+        let secret = SecretBytes::new(text.as_bytes())
+            .map_err(|error| problem(file, "api_key", &error.to_string(), "free some memory and try again"))?;
+        Ok(Self(Arc::new(secret)))
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey(..)")
+    }
+}
+
+/// The file as written. An unknown key is refused: a setting that does nothing is a trap.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    api_endpoint: Option<String>,
+    api_key: Option<SecretText>,
+    ca_certs_file: Option<PathBuf>,
+    identity: Option<String>,
+    cache_ttl: Option<u64>,
+    cache_max_keys: Option<usize>,
+    cache_max_bytes: Option<usize>,
+    refresh_wait_millis: Option<u64>,
+    retry_timeout_millis: Option<u64>,
+    connect_timeout_millis: Option<u64>,
+    request_timeout_millis: Option<u64>,
+    availability: Option<bool>,
+    availability_grace: Option<u64>,
+    token_label: Option<String>,
+    log: Option<LogSettings>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogSettings {
+    level: Option<String>,
+    file: Option<PathBuf>,
+}
+
+/// Overwritten when dropped.
+#[derive(Deserialize)]
+#[serde(from = "String")]
+struct SecretText(Zeroizing<String>);
+
+impl From<String> for SecretText {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+}
+
+impl Settings {
+    fn build(self, file: &Path) -> Result<Config, Error> {
+        let defaults = Config::default();
+        let millis = |value: Option<u64>, default| value.map_or(default, Duration::from_millis);
+        if let Some(identity) = self.identity.filter(|identity| identity != "api_key") {
+            return Err(problem(
+                file,
+                "identity",
+                &format!("`{identity}` is not known to this version"),
+                "set identity = \"api_key\" or leave it out",
+            ));
+        }
+        let endpoint = self.api_endpoint.or_else(|| variable("FORTANIX_API_ENDPOINT")).unwrap_or(defaults.api_endpoint);
+        check_endpoint(&endpoint, file)?;
+        let api_key = match self.api_key {
+            Some(text) => Some(ApiKey::from_text(&text.0, file)?),
+            None => match variable("FORTANIX_API_KEY").map(Zeroizing::new) {
+                Some(text) => Some(ApiKey::from_text(&text, Path::new("environment variable FORTANIX_API_KEY"))?),
+                None => None,
+            },
+        };
+        let cache_ttl = self.cache_ttl.map_or(defaults.cache_ttl, Duration::from_secs);
+        for (key, zero) in [
+            ("cache_max_keys", self.cache_max_keys == Some(0)),
+            ("cache_max_bytes", self.cache_max_bytes == Some(0)),
+            ("connect_timeout_millis", self.connect_timeout_millis == Some(0)),
+            ("request_timeout_millis", self.request_timeout_millis == Some(0)),
+        ] {
+            if zero {
+                return Err(problem(file, key, "must be more than 0", "raise it or leave it out"));
+            }
+        }
+        if let Some(label) = &self.token_label
+            && (label.is_empty() || label.len() > 32)
+        {
+            return Err(problem(file, "token_label", "must have 1 to 32 bytes", "shorten it: PKCS#11 has room for 32 bytes"));
+        }
+        Ok(Config {
+            api_endpoint: endpoint,
+            api_key,
+            ca_certs_file: self.ca_certs_file.or_else(|| variable("FORTANIX_CA_FILE").map(PathBuf::from)),
+            cache_ttl,
+            cache_max_keys: self.cache_max_keys.unwrap_or(defaults.cache_max_keys),
+            cache_max_bytes: self.cache_max_bytes.unwrap_or(defaults.cache_max_bytes),
+            refresh_wait: millis(self.refresh_wait_millis, defaults.refresh_wait),
+            retry_timeout: millis(self.retry_timeout_millis, defaults.retry_timeout),
+            connect_timeout: millis(self.connect_timeout_millis, defaults.connect_timeout),
+            request_timeout: millis(self.request_timeout_millis, defaults.request_timeout),
+            availability: self.availability.unwrap_or(defaults.availability),
+            availability_grace: self.availability_grace.map_or(cache_ttl * 4, Duration::from_secs),
+            token_label: self.token_label.unwrap_or(defaults.token_label),
+            log: self.log.unwrap_or_default().build(file)?,
+        })
+    }
+}
+
+impl LogSettings {
+    fn build(self, file: &Path) -> Result<LogConfig, Error> {
+        let level = match (&self.level, &self.file) {
+            (Some(name), _) => Some(
+                name.parse()
+                    .map_err(|_| problem(file, "log.level", &format!("`{name}` is no level"), "use error, warn, info, debug or trace"))?,
+            ),
+            (None, Some(_)) => Some(tracing::Level::INFO),
+            (None, None) => None,
+        };
+        Ok(LogConfig { level, file: self.file })
+    }
+}
+
+/// The clients of DSM refuse plain http, and a path or trailing slash would break every request.
+fn check_endpoint(endpoint: &str, file: &Path) -> Result<(), Error> {
+    let wrong = |what: &str, mend: &str| Err(problem(file, "api_endpoint", &format!("`{endpoint}` {what}"), mend));
+    let Some(host) = endpoint.strip_prefix("https://") else {
+        return wrong("does not begin with https://", "DSM is reached over TLS only: write https://host[:port]");
+    };
+    if host.ends_with('/') {
+        return wrong("ends with a slash", "remove the trailing slash");
+    }
+    if host.is_empty() || host.contains(['/', '?', '#', '@', ' ']) {
+        return wrong("is not https://host[:port]", "give the host and, if needed, the port, and nothing else");
+    }
+    Ok(())
+}
+
+fn read_secret_file(file: &Path) -> Result<Zeroizing<String>, Error> {
+    let unreadable = |error: std::io::Error| {
+        problem(
+            file,
+            "file",
+            &error.to_string(),
+            "give the path of a readable file, in the configuration string or in $FORTANIX_PKCS11_CONFIG",
+        )
+    };
+    let size = std::fs::metadata(file).map_err(unreadable)?.len();
+    if size > FILE_LIMIT {
+        return Err(problem(file, "file", "is larger than 1 MiB", "this is not a configuration file: check the path"));
+    }
+    std::fs::read_to_string(file).map(Zeroizing::new).map_err(unreadable)
+}
+
+/// Names the key and the line; the parser's own picture of the line is left out, because it may show the API key.
+fn malformed(file: &Path, text: &str, error: &toml::de::Error) -> Error {
+    let at = error.span().map_or(0, |span| span.start.min(text.len()));
+    let line = text.get(..at).unwrap_or_default().matches('\n').count();
+    let key = text.lines().nth(line).and_then(|line| line.split('=').next()).map(str::trim).filter(|key| !key.is_empty()).unwrap_or("line");
+    let what = error.message().lines().next().unwrap_or("is malformed").to_owned();
+    problem(file, key, &format!("line {}: {what}", line + 1), "mend that line; docs/configuration.md lists every key")
+}
+
+fn problem(file: &Path, key: &str, what: &str, mend: &str) -> Error {
+    Error::Config { file: Arc::new(file.to_path_buf()), key: key.into(), problem: what.into(), mend: mend.into() }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! The endpoints that the engine itself calls.
+
+use std::time::Duration;
+
+use dsma_api::{
+    DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse, SignRequest, SignResponse, Sobject, SobjectDescriptor, VerifyRequest,
+    VerifyResponse,
+};
+use serde::Serialize;
+
+use super::Dsm;
+use crate::{Error, KeyRef};
+
+/// DSM's own limit on one page.
+const PAGE: usize = 1000;
+
+impl Dsm {
+    /// `POST /crypto/v1/keys/export`: the sobject with its `value`.
+    pub(crate) fn export(&self, key: &KeyRef, within: Duration) -> Result<Sobject, Error> {
+        self.call("POST", "/crypto/v1/keys/export", Some(&descriptor(key)), within)
+    }
+
+    /// `POST /crypto/v1/keys/info`: the sobject without its `value`.
+    pub(crate) fn info(&self, key: &KeyRef, within: Duration) -> Result<Sobject, Error> {
+        self.call("POST", "/crypto/v1/keys/info", Some(&descriptor(key)), within)
+    }
+
+    /// `GET /crypto/v1/keys`, page by page until a short one.
+    pub(crate) fn list(&self) -> Result<Vec<Sobject>, Error> {
+        let mut all = Vec::new();
+        loop {
+            let path = format!("/crypto/v1/keys?limit={PAGE}&offset={}&sort=kid:asc", all.len());
+            let page: Vec<Sobject> = self.call("GET", &path, None::<&()>, self.retry_timeout)?;
+            let last = page.len() < PAGE;
+            all.extend(page);
+            if last {
+                return Ok(all);
+            }
+        }
+    }
+
+    pub(crate) fn encrypt(&self, request: &EncryptRequest) -> Result<EncryptResponse, Error> {
+        self.forward("encrypt", request)
+    }
+
+    pub(crate) fn decrypt(&self, request: &DecryptRequest) -> Result<DecryptResponse, Error> {
+        self.forward("decrypt", request)
+    }
+
+    pub(crate) fn sign(&self, request: &SignRequest) -> Result<SignResponse, Error> {
+        self.forward("sign", request)
+    }
+
+    pub(crate) fn verify(&self, request: &VerifyRequest) -> Result<VerifyResponse, Error> {
+        self.forward("verify", request)
+    }
+
+    fn forward<T: serde::de::DeserializeOwned>(&self, operation: &str, request: &impl Serialize) -> Result<T, Error> {
+        self.call("POST", &format!("/crypto/v1/{operation}"), Some(request), self.retry_timeout)
+    }
+}
+
+fn descriptor(key: &KeyRef) -> SobjectDescriptor {
+    match key {
+        KeyRef::Kid(kid) => SobjectDescriptor::Kid(*kid),
+        KeyRef::Name(name) => SobjectDescriptor::Name(name.clone()),
+    }
+}

@@ -1,0 +1,170 @@
+//! The REST client of DSM: blocking, on the caller's thread, without a thread of its own.
+
+mod breaker;
+mod endpoints;
+mod session;
+mod transport;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dsma_api::{ApiError, text};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use self::breaker::Breaker;
+use self::session::{Session, Token};
+use self::transport::Transport;
+use crate::clock::Moment;
+use crate::{Config, Error, gate};
+
+/// A connection to DSM under one credential.
+///
+/// It opens its session on the first request and again whenever DSM answers 401. Every request has a finite timeout; while DSM
+/// cannot be reached it is repeated, with growing pauses that all callers share, until the time that it was given is over.
+#[derive(Debug)]
+pub struct Dsm {
+    transport: Transport,
+    session: Session,
+    breaker: Breaker,
+    retry_timeout: Duration,
+}
+
+/// DSM's answer.
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Body; it may hold key material, so it is overwritten on drop.
+    pub body: Zeroizing<Vec<u8>>,
+    /// DSM's name for the exchange (`X-Request-ID`).
+    pub request_id: Option<String>,
+}
+
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reply").field("status", &self.status).field("request_id", &self.request_id).finish_non_exhaustive()
+    }
+}
+
+impl Dsm {
+    /// Reads the CA file; does not touch the network.
+    pub(crate) fn new(config: &Config) -> Result<Self, Error> {
+        Ok(Self {
+            transport: Transport::new(config)?,
+            session: Session::new(config.api_key.clone()),
+            breaker: Breaker::default(),
+            retry_timeout: config.retry_timeout,
+        })
+    }
+
+    /// `https://host[:port]`.
+    #[must_use]
+    pub fn endpoint(&self) -> &Arc<str> {
+        self.transport.endpoint()
+    }
+
+    /// Sends one request in our session; `path` begins with a slash. May be sent more than once when DSM cannot be reached.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] or a failed login. A refusal of the request itself is a [`Reply`].
+    pub fn request(&self, method: &str, path: &str, body: Option<&impl Serialize>) -> Result<Reply, Error> {
+        self.request_within(method, path, body, self.retry_timeout)
+    }
+
+    /// The app that our credential stands for; opens the session if there is none.
+    pub(crate) fn login(&self) -> Result<uuid::Uuid, Error> {
+        Ok(self.token(self.retry_timeout)?.app_id())
+    }
+
+    /// [`Self::request`], with a body and an answer in JSON; a refusal is an error.
+    fn call<T: DeserializeOwned>(&self, method: &str, path: &str, body: Option<&impl Serialize>, within: Duration) -> Result<T, Error> {
+        let reply = self.request_within(method, path, body, within)?;
+        self.parse(&reply)
+    }
+
+    fn request_within(&self, method: &str, path: &str, body: Option<&impl Serialize>, within: Duration) -> Result<Reply, Error> {
+        let body = match body {
+            Some(body) => Some(Zeroizing::new(serde_json::to_vec(body).map_err(|_| self.bad_reply("the request does not serialise"))?)),
+            None => None,
+        };
+        let deadline = Moment::now().after(within);
+        let mut renewed = false;
+        loop {
+            let token = self.token(Moment::now().until(deadline))?;
+            let authorization = Zeroizing::new(format!("Bearer {}", token.expose()));
+            let reply = self.send(method, path, &authorization, body.as_ref().map(|body| body.as_slice()), deadline)?;
+            if reply.status != 401 || renewed {
+                return Ok(reply);
+            }
+            self.session.forget(&token);
+            renewed = true;
+        }
+    }
+
+    fn token(&self, within: Duration) -> Result<Arc<Token>, Error> {
+        self.session.token(|key| {
+            let authorization = Zeroizing::new(format!("Basic {}", key.expose()));
+            let reply = self.send("POST", "/sys/v1/session/auth", &authorization, None, Moment::now().after(within))?;
+            self.parse(&reply)
+        })
+    }
+
+    /// Repeats while DSM cannot be reached and `deadline` has not passed.
+    fn send(&self, method: &str, path: &str, authorization: &str, body: Option<&[u8]>, deadline: Moment) -> Result<Reply, Error> {
+        loop {
+            let left = Moment::now().until(deadline);
+            if let Err(wait) = self.breaker.admit() {
+                if wait >= left {
+                    return Err(self.transport.unreachable(&self.breaker.last_reason()));
+                }
+                pause(wait);
+                continue;
+            }
+            let reason: Arc<str> = match self.transport.exchange(method, path, authorization, body, left) {
+                Ok(reply) if !matches!(reply.status, 429 | 502..=504) => {
+                    self.breaker.succeeded();
+                    return Ok(reply);
+                }
+                Ok(reply) => format!("status {}", reply.status).into(),
+                Err(reason) => reason,
+            };
+            let wait = self.breaker.failed(&reason);
+            tracing::warn!(target: "dsma::dsm", "DSM at {} cannot be reached: {reason}. Connection will retry in: {} millis", self.endpoint(), wait.as_millis());
+            if wait >= Moment::now().until(deadline) {
+                return Err(self.transport.unreachable(&reason));
+            }
+        }
+    }
+
+    fn parse<T: DeserializeOwned>(&self, reply: &Reply) -> Result<T, Error> {
+        if !(200..300).contains(&reply.status) {
+            return Err(Error::Api(refusal(reply)));
+        }
+        // An empty body is how DSM says "nothing".
+        let json: &[u8] = if reply.body.is_empty() { b"null" } else { &reply.body };
+        // The parser's message may quote the document, so only its place is told.
+        serde_json::from_slice(json)
+            .map_err(|error| self.bad_reply(&format!("not the JSON that was expected, at line {} column {}", error.line(), error.column())))
+    }
+
+    fn bad_reply(&self, reason: &str) -> Error {
+        Error::BadReply { endpoint: Arc::clone(self.endpoint()), reason: reason.into() }
+    }
+}
+
+/// DSM's refusal. Its text comes from outside: it is kept short and printable.
+fn refusal(reply: &Reply) -> ApiError {
+    let body = String::from_utf8_lossy(&reply.body);
+    let message: String = body.chars().filter(|c| !c.is_control()).take(500).collect();
+    match (reply.status, message.trim()) {
+        (401, "") => ApiError::unauthorized(text::NO_SESSION),
+        (status, "") => ApiError::new(status, format!("DSM answered status {status} without a text")),
+        (status, message) => ApiError::new(status, message.to_owned()),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "there is no event to wait for: DSM does not say when it will be back")]
+fn pause(wait: Duration) {
+    gate::outside(|| std::thread::sleep(wait));
+}

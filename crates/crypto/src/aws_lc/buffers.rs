@@ -118,3 +118,66 @@ pub(super) struct Prepared {
     /// Keeps the copy alive that `input` may point to.
     _copy: Option<Zeroizing<Vec<u8>>>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AesKey, CipherParams, Key};
+
+    /// Every way in which a C caller's buffers can lie over each other, for a mode of each kind.
+    #[test]
+    fn overlap_in_any_direction_is_as_good_as_none() {
+        let key = Key::Aes(AesKey::from_bytes(&[1; 16]).unwrap());
+        let (gcm, cbc) = (CipherParams::AesGcm { iv: &[2; 12], aad: b"" }, CipherParams::AesCbc { iv: &[3; 16], padding: true });
+        let plain: Vec<u8> = (0..64).collect();
+        for (params, tag_len) in [(gcm, 16), (gcm, 8), (cbc, 0), (CipherParams::AesCtr { iv: &[4; 16] }, 0)] {
+            let len = key.encrypted_len(&params, plain.len());
+            let (mut expected, mut tag) = (vec![0; len], vec![0; tag_len]);
+            key.encrypt(&params, Buffers::new(&plain, &mut expected), &mut tag).unwrap();
+            for (input_at, output_at) in [(0, 0), (0, 1), (1, 0), (0, 16), (16, 0), (0, 63), (63, 0), (0, 100), (100, 0)] {
+                let mut memory = [0; 300];
+                let base = memory.as_mut_ptr();
+                memory[input_at..input_at + plain.len()].copy_from_slice(&plain);
+                let mut overlapped_tag = vec![0; tag_len];
+                // SAFETY: both ranges lie within `memory`, which nobody else uses during the call.
+                let data = unsafe { Buffers::from_raw(base.add(input_at), plain.len(), base.add(output_at), len) };
+                assert_eq!(key.encrypt(&params, data, &mut overlapped_tag), Ok(len));
+                assert_eq!(memory[output_at..output_at + len], expected, "{params:?} {input_at} {output_at}");
+                assert_eq!(overlapped_tag, tag);
+
+                memory[input_at..input_at + len].copy_from_slice(&expected);
+                let base = memory.as_mut_ptr();
+                // SAFETY: as above.
+                let data = unsafe { Buffers::from_raw(base.add(input_at), len, base.add(output_at), plain.len()) };
+                assert_eq!(key.decrypt(&params, data, &tag), Ok(plain.len()));
+                assert_eq!(memory[output_at..output_at + plain.len()], plain);
+            }
+        }
+    }
+
+    #[test]
+    fn null_is_an_empty_buffer() {
+        let key = Key::Aes(AesKey::from_bytes(&[1; 16]).unwrap());
+        for tag_len in [16, 12] {
+            // SAFETY: both lengths are 0.
+            let data = unsafe { Buffers::from_raw(ptr::null(), 0, ptr::null_mut(), 0) };
+            let mut tag = vec![0; tag_len];
+            assert_eq!(key.encrypt(&CipherParams::AesGcm { iv: &[0; 12], aad: b"" }, data, &mut tag), Ok(0));
+        }
+        // SAFETY: both lengths are 0.
+        let mut data = unsafe { Buffers::from_raw(ptr::null(), 0, ptr::null_mut(), 0) };
+        assert!(data.copy_input().is_empty());
+        assert_eq!(data.write(b""), Ok(0));
+        assert_eq!(data.write(b"x"), Err(Error::OutputTooSmall { needed: 1 }));
+    }
+
+    #[test]
+    fn a_forwarded_result_is_written_over_its_input() {
+        let mut memory = *b"input...";
+        let mut data = Buffers::in_place(&mut memory);
+        assert_eq!((data.input_len(), data.output_len()), (8, 8));
+        assert_eq!(&data.copy_input()[..], b"input...");
+        assert_eq!(data.write(b"result"), Ok(6));
+        assert_eq!(&memory, b"result..");
+    }
+}

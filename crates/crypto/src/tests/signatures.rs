@@ -1,0 +1,148 @@
+//! Signatures: every scheme verifies with both halves of the key, and nothing else does.
+
+use crate::digest::{Hash, Hasher};
+use crate::{Curve, EcPrivateKey, Encoding, Error, Key, Message, RsaPrivateKey, SignatureScheme};
+
+fn sign(key: &Key, scheme: &SignatureScheme, message: Message<'_>) -> Result<Vec<u8>, Error> {
+    let mut out = vec![0; key.signature_len(scheme)];
+    let len = key.sign(scheme, message, &mut out)?;
+    out.truncate(len);
+    Ok(out)
+}
+
+/// Signs data and its digest, and verifies each with each and with each half; a changed message, signature or length does not hold.
+fn exercise(key: &Key, scheme: &SignatureScheme, hash: Hash) {
+    let public = key.public().unwrap();
+    let message = b"message to be signed";
+    let digest = hash.digest(message);
+    let (data, ready) = (Message::Data(message), Message::Digest(digest.as_ref()));
+    for signature in [sign(key, scheme, data).unwrap(), sign(key, scheme, ready).unwrap()] {
+        for key in [key, &public] {
+            assert_eq!(key.verify(scheme, data, &signature), Ok(true), "{scheme:?}");
+            assert_eq!(key.verify(scheme, ready, &signature), Ok(true), "{scheme:?}");
+            assert_eq!(key.verify(scheme, Message::Data(b"another"), &signature), Ok(false));
+            let mut changed = signature.clone();
+            changed[signature.len() / 2] ^= 1;
+            assert_eq!(key.verify(scheme, data, &changed), Ok(false));
+            assert_eq!(key.verify(scheme, data, &signature[1..]), Ok(false));
+            assert_eq!(key.verify(scheme, data, &[]), Ok(false));
+        }
+    }
+    assert_eq!(sign(key, scheme, Message::Digest(&digest.as_ref()[1..])), Err(Error::InputLength));
+    assert_eq!(sign(&public, scheme, data), Err(Error::Unsupported));
+    let needed = key.signature_len(scheme);
+    assert_eq!(key.sign(scheme, data, &mut []), Err(Error::OutputTooSmall { needed }));
+}
+
+const HASHES: [Hash; 5] = [Hash::Sha1, Hash::Sha224, Hash::Sha256, Hash::Sha384, Hash::Sha512];
+
+#[test]
+fn rsa_signs_in_every_scheme() {
+    let key = Key::Rsa(RsaPrivateKey::generate(2048, 65537).unwrap());
+    for hash in HASHES {
+        exercise(&key, &SignatureScheme::RsaPkcs1 { hash }, hash);
+        for salt_len in [0, 11, hash.len(), 254 - hash.len()] {
+            exercise(&key, &SignatureScheme::RsaPss { hash, mgf1: Hash::Sha256, salt_len }, hash);
+        }
+        let too_long = SignatureScheme::RsaPss { hash, mgf1: hash, salt_len: 255 - hash.len() };
+        assert_eq!(sign(&key, &too_long, Message::Data(b"")), Err(Error::KeySize));
+    }
+    let small = Key::Rsa(RsaPrivateKey::generate(1024, 3).unwrap());
+    let scheme = SignatureScheme::RsaPss { hash: Hash::Sha512, mgf1: Hash::Sha512, salt_len: 64 };
+    assert_eq!(sign(&small, &scheme, Message::Data(b"")), Err(Error::KeySize));
+}
+
+/// CKM_RSA_PKCS on a DigestInfo is the same signature as CKM_SHA256_RSA_PKCS.
+#[test]
+fn raw_pkcs1_signs_a_digest_info() {
+    let key = Key::Rsa(RsaPrivateKey::generate(2048, 65537).unwrap());
+    let mut info = hex::decode("3031300d060960864801650304020105000420").unwrap();
+    info.extend_from_slice(Hash::Sha256.digest(b"data").as_ref());
+    let raw = sign(&key, &SignatureScheme::RsaPkcs1Raw, Message::Data(&info)).unwrap();
+    let hashed = sign(&key, &SignatureScheme::RsaPkcs1 { hash: Hash::Sha256 }, Message::Data(b"data")).unwrap();
+    assert_eq!(raw, hashed);
+    assert_eq!(key.verify(&SignatureScheme::RsaPkcs1Raw, Message::Digest(&info), &raw), Ok(true));
+    assert_eq!(key.verify(&SignatureScheme::RsaPkcs1Raw, Message::Data(b"other"), &raw), Ok(false));
+    // TLS 1.1 signs 36 bytes, and nothing forbids an empty or the longest text.
+    for len in [0, 36, 245] {
+        let signature = sign(&key, &SignatureScheme::RsaPkcs1Raw, Message::Data(&vec![1; len])).unwrap();
+        assert_eq!(key.verify(&SignatureScheme::RsaPkcs1Raw, Message::Data(&vec![1; len]), &signature), Ok(true));
+    }
+    assert_eq!(sign(&key, &SignatureScheme::RsaPkcs1Raw, Message::Data(&[1; 246])), Err(Error::InputLength));
+}
+
+#[test]
+fn ecdsa_signs_on_every_curve_and_hash() {
+    for curve in [Curve::P256, Curve::P384, Curve::P521, Curve::K256] {
+        let key = Key::Ec(EcPrivateKey::generate(curve).unwrap());
+        for hash in HASHES {
+            for encoding in [Encoding::Der, Encoding::Fixed] {
+                exercise(&key, &SignatureScheme::Ecdsa { hash: Some(hash), encoding }, hash);
+            }
+        }
+        // The announced maximum holds, and is reached by the fixed form.
+        for encoding in [Encoding::Der, Encoding::Fixed] {
+            let scheme = SignatureScheme::Ecdsa { hash: None, encoding };
+            for _ in 0..50 {
+                let signature = sign(&key, &scheme, Message::Digest(&[3; 32])).unwrap();
+                assert!(signature.len() <= key.signature_len(&scheme));
+                if encoding == Encoding::Fixed {
+                    assert_eq!(signature.len(), 2 * curve.coordinate_len());
+                }
+            }
+        }
+    }
+}
+
+/// A raw digest may have any length; only its first bits, as many as the order has, count.
+#[test]
+fn a_raw_digest_is_cut_to_the_order() {
+    let key = Key::Ec(EcPrivateKey::generate(Curve::P256).unwrap());
+    let scheme = SignatureScheme::Ecdsa { hash: None, encoding: Encoding::Fixed };
+    let signature = sign(&key, &scheme, Message::Digest(&[5; 64])).unwrap();
+    assert_eq!(key.verify(&scheme, Message::Digest(&[5; 32]), &signature), Ok(true));
+    assert_eq!(key.verify(&scheme, Message::Digest(&[5; 31]), &signature), Ok(false));
+    let signature = sign(&key, &scheme, Message::Digest(&[5; 20])).unwrap();
+    assert_eq!(key.verify(&scheme, Message::Digest(&[5; 20]), &signature), Ok(true));
+    assert_eq!(sign(&key, &scheme, Message::Data(&[5; 32])), Err(Error::Unsupported), "data is never cut");
+}
+
+#[test]
+fn a_scheme_of_another_kind_is_refused() {
+    let rsa = Key::Rsa(RsaPrivateKey::generate(1024, 65537).unwrap());
+    let ec = Key::Ec(EcPrivateKey::generate(Curve::P256).unwrap());
+    let ecdsa = SignatureScheme::Ecdsa { hash: Some(Hash::Sha256), encoding: Encoding::Der };
+    let pkcs1 = SignatureScheme::RsaPkcs1 { hash: Hash::Sha256 };
+    assert_eq!(sign(&rsa, &ecdsa, Message::Data(b"")), Err(Error::Unsupported));
+    assert_eq!(sign(&ec, &pkcs1, Message::Data(b"")), Err(Error::Unsupported));
+    assert_eq!(super::aes(16).verify(&pkcs1, Message::Data(b""), b""), Err(Error::Unsupported));
+    assert_eq!(RsaPrivateKey::generate(1000, 65537).err(), Some(Error::KeySize));
+    assert_eq!(RsaPrivateKey::generate(16384, 65537).err(), Some(Error::KeySize));
+    assert_eq!(RsaPrivateKey::generate(2048, 65536).err(), Some(Error::Unsupported));
+}
+
+/// FIPS 180-4's examples (NIST's "abc"), and the clone of a hash in parts.
+#[test]
+fn digests_match_the_standard() {
+    for (hash, expected) in [
+        (Hash::Sha1, "a9993e364706816aba3e25717850c26c9cd0d89d"),
+        (Hash::Sha224, "23097d223405d8228642a477bda255b32aadbce4bda0b3f7e36c9da7"),
+        (Hash::Sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        (Hash::Sha384, "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7"),
+        (
+            Hash::Sha512,
+            "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
+        ),
+    ] {
+        assert_eq!(hex::encode(hash.digest(b"abc").as_ref()), expected);
+        assert_eq!(hash.len() * 2, expected.len());
+        let mut parts = Hasher::new(hash);
+        parts.update(b"a");
+        parts.update(b"");
+        let mut clone = parts.clone();
+        parts.update(b"XYZ");
+        clone.update(b"bc");
+        assert_eq!(hex::encode(clone.finish().as_ref()), expected);
+        assert_eq!(parts.finish().as_ref(), hash.digest(b"aXYZ").as_ref());
+    }
+}

@@ -60,6 +60,9 @@ impl AesKey {
             return self.gcm.open(iv, aad, data, tag);
         }
         check_tag(params, tag.len())?;
+        if matches!(params, CipherParams::AesCbc { padding: true, .. }) && data.output_len() < data.input_len() {
+            return self.decrypt_tight(params, data);
+        }
         let mut context = CipherContext::new(self.bytes(), params, Direction::Decrypt)?;
         check_blocks(params, data.input_len(), Direction::Decrypt)?;
         if !tag.is_empty() {
@@ -74,6 +77,14 @@ impl AesKey {
                 Err(error)
             }
         }
+    }
+
+    /// Padded text into an output that may just hold it, or not: decided before anything is written, so that the caller can come back
+    /// with a larger output although the input lies in the same memory.
+    fn decrypt_tight(&self, params: &CipherParams<'_>, mut data: Buffers<'_>) -> Result<usize, Error> {
+        let mut copy = data.copy_input();
+        let len = self.decrypt(params, Buffers::in_place(&mut copy), &[])?;
+        data.write(&copy[..len])
     }
 
     pub(crate) fn start_encrypt(&self, params: &CipherParams<'_>) -> Result<CipherStream, Error> {

@@ -22,7 +22,7 @@ pub enum Error {
         "the input's length does not fit: whole blocks without padding, the exact length of a digest, or what RSA's padding leaves room for"
     )]
     InputLength,
-    /// The output buffer is too small; nothing useful was written.
+    /// The output buffer is too small; nothing was written, and the same call with a larger one may follow.
     #[error("the output buffer is too small: {needed} bytes are needed")]
     OutputTooSmall {
         /// Bytes that are certainly enough.

@@ -144,6 +144,7 @@ fn a_small_output_names_the_need_and_is_not_touched() {
     assert_eq!(key.decrypt(&params, Buffers::new(&encrypted, &mut out), &[]), Ok(18));
     let refused = key.decrypt(&params, Buffers::new(&encrypted, &mut out[..17]), &[]);
     assert_eq!(refused, Err(Error::OutputTooSmall { needed: 18 }));
+    assert_eq!(&out, b"0123456789abcdefgh", "the refused call left the output of the one before");
 }
 
 #[test]

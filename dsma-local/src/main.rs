@@ -1,2 +1,71 @@
-//! Placeholder.
-fn main() {}
+//! `dsma-local`: an embedded DSM for laptops, laboratories and tests.
+//!
+//! It is no mock: it authenticates, enforces permissions and key states through `dsma_api::authorize`, keeps its state in SQLite
+//! with key material sealed at rest, and speaks DSM's REST interface to unmodified clients. [`dsm`] holds the interface,
+//! [`store`] what outlives the process, [`state_dir`] and [`tls`] the files around it, [`serve`] the listener.
+#![forbid(unsafe_code)]
+
+mod args;
+mod dsm;
+mod error;
+mod serve;
+mod state_dir;
+mod store;
+mod tls;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::Args;
+use crate::dsm::Dsm;
+use crate::error::Error;
+use crate::serve::{Listeners, Stop};
+use crate::state_dir::StateDir;
+use crate::store::Store;
+
+/// Requests that may run at the same time. More would only queue for the CPU and hold memory.
+const WORKERS: usize = 32;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
+        .init();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("dsma-local: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Error> {
+    let state = StateDir::open(&args.state)?;
+    let authority = tls::DevCa::load_or_create(&state)?;
+    let store = Store::open(&state)?;
+    let account = dsm::provision(&store)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(WORKERS)
+        .enable_all()
+        .build()
+        .map_err(|source| Error::Runtime { source })?;
+    runtime.block_on(async {
+        // Before anything listens, so that a signal during start-up is a clean stop as well.
+        let stop = Stop::on_signals()?;
+        let listeners = Listeners::bind(args.port_base).await?;
+        let endpoint = listeners.endpoint();
+        state.write_client_files(&endpoint, &account, &authority)?;
+        let dsm = Arc::new(Dsm::new(store, args.session_idle()));
+        println!("ready {endpoint} (for a shell: . {})", state.path("env").display());
+        serve::run(listeners, authority.server_config()?, dsm, stop).await;
+        tracing::info!("stopped; the state stays in {}", args.state.display());
+        Ok(())
+    })
+}

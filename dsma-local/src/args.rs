@@ -1,0 +1,51 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+/// An embedded Fortanix DSM: keys, apps, groups, sessions and an audit log on this machine.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 120, after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Directory of the state: made at the first start, found again by the next ones
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: PathBuf,
+
+    /// DSM answers on this port of localhost; further services take the ports after it; 0 takes free ports
+    #[arg(long, value_name = "N", default_value_t = 4440)]
+    pub(crate) port_base: u16,
+
+    /// A session ends after this many seconds without a call
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..))]
+    session_idle_seconds: u32,
+}
+
+impl Args {
+    /// `--session-idle-seconds`.
+    pub(crate) fn session_idle(&self) -> Duration {
+        Duration::from_secs(self.session_idle_seconds.into())
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Start it, and wait for the line that begins with `ready`:
+    dsma-local --state ~/dsm
+
+  Talk to it from another shell:
+    . ~/dsm/env
+    curl --cacert $FORTANIX_CA_FILE -H \"Authorization: Basic $FORTANIX_API_KEY\" $FORTANIX_API_ENDPOINT/crypto/v1/keys
+
+  Make an AES key that may be exported:
+    curl --cacert $FORTANIX_CA_FILE -H \"Authorization: Basic $FORTANIX_API_KEY\" $FORTANIX_API_ENDPOINT/crypto/v1/keys \\
+      -d '{\"name\":\"first\",\"obj_type\":\"AES\",\"key_size\":256,\"key_ops\":[\"ENCRYPT\",\"DECRYPT\",\"EXPORT\",\"APPMANAGEABLE\"]}'
+
+  Two of them side by side:
+    dsma-local --state /tmp/a --port-base 0
+    dsma-local --state /tmp/b --port-base 0
+
+  Start afresh: stop it and delete its directory.
+
+RUST_LOG sets what is logged on stderr (default: info).";

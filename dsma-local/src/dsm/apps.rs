@@ -1,0 +1,227 @@
+//! `/sys/v1/apps`. An app may read itself; apps with role admin manage all of them.
+
+use base64_simd::{STANDARD, URL_SAFE_NO_PAD};
+use dsma_api::{ApiError, App, AppGroups, AppRequest, Credential, CredentialResponse, Principal, Time};
+use dsma_crypto::random;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::authentication::Caller;
+use super::call::Call;
+use super::groups::{no_group, valid_name};
+use super::permissions::memberships;
+use super::reply::Reply;
+use crate::error::Error;
+use crate::store::{ActionType, AppRow, Audit};
+
+/// Random bytes in a secret or a token.
+pub(super) const DEFAULT_SECRET_SIZE: usize = 64;
+/// Shorter secrets could be guessed, longer ones do not fit in a header.
+const SECRET_SIZES: std::ops::RangeInclusive<u32> = 16..=512;
+
+/// `GET /sys/v1/apps`.
+pub(super) fn list(call: &Call) -> Result<Reply, ApiError> {
+    call.caller()?.need_admin()?;
+    let group_id = call.query.parsed::<Uuid>("group_id")?;
+    let rows = call.store().apps()?.into_iter().filter(|row| group_id.is_none_or(|id| row.groups.contains_key(&id)));
+    Reply::ok(&rows.map(|row| shown(call, row)).collect::<Vec<_>>())
+}
+
+/// `GET /sys/v1/apps/{id}`.
+pub(super) fn show(call: &Call) -> Result<Reply, ApiError> {
+    let caller = call.caller()?;
+    let app_id = call.id()?;
+    if app_id != caller.app_id() {
+        caller.need_admin()?;
+    }
+    Reply::ok(&shown(call, call.store().app(app_id)?.ok_or_else(no_app)?))
+}
+
+/// `POST /sys/v1/apps`: the API key is read with [`credential`].
+pub(super) fn create(call: &Call) -> Result<Reply, ApiError> {
+    let caller = call.caller()?;
+    caller.need_admin()?;
+    let request: AppRequest = call.json()?;
+    let secret = new_secret(request.credential.as_ref(), request.secret_size)?;
+    let app = App {
+        acct_id: call.store().acct_id(),
+        app_id: Uuid::new_v4(),
+        app_type: request.app_type.clone().unwrap_or_else(|| "default".into()),
+        name: valid_name(request.name.clone())?,
+        description: request.description.clone(),
+        creator: Principal::App(caller.app_id()),
+        created_at: Time::now(),
+        lastused_at: None,
+        enabled: request.enabled.unwrap_or(true),
+        default_group: None,
+        groups: AppGroups::Ids(Vec::new()),
+        auth_type: Some("Secret".into()),
+        role: request.role.unwrap_or_default(),
+    };
+    let mut row = AppRow { app, groups: BTreeMap::new() };
+    apply_groups(call, &mut row, &request)?;
+    let audit = audit(call, &caller, "Created", &row.app);
+    if !call.store().insert_app(&row, secret.as_bytes(), audit)? {
+        return Err(name_taken());
+    }
+    Reply::created(&shown(call, row))
+}
+
+/// `PATCH /sys/v1/apps/{id}`: absent members stay as they are.
+pub(super) fn update(call: &Call) -> Result<Reply, ApiError> {
+    let caller = call.caller()?;
+    caller.need_admin()?;
+    let app_id = call.id()?;
+    let request: AppRequest = call.json()?;
+    let secret = request.credential.as_ref().map(|credential| new_secret(Some(credential), request.secret_size)).transpose()?;
+    let name = request.name.clone().map(|name| valid_name(Some(name))).transpose()?;
+    let change = |row: &mut AppRow| {
+        apply_groups(call, row, &request)?;
+        let app = &mut row.app;
+        app.name = name.unwrap_or_else(|| std::mem::take(&mut app.name));
+        app.description = request.description.clone().or(app.description.take());
+        app.app_type = request.app_type.clone().unwrap_or_else(|| std::mem::take(&mut app.app_type));
+        app.enabled = request.enabled.unwrap_or(app.enabled);
+        app.role = request.role.unwrap_or(app.role);
+        Ok(audit(call, &caller, "Updated", app))
+    };
+    let row = call.store().update_app(app_id, change, name_taken)?.ok_or_else(no_app)?;
+    if let Some(secret) = &secret {
+        call.store().set_app_secret(app_id, secret.as_bytes(), audit(call, &caller, "Changed credential of", &row.app))?;
+    }
+    if secret.is_some() || !row.app.enabled {
+        call.dsm.sessions.terminate_app(app_id);
+    }
+    Reply::ok(&shown(call, row))
+}
+
+/// `DELETE /sys/v1/apps/{id}`.
+pub(super) fn delete(call: &Call) -> Result<Reply, ApiError> {
+    let caller = call.caller()?;
+    caller.need_admin()?;
+    let row = call.store().app(call.id()?)?.ok_or_else(no_app)?;
+    if !call.store().delete_app(row.app.app_id, audit(call, &caller, "Deleted", &row.app))? {
+        return Err(no_app());
+    }
+    call.dsm.sessions.terminate_app(row.app.app_id);
+    Ok(Reply::nothing())
+}
+
+/// `GET /sys/v1/apps/{id}/credential`.
+pub(super) fn credential(call: &Call) -> Result<Reply, ApiError> {
+    let caller = call.caller()?;
+    caller.need_admin()?;
+    let row = call.store().app(call.id()?)?.ok_or_else(no_app)?;
+    let secret = call.store().app_secret(row.app.app_id)?.ok_or_else(no_app)?;
+    call.store().audit_now(audit(call, &caller, "Read credential of", &row.app))?;
+    let credential = Credential::Secret(String::from_utf8_lossy(&secret).into_owned());
+    Reply::ok(&CredentialResponse { app_id: row.app.app_id, credential })
+}
+
+/// `POST /sys/v1/apps/{id}/reset_secret`: a new secret; the sessions of the old one end.
+pub(super) fn reset_secret(call: &Call) -> Result<Reply, ApiError> {
+    #[derive(Default, Deserialize)]
+    struct Request {
+        secret_size: Option<u32>,
+    }
+    let caller = call.caller()?;
+    caller.need_admin()?;
+    let row = call.store().app(call.id()?)?.ok_or_else(no_app)?;
+    let request: Request = call.json_or_default()?;
+    let secret = new_secret(None, request.secret_size)?;
+    call.store().set_app_secret(row.app.app_id, secret.as_bytes(), audit(call, &caller, "Changed credential of", &row.app))?;
+    call.dsm.sessions.terminate_app(row.app.app_id);
+    Reply::ok(&shown(call, row))
+}
+
+/// `GET /sys/v1/apps/client_configs`: what the account tells its clients to use. This account has no wishes.
+pub(super) fn client_configs(call: &Call) -> Result<Reply, ApiError> {
+    call.caller()?;
+    Reply::ok(&json!({}))
+}
+
+/// Random bytes in URL-safe base64, as DSM's secrets look.
+pub(super) fn make_secret(size: usize) -> Result<Zeroizing<String>, Error> {
+    let mut bytes = Zeroizing::new(vec![0; size]);
+    random::fill(&mut bytes)?;
+    Ok(Zeroizing::new(URL_SAFE_NO_PAD.encode_to_string(&*bytes)))
+}
+
+/// The API key: base64 of `app_id:secret`.
+pub(super) fn api_key(app_id: Uuid, secret: &[u8]) -> String {
+    STANDARD.encode_to_string([format!("{app_id}:").as_bytes(), secret].concat())
+}
+
+/// `{"secret":"text"}`, `{"secret":{"size":64}}`, or nothing.
+fn new_secret(credential: Option<&Value>, size: Option<u32>) -> Result<Zeroizing<String>, ApiError> {
+    let generate = |size: u32| {
+        if !SECRET_SIZES.contains(&size) {
+            let (least, most) = (SECRET_SIZES.start(), SECRET_SIZES.end());
+            return Err(ApiError::bad_request(format!("Invalid secret_size: {least} to {most} bytes")));
+        }
+        Ok(make_secret(size as usize)?)
+    };
+    let default = size.unwrap_or(DEFAULT_SECRET_SIZE as u32);
+    let Some(credential) = credential else {
+        return generate(default);
+    };
+    match credential.get("secret") {
+        Some(Value::String(secret)) if secret.is_empty() => Err(ApiError::bad_request("Invalid credential: the secret is empty")),
+        Some(Value::String(secret)) => Ok(Zeroizing::new(secret.clone())),
+        Some(Value::Object(wish)) => match wish.get("size").filter(|size| !size.is_null()) {
+            None => generate(default),
+            Some(size) => {
+                generate(size.as_u64().and_then(|size| u32::try_from(size).ok()).ok_or_else(|| ApiError::bad_request("Invalid size"))?)
+            }
+        },
+        _ => Err(ApiError::bad_request("Unsupported credential: this version knows `secret` only")),
+    }
+}
+
+/// Applies `del_groups`, `add_groups`, `mod_groups` and `default_group`, and checks the outcome.
+fn apply_groups(call: &Call, row: &mut AppRow, request: &AppRequest) -> Result<(), ApiError> {
+    for group_id in request.del_groups.iter().flatten() {
+        row.groups.remove(group_id);
+    }
+    for (group_id, permissions) in request.add_groups.as_ref().map(memberships).transpose()?.into_iter().flatten() {
+        call.store().group(group_id)?.ok_or_else(no_group)?;
+        row.groups.insert(group_id, permissions);
+    }
+    for (group_id, permissions) in request.mod_groups.as_ref().map(memberships).transpose()?.into_iter().flatten() {
+        *row.groups.get_mut(&group_id).ok_or_else(|| ApiError::bad_request("App is not a member of a group in mod_groups"))? = permissions;
+    }
+    if let Some(default_group) = request.default_group {
+        if !row.groups.contains_key(&default_group) {
+            return Err(ApiError::bad_request("App is not a member of its default group"));
+        }
+        row.app.default_group = Some(default_group);
+    }
+    row.app.default_group = row.app.default_group.filter(|id| row.groups.contains_key(id));
+    Ok(())
+}
+
+/// The app as the query wants it. Permissions that classic clients do not know make their parsers fail: they are shown only where
+/// there are any.
+fn shown(call: &Call, row: AppRow) -> App {
+    let groups = if call.query.flag("group_permissions") {
+        AppGroups::Permissions(row.groups)
+    } else {
+        AppGroups::Ids(row.groups.into_keys().collect())
+    };
+    App { groups, ..row.app }
+}
+
+fn no_app() -> ApiError {
+    ApiError::not_found("App does not exist")
+}
+
+fn name_taken() -> ApiError {
+    ApiError::conflict("App with this name already exists")
+}
+
+fn audit(call: &Call, caller: &Caller, verb: &str, app: &App) -> Audit {
+    call.audit(ActionType::Administrative, caller.app_id(), app.app_id, format!("{verb} app \"{}\"", app.name))
+}

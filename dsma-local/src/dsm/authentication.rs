@@ -1,0 +1,84 @@
+//! Who calls: `Authorization: Basic <API key>` or `Bearer <token>`, on every endpoint alike.
+
+use base64_simd::STANDARD;
+use dsma_api::{ApiError, AppRole, Permission, Permissions, text};
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::Dsm;
+use super::call::Call;
+use crate::store::AppRow;
+
+/// An authenticated app, as it is in the store now.
+pub(super) struct Caller {
+    pub(super) row: AppRow,
+    /// The session's token, where it came with one.
+    pub(super) token: Option<String>,
+}
+
+impl Caller {
+    pub(super) const fn app_id(&self) -> Uuid {
+        self.row.app.app_id
+    }
+
+    pub(super) fn is_admin(&self) -> bool {
+        self.row.app.role == AppRole::Admin
+    }
+
+    /// Permissions in a group; `None` outside. An admin app manages everywhere, and uses keys where it is a member.
+    pub(super) fn permissions(&self, group_id: Uuid) -> Option<Permissions> {
+        let member = self.row.groups.get(&group_id).copied();
+        if self.is_admin() { Some(member.unwrap_or_default().with(Permission::Manage)) } else { member }
+    }
+
+    /// Refuses everybody but admin apps.
+    pub(super) fn need_admin(&self) -> Result<(), ApiError> {
+        if self.is_admin() { Ok(()) } else { Err(ApiError::forbidden("Only an app with role admin may do this")) }
+    }
+}
+
+impl Call {
+    /// The caller.
+    ///
+    /// # Errors
+    /// 401 without a valid credential; 403 for a disabled app that presents the right secret.
+    pub(super) fn caller(&self) -> Result<Caller, ApiError> {
+        let no_credentials = || ApiError::unauthorized(text::NO_CREDENTIALS);
+        let (scheme, credential) = self.authorization().and_then(|value| value.trim().split_once(' ')).ok_or_else(no_credentials)?;
+        let credential = credential.trim();
+        if scheme.eq_ignore_ascii_case("basic") {
+            by_api_key(&self.dsm, credential)
+        } else if scheme.eq_ignore_ascii_case("bearer") {
+            by_token(&self.dsm, credential)
+        } else {
+            Err(no_credentials())
+        }
+    }
+}
+
+/// An API key is base64 of `app_id:secret`.
+fn by_api_key(dsm: &Dsm, api_key: &str) -> Result<Caller, ApiError> {
+    let malformed = || ApiError::unauthorized(text::NO_CREDENTIALS);
+    let wrong = || ApiError::unauthorized(text::BAD_CREDENTIALS);
+    let decoded = Zeroizing::new(STANDARD.decode_to_vec(api_key).map_err(|_| malformed())?);
+    let colon = decoded.iter().position(|byte| *byte == b':').ok_or_else(malformed)?;
+    // A user's e-mail address stands here as well; this version has no users.
+    let app_id = std::str::from_utf8(&decoded[..colon]).ok().and_then(|id| Uuid::parse_str(id).ok()).ok_or_else(wrong)?;
+    let secret = dsm.store.app_secret(app_id)?.ok_or_else(wrong)?;
+    if !bool::from(secret.ct_eq(&decoded[colon + 1..])) {
+        return Err(wrong());
+    }
+    let row = dsm.store.app(app_id)?.ok_or_else(wrong)?;
+    if !row.app.enabled {
+        return Err(ApiError::forbidden("App is disabled"));
+    }
+    Ok(Caller { row, token: None })
+}
+
+fn by_token(dsm: &Dsm, token: &str) -> Result<Caller, ApiError> {
+    let no_session = || ApiError::unauthorized(text::NO_SESSION);
+    let app_id = dsm.sessions.touch(token).ok_or_else(no_session)?;
+    let row = dsm.store.app(app_id)?.filter(|row| row.app.enabled).ok_or_else(no_session)?;
+    Ok(Caller { row, token: Some(token.to_owned()) })
+}

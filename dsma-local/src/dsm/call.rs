@@ -1,0 +1,191 @@
+//! One request, as a handler sees it, and the way from hyper to a blocking handler.
+
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT};
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+use dsma_api::{ApiError, text};
+use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::Dsm;
+use super::query::Query;
+use super::reply::{Reply, refusal, respond};
+use crate::serve::Peer;
+use crate::store::{ActionType, Audit, Store};
+
+/// Longest body that is read. DSM's own limit is not published; its stream interface is for more than 512 KiB.
+const BODY_LIMIT: usize = 1 << 20;
+/// A longer body is read to its end all the same, up to here, so that the client reads the refusal and not a broken pipe.
+const DRAIN_LIMIT: usize = 64 << 20;
+/// The time that a client has for its body.
+const BODY_TIME: Duration = Duration::from_secs(60);
+
+/// What a handler is: blocking, and without a panic of its own.
+pub(super) type Handler = fn(&Call) -> Result<Reply, ApiError>;
+
+/// One request.
+pub(super) struct Call {
+    pub(super) dsm: Arc<Dsm>,
+    pub(super) query: Query,
+    pub(super) peer: IpAddr,
+    uri: Uri,
+    authorization: Option<String>,
+    body: Bytes,
+}
+
+type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// Makes an axum handler of a blocking one.
+pub(super) fn serve(handler: Handler) -> impl Fn(State<Arc<Dsm>>, Request) -> Answer + Clone + Send + Sync + 'static {
+    move |State(dsm), request| {
+        Box::pin(async move {
+            let call = match Call::read(dsm, request).await {
+                Ok(call) => call,
+                Err(error) => return refusal(&error),
+            };
+            // A panic must not take the service down, nor leave the client without an answer.
+            match tokio::task::spawn_blocking(move || handler(&call)).await {
+                Ok(answer) => respond(answer),
+                Err(error) => {
+                    tracing::error!("a handler failed: {error}");
+                    refusal(&ApiError::new(500, "Internal error"))
+                }
+            }
+        })
+    }
+}
+
+impl Call {
+    async fn read(dsm: Arc<Dsm>, request: Request) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let authorization = match parts.headers.get(AUTHORIZATION).map(|value| value.to_str()) {
+            None => None,
+            Some(Ok(value)) => Some(value.to_owned()),
+            Some(Err(_)) => return Err(ApiError::unauthorized(text::NO_CREDENTIALS)),
+        };
+        let body = tokio::time::timeout(BODY_TIME, read_body(&parts.headers, body))
+            .await
+            .unwrap_or_else(|_| Err(ApiError::new(408, "Request body did not arrive in time")))?;
+        let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0);
+        let query = Query::parse(parts.uri.query().unwrap_or_default());
+        Ok(Self { dsm, query, peer, uri: parts.uri, authorization, body })
+    }
+
+    /// The value of the `Authorization` header.
+    pub(super) fn authorization(&self) -> Option<&str> {
+        self.authorization.as_deref()
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.dsm.store
+    }
+
+    /// The last id in the path, where the path has one: `/crypto/v1/keys/{id}/sign`.
+    pub(super) fn path_id(&self) -> Result<Option<Uuid>, ApiError> {
+        match self.uri.path().split('/').nth(4) {
+            None | Some("") => Ok(None),
+            Some(id) => Uuid::parse_str(id).map(Some).map_err(|_| ApiError::bad_request("Invalid id in the path: a UUID is expected")),
+        }
+    }
+
+    /// The id in the path of an endpoint that always has one.
+    pub(super) fn id(&self) -> Result<Uuid, ApiError> {
+        self.path_id()?.ok_or_else(|| ApiError::not_found("No such endpoint"))
+    }
+
+    /// The body as JSON, whatever `Content-Type` says: some clients send none.
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        if self.body.trim_ascii().is_empty() {
+            return Err(ApiError::bad_request("Request body is empty: JSON is expected"));
+        }
+        parse(&self.body)
+    }
+
+    /// The body as JSON, or the default where there is none.
+    pub(super) fn json_or_default<T: DeserializeOwned + Default>(&self) -> Result<T, ApiError> {
+        if self.body.trim_ascii().is_empty() { Ok(T::default()) } else { parse(&self.body) }
+    }
+
+    /// A line for the audit log.
+    pub(super) fn audit(&self, action_type: ActionType, actor_id: Uuid, object_id: Uuid, message: String) -> Audit {
+        Audit { action_type, actor_id, object_id, group_id: None, client_ip: Some(self.peer), message, time: dsma_api::Time::now() }
+    }
+}
+
+/// Explicit nulls equal absent members. The wire types take them for optional members already; where that is not enough, the
+/// document is read again without them.
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(body).or_else(|error| {
+        let invalid = |error: &serde_json::Error| ApiError::bad_request(format!("Invalid request body: {error}"));
+        if !error.is_data() {
+            return Err(invalid(&error));
+        }
+        let mut value: Value = serde_json::from_slice(body).map_err(|error| invalid(&error))?;
+        strip_nulls(&mut value);
+        serde_json::from_value(value).map_err(|_| invalid(&error))
+    })
+}
+
+fn strip_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(strip_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(strip_nulls),
+        _ => {}
+    }
+}
+
+async fn read_body(headers: &HeaderMap, mut body: Body) -> Result<Bytes, ApiError> {
+    let too_large = || ApiError::new(413, text::TOO_LARGE);
+    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    // A client that asks first has not begun to send.
+    if announced.is_some_and(|length| length > DRAIN_LIMIT || length > BODY_LIMIT && headers.contains_key(EXPECT)) {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::with_capacity(announced.unwrap_or_default().min(BODY_LIMIT));
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| ApiError::bad_request("Request body ended early"))?;
+        if let Some(data) = frame.data_ref() {
+            length += data.len();
+            if length > DRAIN_LIMIT {
+                return Err(too_large());
+            }
+            if length <= BODY_LIMIT {
+                bytes.extend_from_slice(data);
+            }
+        }
+    }
+    if length > BODY_LIMIT { Err(too_large()) } else { Ok(bytes.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nulls_equal_absent_members_even_where_a_list_is_expected() {
+        #[derive(serde::Deserialize)]
+        struct Request {
+            #[serde(default)]
+            list: Vec<u8>,
+        }
+        assert!(parse::<Request>(br#"{"list":null}"#).unwrap().list.is_empty());
+        for (bad, words) in [("{", "Invalid request body: EOF"), (r#"{"list":{}}"#, "expected a sequence"), ("[1", "Invalid")] {
+            let error = parse::<Request>(bad.as_bytes()).err().unwrap();
+            assert!(error.status == 400 && error.message.contains(words), "{error}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! `/sys/v1/groups`. Members see a group; apps with role admin manage all of them.
+
+use dsma_api::{ApiError, Group, GroupRequest, Principal, Time};
+use uuid::Uuid;
+
+use super::authentication::Caller;
+use super::call::Call;
+use super::reply::Reply;
+use crate::store::{ActionType, Audit};
+
+/// `GET /sys/v1/groups`: the caller's groups, by name.
+pub(super) fn list(call: &Call) -> Result<Reply, ApiError> {
+    let caller = call.caller()?;
+    let mut groups = call.store().groups()?;
+    groups.retain(|group| caller.permissions(group.group_id).is_some());
+    Reply::ok(&groups)
+}
+
+/// `GET /sys/v1/groups/{id}`.
+pub(super) fn show(call: &Call) -> Result<Reply, ApiError> {
+    let caller = call.caller()?;
+    let group_id = call.id()?;
+    let visible = caller.permissions(group_id).and(call.store().group(group_id)?);
+    Reply::ok(&visible.ok_or_else(no_group)?)
+}
+
+/// `POST /sys/v1/groups`.
+pub(super) fn create(call: &Call) -> Result<Reply, ApiError> {
+    let caller = call.caller()?;
+    caller.need_admin()?;
+    let request: GroupRequest = call.json()?;
+    let group = Group {
+        acct_id: call.store().acct_id(),
+        group_id: Uuid::new_v4(),
+        name: valid_name(request.name)?,
+        description: request.description,
+        creator: Principal::App(caller.app_id()),
+        created_at: Time::now(),
+    };
+    if !call.store().insert_group(&group, audit(call, &caller, "Created", &group))? {
+        return Err(name_taken());
+    }
+    Reply::created(&group)
+}
+
+/// `PATCH /sys/v1/groups/{id}`.
+pub(super) fn update(call: &Call) -> Result<Reply, ApiError> {
+    let caller = call.caller()?;
+    caller.need_admin()?;
+    let mut group = call.store().group(call.id()?)?.ok_or_else(no_group)?;
+    let request: GroupRequest = call.json()?;
+    if request.name.is_some() {
+        group.name = valid_name(request.name)?;
+    }
+    group.description = request.description.or(group.description);
+    if !call.store().update_group(&group, audit(call, &caller, "Updated", &group))? {
+        return Err(name_taken());
+    }
+    Reply::ok(&group)
+}
+
+/// `DELETE /sys/v1/groups/{id}`: a group that still holds sobjects stays.
+pub(super) fn delete(call: &Call) -> Result<Reply, ApiError> {
+    let caller = call.caller()?;
+    caller.need_admin()?;
+    let group = call.store().group(call.id()?)?.ok_or_else(no_group)?;
+    if !call.store().delete_group(group.group_id, audit(call, &caller, "Deleted", &group))? {
+        return Err(ApiError::conflict("Group is not empty: delete or move its sobjects first"));
+    }
+    Ok(Reply::nothing())
+}
+
+/// A name as the OpenAPI wants it: one line, not blank, at most 4096 characters.
+pub(super) fn valid_name(name: Option<String>) -> Result<String, ApiError> {
+    let name = name.ok_or_else(|| ApiError::bad_request("Missing field `name`"))?;
+    if name.trim().is_empty() || name.contains('\n') || name.chars().count() > 4096 {
+        return Err(ApiError::bad_request("Invalid name: one line of 1 to 4096 characters, not blank, is expected"));
+    }
+    Ok(name)
+}
+
+pub(super) fn no_group() -> ApiError {
+    ApiError::not_found("Group does not exist")
+}
+
+fn name_taken() -> ApiError {
+    ApiError::conflict("Group with this name already exists")
+}
+
+fn audit(call: &Call, caller: &Caller, verb: &str, group: &Group) -> Audit {
+    let message = format!("{verb} group \"{}\"", group.name);
+    let line = call.audit(ActionType::Administrative, caller.app_id(), group.group_id, message);
+    Audit { group_id: Some(group.group_id), ..line }
+}

@@ -1,0 +1,52 @@
+//! `/crypto/v1/{encrypt,decrypt,sign,verify,digest}`: the modern spelling, the path spelling, and batches of one operation.
+
+mod batch;
+mod cipher;
+mod digest;
+mod modes;
+mod signature;
+
+use dsma_api::{ApiError, KeyOperation, SobjectDescriptor};
+use dsma_crypto::Error;
+
+pub(super) use self::batch::{batch_decrypt, batch_encrypt, batch_sign, batch_verify};
+pub(super) use self::cipher::{decrypt, encrypt};
+pub(super) use self::digest::digest;
+pub(super) use self::signature::{sign, verify};
+use super::authentication::Caller;
+use super::call::Call;
+use super::sobjects::line;
+use crate::store::{ActionType, SobjectRow};
+
+/// The key that the request means: the path's, or the body's.
+fn descriptor(call: &Call, in_body: Option<SobjectDescriptor>) -> Result<SobjectDescriptor, ApiError> {
+    match call.path_id()? {
+        Some(kid) => Ok(SobjectDescriptor::Kid(kid)),
+        None => in_body.ok_or_else(|| ApiError::bad_request("Missing field `key`")),
+    }
+}
+
+/// Logs a use of the key, unless it is one of high volume.
+fn log(call: &Call, caller: &Caller, verb: &str, row: &SobjectRow) -> Result<(), ApiError> {
+    if row.sobject.key_ops.contains(KeyOperation::HighVolume) {
+        return Ok(());
+    }
+    Ok(call.store().audit_soon(line(call, caller, ActionType::CryptoOperation, verb, row))?)
+}
+
+/// What an operation that failed says. The caller's input is at fault in all cases but the last.
+fn refused(error: Error) -> ApiError {
+    match error {
+        Error::Internal => {
+            tracing::error!("an operation failed: {error}");
+            ApiError::new(500, "Internal error")
+        }
+        Error::Authentication => ApiError::bad_request(dsma_api::text::DECRYPT_FAILED),
+        Error::IvLength => ApiError::bad_request("Invalid IV length"),
+        Error::TagLength => ApiError::bad_request("Invalid tag length"),
+        Error::InputLength => ApiError::bad_request("Invalid input length"),
+        Error::TooLong => ApiError::bad_request("Input is too long for this key and mode"),
+        Error::Unsupported => ApiError::bad_request("This mode is not possible with this key"),
+        other => ApiError::bad_request(format!("Operation failed: {other}")),
+    }
+}

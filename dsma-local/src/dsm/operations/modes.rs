@@ -1,0 +1,120 @@
+//! From the wire's modes and digests to those of `dsma_crypto`, and what a key's policy says to them.
+
+use dsma_api::{ApiError, CipherMode, CryptMode, HashAlgorithm, Mgf, Oaep, ObjectType, RsaEncryptionPadding, RsaSignaturePadding, Sobject};
+use dsma_crypto::digest::Hash;
+use serde_json::Value;
+
+/// The digest of OAEP where neither the request nor the key's policy names one.
+const DEFAULT_OAEP: HashAlgorithm = HashAlgorithm::Sha256;
+
+/// A digest that this version computes.
+pub(super) fn hash(alg: HashAlgorithm) -> Result<Hash, ApiError> {
+    match alg {
+        HashAlgorithm::Sha1 => Ok(Hash::Sha1),
+        HashAlgorithm::Sha224 => Ok(Hash::Sha224),
+        HashAlgorithm::Sha256 => Ok(Hash::Sha256),
+        HashAlgorithm::Sha384 => Ok(Hash::Sha384),
+        HashAlgorithm::Sha512 => Ok(Hash::Sha512),
+        other => Err(ApiError::bad_request(format!("Digest {other} is not supported by this version"))),
+    }
+}
+
+/// Refuses an `alg` that is not the key's type.
+pub(super) fn check_alg(alg: Option<ObjectType>, sobject: &Sobject) -> Result<(), ApiError> {
+    match alg {
+        Some(ObjectType::Other) => Err(ApiError::bad_request("Unknown algorithm")),
+        Some(alg) if alg != sobject.obj_type => Err(ApiError::bad_request("alg does not match the type of the sobject")),
+        _ => Ok(()),
+    }
+}
+
+/// The mode for an AES key.
+pub(super) fn symmetric(mode: Option<CryptMode>) -> Result<CipherMode, ApiError> {
+    match mode {
+        Some(CryptMode::Symmetric(mode)) => Ok(mode),
+        Some(CryptMode::Rsa(_)) => Err(ApiError::bad_request("Invalid mode for a symmetric key")),
+        None => Err(ApiError::bad_request("Missing field `mode`")),
+    }
+}
+
+/// The padding for an RSA key: the request's where the key's policy allows it, else the first of the policy.
+pub(super) fn encryption_padding(mode: Option<CryptMode>, sobject: &Sobject) -> Result<RsaEncryptionPadding, ApiError> {
+    let policy = sobject.rsa.as_ref().map(|rsa| rsa.encryption_policy.as_slice()).unwrap_or_default();
+    let padding = match mode {
+        Some(CryptMode::Rsa(padding)) => padding,
+        Some(CryptMode::Symmetric(_)) => return Err(ApiError::bad_request("Invalid mode for an RSA key")),
+        None => default_encryption_padding(policy),
+    };
+    let allowed = |entry: &Value| match padding {
+        RsaEncryptionPadding::Oaep(Oaep { mgf }) => allows(entry, "OAEP", Some(mgf)),
+        RsaEncryptionPadding::Pkcs1V15 {} => allows(entry, "PKCS1_V15", None),
+        RsaEncryptionPadding::RawDecrypt {} => allows(entry, "RAW_DECRYPT", None),
+    };
+    if policy.iter().any(allowed) { Ok(padding) } else { Err(against_policy()) }
+}
+
+/// The padding of an RSA signature; PKCS #1 v1.5 where the request names none.
+pub(super) fn signature_padding(mode: Option<RsaSignaturePadding>, sobject: &Sobject) -> Result<RsaSignaturePadding, ApiError> {
+    let policy = sobject.rsa.as_ref().map(|rsa| rsa.signature_policy.as_slice()).unwrap_or_default();
+    let padding = mode.unwrap_or(RsaSignaturePadding::Pkcs1V15 {});
+    let allowed = |entry: &Value| match padding {
+        RsaSignaturePadding::Pss(pss) => allows(entry, "PSS", Some(pss.mgf)),
+        RsaSignaturePadding::Pkcs1V15 {} => allows(entry, "PKCS1_V15", None),
+    };
+    if policy.iter().any(allowed) { Ok(padding) } else { Err(against_policy()) }
+}
+
+/// Whether one entry of a policy allows a padding. What an entry leaves out, it leaves open.
+fn allows(entry: &Value, name: &str, mgf: Option<Mgf>) -> bool {
+    let Some(padding) = entry.get("padding").filter(|padding| !padding.is_null()) else {
+        return true;
+    };
+    let Some(parameters) = padding.get(name) else {
+        return false;
+    };
+    match (policy_hash(parameters), mgf) {
+        (Some(wanted), Some(mgf)) => wanted == mgf.hash(),
+        _ => true,
+    }
+}
+
+fn default_encryption_padding(policy: &[Value]) -> RsaEncryptionPadding {
+    let padding = policy.first().and_then(|entry| entry.get("padding"));
+    if padding.is_some_and(|padding| padding.get("PKCS1_V15").is_some()) {
+        return RsaEncryptionPadding::Pkcs1V15 {};
+    }
+    let hash = padding.and_then(|padding| padding.get("OAEP")).and_then(policy_hash).unwrap_or(DEFAULT_OAEP);
+    RsaEncryptionPadding::Oaep(Oaep { mgf: Mgf::mgf1(hash) })
+}
+
+/// `{"mgf":{"mgf1":{"hash":"SHA256"}}}`, where the policy names one.
+fn policy_hash(parameters: &Value) -> Option<HashAlgorithm> {
+    HashAlgorithm::from_name(parameters.pointer("/mgf/mgf1/hash")?.as_str()?)
+}
+
+fn against_policy() -> ApiError {
+    ApiError::forbidden("The policy of the sobject does not allow this padding")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn policies() {
+        let sha1 = Some(Mgf::mgf1(HashAlgorithm::Sha1));
+        for (entry, name, mgf, expected) in [
+            (json!({}), "PKCS1_V15", None, true),
+            (json!({"padding": null}), "OAEP", sha1, true),
+            (json!({"padding": {"OAEP": {}}}), "OAEP", sha1, true),
+            (json!({"padding": {"OAEP": {"mgf": null}}}), "OAEP", sha1, true),
+            (json!({"padding": {"OAEP": {"mgf": {"mgf1": {"hash": "SHA1"}}}}}), "OAEP", sha1, true),
+            (json!({"padding": {"OAEP": {"mgf": {"mgf1": {"hash": "SHA256"}}}}}), "OAEP", sha1, false),
+            (json!({"padding": {"OAEP": {}}}), "PKCS1_V15", None, false),
+        ] {
+            assert_eq!(allows(&entry, name, mgf), expected, "{entry} {name}");
+        }
+        assert_eq!(default_encryption_padding(&[json!({"padding": {"PKCS1_V15": {}}})]), RsaEncryptionPadding::Pkcs1V15 {});
+    }
+}

@@ -1,0 +1,98 @@
+//! `sign` and `verify`.
+
+use dsma_api::{
+    ApiError, Blob, HashAlgorithm, ObjectType, Operation, RsaSignaturePadding, SignRequest, SignResponse, Sobject, SobjectDescriptor,
+    VerifyRequest, VerifyResponse,
+};
+use dsma_crypto::{Encoding, Message, SignatureScheme};
+
+use super::modes::{hash, signature_padding};
+use super::{descriptor, log, refused};
+use crate::dsm::authentication::Caller;
+use crate::dsm::call::Call;
+use crate::dsm::reply::Reply;
+use crate::dsm::sobjects::{Opened, open};
+
+/// `POST /crypto/v1/sign`, `POST /crypto/v1/keys/{id}/sign`.
+pub(crate) fn sign(call: &Call) -> Result<Reply, ApiError> {
+    let caller = call.caller()?;
+    let mut request: SignRequest = call.json()?;
+    let key = descriptor(call, request.key.take())?;
+    Reply::ok(&sign_one(call, &caller, &key, &request)?)
+}
+
+/// `POST /crypto/v1/verify`, `POST /crypto/v1/keys/{id}/verify`.
+pub(crate) fn verify(call: &Call) -> Result<Reply, ApiError> {
+    let caller = call.caller()?;
+    let mut request: VerifyRequest = call.json()?;
+    let key = descriptor(call, request.key.take())?;
+    Reply::ok(&verify_one(call, &caller, &key, &request)?)
+}
+
+pub(super) fn sign_one(
+    call: &Call,
+    caller: &Caller,
+    descriptor: &SobjectDescriptor,
+    request: &SignRequest,
+) -> Result<SignResponse, ApiError> {
+    let Opened { row, key } = open(call, caller, descriptor, Operation::Sign)?;
+    if request.context.is_some() {
+        return Err(ApiError::bad_request("Field `context` is not allowed with this key"));
+    }
+    // PKCS #1 v1.5 is deterministic anyhow.
+    if request.deterministic_signature == Some(true) && row.sobject.obj_type == ObjectType::Ec {
+        return Err(ApiError::bad_request("Deterministic ECDSA is not supported by this version"));
+    }
+    let (scheme, message) = scheme(&row.sobject, request.hash_alg, request.mode, request.hash.as_ref(), request.data.as_ref())?;
+    let mut signature = vec![0; key.signature_len(&scheme)];
+    let length = key.sign(&scheme, message, &mut signature).map_err(refused)?;
+    signature.truncate(length);
+    log(call, caller, "Signed with", &row)?;
+    Ok(SignResponse { kid: Some(row.kid), signature: Blob(signature) })
+}
+
+pub(super) fn verify_one(
+    call: &Call,
+    caller: &Caller,
+    descriptor: &SobjectDescriptor,
+    request: &VerifyRequest,
+) -> Result<VerifyResponse, ApiError> {
+    let Opened { row, key } = open(call, caller, descriptor, Operation::Verify)?;
+    if request.context.is_some() {
+        return Err(ApiError::bad_request("Field `context` is not allowed with this key"));
+    }
+    let (scheme, message) = scheme(&row.sobject, request.hash_alg, request.mode, request.hash.as_ref(), request.data.as_ref())?;
+    let result = key.verify(&scheme, message, request.signature.as_ref()).map_err(refused)?;
+    log(call, caller, "Verified with", &row)?;
+    Ok(VerifyResponse { kid: Some(row.kid), result })
+}
+
+/// The scheme and the message that a request means.
+fn scheme<'a>(
+    sobject: &Sobject,
+    hash_alg: Option<HashAlgorithm>,
+    mode: Option<RsaSignaturePadding>,
+    given_hash: Option<&'a Blob>,
+    data: Option<&'a Blob>,
+) -> Result<(SignatureScheme, Message<'a>), ApiError> {
+    let hash = hash(hash_alg.ok_or_else(|| ApiError::bad_request("Missing field `hash_alg`"))?)?;
+    let message = match (given_hash, data) {
+        (Some(digest), None) if digest.0.len() == hash.len() => Message::Digest(&digest.0),
+        (Some(_), None) => return Err(ApiError::bad_request("Invalid length of `hash` for this hash_alg")),
+        (None, Some(data)) => Message::Data(&data.0),
+        _ => return Err(ApiError::bad_request("Exactly one of `hash` and `data` is expected")),
+    };
+    let scheme = match sobject.obj_type {
+        ObjectType::Ec if mode.is_some() => return Err(ApiError::bad_request("Field `mode` is not allowed with an EC key")),
+        ObjectType::Ec => SignatureScheme::Ecdsa { hash: Some(hash), encoding: Encoding::Der },
+        ObjectType::Rsa => match signature_padding(mode, sobject)? {
+            RsaSignaturePadding::Pkcs1V15 {} => SignatureScheme::RsaPkcs1 { hash },
+            // The salt is as long as the digest: the wire has no field for it.
+            RsaSignaturePadding::Pss(pss) => {
+                SignatureScheme::RsaPss { hash, mgf1: super::modes::hash(pss.mgf.hash())?, salt_len: hash.len() }
+            }
+        },
+        _ => return Err(ApiError::bad_request("This type of sobject does not sign")),
+    };
+    Ok((scheme, message))
+}

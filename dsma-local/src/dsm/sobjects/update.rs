@@ -1,0 +1,97 @@
+//! `PATCH /crypto/v1/keys/{id}`.
+
+use dsma_api::{ApiError, KeyOperation, Operation, Permission, RsaOptions, SobjectDescriptor, SobjectRequest, SobjectState, Time, text};
+
+use super::access::{authorize_change, find};
+use super::{key_ops, lifecycle, line, name_taken, shown};
+use crate::dsm::authentication::Caller;
+use crate::dsm::call::Call;
+use crate::dsm::groups::{no_group, valid_name};
+use crate::dsm::reply::Reply;
+use crate::store::{ActionType, SobjectRow};
+
+/// Absent members stay as they are; members that are objects or lists are replaced whole.
+pub(crate) fn update(call: &Call) -> Result<Reply, ApiError> {
+    let caller = call.caller()?;
+    let kid = call.id()?;
+    let request: SobjectRequest = call.json()?;
+    find(call, &caller, &SobjectDescriptor::Kid(kid), Operation::Info)?;
+    if let Some(group_id) = request.group_id {
+        call.store().group(group_id)?.ok_or_else(no_group)?;
+    }
+    let change = |row: &mut SobjectRow| {
+        authorize_change(&caller, row, Permission::UpdateSobjectsProfile)?;
+        apply(&caller, row, request)?;
+        Ok(line(call, &caller, ActionType::Administrative, "Updated", row))
+    };
+    let row = call.store().update_sobject(kid, change, name_taken)?.ok_or_else(|| ApiError::not_found(text::NO_SOBJECT))?;
+    Reply::ok(&shown(row.sobject))
+}
+
+fn apply(caller: &Caller, row: &mut SobjectRow, request: SobjectRequest) -> Result<(), ApiError> {
+    let sobject = &mut row.sobject;
+    let fixed = request.value.is_some()
+        || request.obj_type.is_some_and(|obj_type| obj_type != sobject.obj_type)
+        || request.key_size.is_some() && request.key_size != sobject.key_size
+        || request.elliptic_curve.is_some() && request.elliptic_curve != sobject.elliptic_curve;
+    if fixed {
+        return Err(ApiError::bad_request("Type, size, curve and value of a sobject cannot be changed"));
+    }
+    if let Some(group_id) = request.group_id.filter(|id| Some(*id) != sobject.group_id) {
+        let there = caller.permissions(group_id).ok_or_else(no_group)?;
+        if !there.contains(Permission::Manage) && !there.contains(Permission::CreateSobjects) {
+            return Err(ApiError::forbidden(text::NO_PERMISSION));
+        }
+        sobject.group_id = Some(group_id);
+    }
+    if request.name.is_some() {
+        sobject.name = Some(valid_name(request.name)?);
+    }
+    if let Some(names) = &request.key_ops {
+        sobject.key_ops = key_ops::checked(names, sobject.obj_type)?;
+        if sobject.key_ops.contains(KeyOperation::Export) {
+            sobject.never_exportable = Some(false);
+        }
+    }
+    if let (Some(rsa), Some(given)) = (&mut sobject.rsa, request.rsa) {
+        let or_kept = |given: Vec<_>, kept: &Vec<_>| if given.is_empty() { kept.clone() } else { given };
+        *rsa = RsaOptions {
+            encryption_policy: or_kept(given.encryption_policy, &rsa.encryption_policy),
+            signature_policy: or_kept(given.signature_policy, &rsa.signature_policy),
+            ..*rsa
+        };
+    }
+    sobject.description = request.description.or(sobject.description.take());
+    sobject.custom_metadata = request.custom_metadata.or(sobject.custom_metadata.take());
+    sobject.enabled = request.enabled.unwrap_or(sobject.enabled);
+    dates(row, request.activation_date, request.deactivation_date)?;
+    match request.state {
+        None => Ok(()),
+        Some(SobjectState::Active) => lifecycle::make_active(row, Time::now()),
+        Some(state) if state == row.sobject.state => Ok(()),
+        Some(_) => Err(ApiError::bad_request("Invalid state: a sobject ends by revoke and destroy")),
+    }
+}
+
+/// The beginning may be moved until it has come, the end likewise.
+fn dates(row: &mut SobjectRow, activation: Option<Time>, deactivation: Option<Time>) -> Result<(), ApiError> {
+    let now = Time::now();
+    let state = dsma_api::KeyFacts::from(&row.sobject).state_at(now);
+    let sobject = &mut row.sobject;
+    if let Some(start) = activation.filter(|start| Some(*start) != sobject.activation_date) {
+        if state != SobjectState::PreActive {
+            return Err(ApiError::bad_request("activation_date cannot be changed: the sobject was activated"));
+        }
+        sobject.activation_date = Some(start);
+    }
+    if let Some(end) = deactivation.filter(|end| Some(*end) != sobject.deactivation_date) {
+        if !matches!(state, SobjectState::PreActive | SobjectState::Active) {
+            return Err(ApiError::bad_request("deactivation_date cannot be changed: the sobject was deactivated"));
+        }
+        if sobject.activation_date.is_some_and(|start| end <= start) {
+            return Err(ApiError::bad_request("Invalid deactivation_date: it is not after the activation"));
+        }
+        sobject.deactivation_date = Some(end);
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! Why dsma-local does not start, with the mend.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Failures outside of a request: at start-up, and of the store. A request turns a store failure into a 503.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub(crate) enum Error {
+    /// A file of the state directory cannot be read or written.
+    #[error("{} cannot be {action}: {source}; check the directory given with --state, its owner and the space left", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was tried: `read`, `written`, ...
+        action: &'static str,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// Another instance holds the directory's lock.
+    #[error("{} is in use by another dsma-local; stop that one, or give this one another --state", path.display())]
+    InUse {
+        /// The state directory.
+        path: PathBuf,
+    },
+    /// A file of the state directory does not hold what it should.
+    #[error("{} is damaged: {problem}; restore the whole directory from a copy, or delete it to start afresh (its keys are lost then)", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The store was written by a later version of this program.
+    #[error(
+        "{} has schema version {found}, this dsma-local knows {known}: it was written by a newer one; run that one, or give another --state",
+        path.display()
+    )]
+    Newer {
+        /// The store.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// SQLite refused.
+    #[error("the store failed: {0}")]
+    Store(#[from] rusqlite::Error),
+    /// A row does not hold what this program wrote.
+    #[error("the store holds a row that cannot be read: {0}")]
+    Row(#[from] serde_json::Error),
+    /// A cryptographic operation of our own failed.
+    #[error("cryptography failed: {0}")]
+    Crypto(#[from] dsma_crypto::Error),
+    /// A certificate cannot be made.
+    #[error("the development CA cannot sign: {0}")]
+    Certificate(#[from] rcgen::Error),
+    /// TLS does not accept our certificate or key.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The port cannot be bound.
+    #[error(
+        "port {port} of localhost cannot be bound: {source}; stop what listens there, or give another --port-base (0 takes free ports)"
+    )]
+    Bind {
+        /// The port.
+        port: u16,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// The runtime or its signal handlers cannot start.
+    #[error("the runtime cannot start: {source}")]
+    Runtime {
+        /// The system's answer.
+        source: std::io::Error,
+    },
+}

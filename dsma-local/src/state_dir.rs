@@ -1,0 +1,177 @@
+//! The state directory: its lock, its private files, and the files that clients source.
+//!
+//! ```text
+//! lock            held while an instance runs
+//! store.db        SQLite (with -wal and -shm beside it)     0600
+//! seal.key        the key that seals key material at rest   0600
+//! ca.pem          the development CA's certificate
+//! ca.key          its private key                           0600
+//! ca-bundle.pem   the system's roots and the development CA
+//! env             variables for a shell                     0600 (API keys)
+//! pkcs11.conf     configuration of the PKCS#11 library      0600 (API key)
+//! ```
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::dsm::Account;
+use crate::error::Error;
+use crate::tls::DevCa;
+
+/// Where Linux distributions and macOS keep their trusted roots.
+const SYSTEM_ROOTS: &[&str] = &["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+
+/// The directory of one instance, locked until drop.
+pub(crate) struct StateDir {
+    path: PathBuf,
+    /// The lock goes with the descriptor.
+    _lock: File,
+}
+
+impl StateDir {
+    /// Makes the directory (0700) where it is missing, and takes its lock.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed(path, "made"))?;
+        // Absolute, because clients source the paths from anywhere.
+        let path = path.canonicalize().map_err(failed(path, "read"))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).map_err(failed(&path, "protected"))?;
+        let lock_path = path.join("lock");
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock_path);
+        let lock = lock.map_err(failed(&lock_path, "opened"))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path, _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(Error::InUse { path }),
+            Err(TryLockError::Error(source)) => Err(Error::File { path: lock_path, action: "locked", source }),
+        }
+    }
+
+    /// The path of one of its files.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The bytes of a file; `None` where there is none.
+    pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let path = self.path(name);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(Error::File { path, action: "read", source }),
+        }
+    }
+
+    /// Makes an empty file that only the owner may read, where there is none, and returns its path. SQLite gives the files beside its
+    /// database the same rights.
+    pub(crate) fn make_private(&self, name: &str) -> Result<PathBuf, Error> {
+        let path = self.path(name);
+        let made = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        made.map(|_| path.clone()).map_err(failed(&path, "made"))
+    }
+
+    /// Writes a file that only the owner may read. A crash leaves the old file or the new one, never a part.
+    pub(crate) fn write_private(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        self.write(name, bytes, 0o600)
+    }
+
+    /// Writes a file that everybody may read who may enter the directory.
+    pub(crate) fn write_public(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        self.write(name, bytes, 0o644)
+    }
+
+    /// Writes `env`, `pkcs11.conf` and `ca-bundle.pem`, at every start: the ports may be new.
+    pub(crate) fn write_client_files(&self, endpoint: &str, account: &Account, ca: &DevCa) -> Result<(), Error> {
+        self.write_public("ca-bundle.pem", &roots_with(ca.pem()))?;
+        let ca_file = self.path("ca.pem").display().to_string();
+        let variables = [
+            ("FORTANIX_API_ENDPOINT", endpoint),
+            ("FORTANIX_API_KEY", &account.app_key),
+            ("FORTANIX_CA_FILE", &ca_file),
+            ("SSL_CERT_FILE", &self.path("ca-bundle.pem").display().to_string()),
+            ("DSMA_LOCAL_STATE", &self.path.display().to_string()),
+            ("DSMA_LOCAL_ADMIN_API_KEY", &account.admin_key),
+            ("DSMA_LOCAL_GROUP_ID", &account.group_id.to_string()),
+        ];
+        let env: String = variables.iter().map(|(name, value)| format!("export {name}={}\n", shell_quoted(value))).collect();
+        self.write_private("env", env.as_bytes())?;
+        let pkcs11 = format!(
+            "# Written by dsma-local at each start.\n\
+             api_endpoint = {}\napi_key = {}\nca_certs_file = {}\ncache_ttl = 900\n",
+            toml_quoted(endpoint),
+            toml_quoted(&account.app_key),
+            toml_quoted(&ca_file),
+        );
+        self.write_private("pkcs11.conf", pkcs11.as_bytes())
+    }
+
+    fn write(&self, name: &str, bytes: &[u8], mode: u32) -> Result<(), Error> {
+        let path = self.path(name);
+        let part = self.path(&format!("{name}.new"));
+        let write = || {
+            let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(mode).open(&part)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&part, &path)
+        };
+        write().map_err(failed(&path, "written"))
+    }
+}
+
+fn failed(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::File { path, action, source }
+}
+
+/// `SSL_CERT_FILE` replaces a program's roots, so the bundle holds the system's as well.
+fn roots_with(ca_pem: &str) -> Vec<u8> {
+    let mut bundle = SYSTEM_ROOTS.iter().find_map(|path| fs::read(path).ok()).unwrap_or_default();
+    if bundle.last().is_some_and(|last| *last != b'\n') {
+        bundle.push(b'\n');
+    }
+    bundle.extend_from_slice(ca_pem.as_bytes());
+    bundle
+}
+
+/// POSIX shell: nothing is special between single quotes, except the quote.
+fn shell_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// A TOML basic string. JSON's escapes are a subset of TOML's.
+fn toml_quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_instance_is_told_the_mend() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new/state");
+        let first = StateDir::open(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        let refused = StateDir::open(&path).err().unwrap().to_string();
+        assert!(refused.contains("in use by another dsma-local") && refused.contains("--state"), "{refused}");
+        drop(first);
+        StateDir::open(&path).unwrap();
+    }
+
+    #[test]
+    fn private_files_are_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::open(dir.path()).unwrap();
+        assert!(state.read("secret").unwrap().is_none());
+        state.write_private("secret", b"x").unwrap();
+        assert_eq!(state.read("secret").unwrap().unwrap(), b"x");
+        assert_eq!(fs::metadata(state.path("secret")).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn quoting_survives_odd_directories() {
+        assert_eq!(shell_quoted("it's"), r"'it'\''s'");
+        assert_eq!(toml_quoted(r#"a"b\c"#), r#""a\"b\\c""#);
+    }
+}

@@ -1,0 +1,57 @@
+//! Groups.
+
+use dsma_api::Group;
+use rusqlite::OptionalExtension;
+use uuid::Uuid;
+
+use super::{Audit, Store};
+use crate::error::Error;
+
+impl Store {
+    /// A group.
+    pub(crate) fn group(&self, group_id: Uuid) -> Result<Option<Group>, Error> {
+        let doc: Option<String> = self
+            .reader()?
+            .prepare_cached("SELECT doc FROM groups WHERE group_id = ?1")?
+            .query_row([group_id], |row| row.get(0))
+            .optional()?;
+        Ok(doc.map(|doc| serde_json::from_str(&doc)).transpose()?)
+    }
+
+    /// All groups, by name.
+    pub(crate) fn groups(&self) -> Result<Vec<Group>, Error> {
+        let reader = self.reader()?;
+        let mut statement = reader.prepare_cached("SELECT doc FROM groups ORDER BY name")?;
+        let docs = statement.query_map([], |row| row.get::<_, String>(0))?;
+        docs.map(|doc| Ok(serde_json::from_str(&doc?)?)).collect()
+    }
+
+    /// Adds a group; `false` where the name is taken.
+    pub(crate) fn insert_group(&self, group: &Group, audit: Audit) -> Result<bool, Error> {
+        self.write(audit, |transaction| {
+            let doc = serde_json::to_string(group)?;
+            Ok(transaction.execute(
+                "INSERT INTO groups (group_id, name, doc) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO NOTHING",
+                (group.group_id, &group.name, doc),
+            )? == 1)
+        })
+    }
+
+    /// Replaces a group's description; `false` where the name is taken or the group is gone.
+    pub(crate) fn update_group(&self, group: &Group, audit: Audit) -> Result<bool, Error> {
+        self.write(audit, |transaction| {
+            let doc = serde_json::to_string(group)?;
+            Ok(transaction
+                .execute("UPDATE OR IGNORE groups SET name = ?2, doc = ?3 WHERE group_id = ?1", (group.group_id, &group.name, doc))?
+                == 1)
+        })
+    }
+
+    /// Deletes a group that holds no sobject. Memberships end with it. `false` where it is not empty or gone.
+    pub(crate) fn delete_group(&self, group_id: Uuid, audit: Audit) -> Result<bool, Error> {
+        self.write(audit, |transaction| {
+            let sql = "DELETE FROM groups WHERE group_id = ?1 AND NOT EXISTS (SELECT 1 FROM sobjects WHERE group_id = ?1)";
+            Ok(transaction.execute(sql, [group_id])? == 1)
+        })
+    }
+}

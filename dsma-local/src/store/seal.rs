@@ -1,0 +1,86 @@
+//! Sealing at rest: AES-256-GCM under a key in a file of its own.
+//!
+//! A sealed value is `1 (version) | IV (12) | ciphertext | tag (16)`. What it is and whose it is go in as additional data, so that
+//! sealed values cannot be exchanged between rows. IVs are random: one key serves 2^32 values (NIST SP 800-38D, section 8.3).
+
+use dsma_crypto::{AesKey, Buffers, CipherParams, Key, random};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+use crate::state_dir::StateDir;
+
+const FILE: &str = "seal.key";
+const VERSION: u8 = 1;
+const IV_LEN: usize = 12;
+const TAG_LEN: usize = 16;
+
+/// The sealing key.
+pub(super) struct Seal {
+    key: Key,
+}
+
+impl Seal {
+    /// Reads the key file. Only for a new store it is made: a store without its key file is damaged.
+    pub(super) fn load_or_create(state: &StateDir, new_store: bool) -> Result<Self, Error> {
+        let damaged = |problem| Error::Damaged { path: state.path(FILE), problem };
+        let bytes = match state.read(FILE)?.map(Zeroizing::new) {
+            Some(bytes) if bytes.len() == 32 => bytes,
+            Some(_) => return Err(damaged("32 bytes expected")),
+            None if new_store => {
+                let mut bytes = Zeroizing::new(vec![0; 32]);
+                random::fill(&mut bytes)?;
+                state.write_private(FILE, &bytes)?;
+                bytes
+            }
+            None => return Err(damaged("it is missing, and the store is there")),
+        };
+        Ok(Self { key: Key::Aes(AesKey::from_bytes(&bytes)?) })
+    }
+
+    /// Seals `secret`, which belongs to `owner` and is its `kind`.
+    pub(super) fn close(&self, kind: &str, owner: Uuid, secret: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut sealed = vec![0; 1 + IV_LEN + secret.len() + TAG_LEN];
+        sealed[0] = VERSION;
+        let (head, tail) = sealed.split_at_mut(1 + IV_LEN);
+        let iv = &mut head[1..];
+        random::fill(iv)?;
+        let (body, tag) = tail.split_at_mut(secret.len());
+        self.key.encrypt(&CipherParams::AesGcm { iv, aad: &context(kind, owner) }, Buffers::new(secret, body), tag)?;
+        Ok(sealed)
+    }
+
+    /// Opens what [`close`](Self::close) made for the same `kind` and `owner`.
+    pub(super) fn open(&self, kind: &str, owner: Uuid, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let malformed = || Error::Crypto(dsma_crypto::Error::Malformed);
+        let rest = sealed.strip_prefix(&[VERSION]).ok_or_else(malformed)?;
+        let (iv, rest) = rest.split_at_checked(IV_LEN).ok_or_else(malformed)?;
+        let (body, tag) = rest.len().checked_sub(TAG_LEN).map(|at| rest.split_at(at)).ok_or_else(malformed)?;
+        let mut secret = Zeroizing::new(vec![0; body.len()]);
+        let aad = context(kind, owner);
+        self.key.decrypt(&CipherParams::AesGcm { iv, aad: &aad }, Buffers::new(body, &mut secret), tag)?;
+        Ok(secret)
+    }
+}
+
+fn context(kind: &str, owner: Uuid) -> Vec<u8> {
+    [kind.as_bytes(), b"/", owner.as_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sealed_value_opens_for_its_own_row_only() {
+        let seal = Seal { key: Key::Aes(AesKey::from_bytes(&[1; 32]).unwrap()) };
+        let (mine, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let sealed = seal.close("sobject", mine, b"secret").unwrap();
+        assert_eq!(*seal.open("sobject", mine, &sealed).unwrap(), b"secret");
+        assert!(seal.open("sobject", other, &sealed).is_err());
+        assert!(seal.open("app", mine, &sealed).is_err());
+        assert!(seal.open("sobject", mine, &sealed[..20]).is_err());
+        assert!(seal.open("sobject", mine, &[]).is_err());
+        assert_ne!(sealed, seal.close("sobject", mine, b"secret").unwrap());
+    }
+}

@@ -132,16 +132,14 @@ impl Dsm {
         reply["kid"].as_str().unwrap_or_else(|| panic!("no kid in {reply}")).to_owned()
     }
 
-    /// The audit log's records, newest first.
+    /// The newest thousand records of the audit log, newest first.
     ///
     /// # Panics
     /// Where DSM refuses.
     #[must_use]
     #[track_caller]
     pub fn audit(&self) -> Vec<Value> {
-        let reply = self.request("GET", "/sys/v1/logs?size=1000", None).success().json();
-        let hits = reply["hits"].as_array().unwrap_or_else(|| panic!("no hits in {reply}"));
-        hits.iter().map(|hit| hit["_source"].clone()).collect()
+        self.records("/sys/v1/logs?size=1000")
     }
 
     /// How often the audit log tells that `kid` was exported.
@@ -151,15 +149,15 @@ impl Dsm {
         self.uses_of(kid, "export")
     }
 
-    /// How many records of the audit log about `kid` name `operation` in their text, in any letter case.
+    /// How many records of the audit log about `kid` begin with the verb `operation` (a stem will do: `encrypt`, `sign`), in any
+    /// letter case; at most a thousand.
     #[must_use]
     #[track_caller]
     pub fn uses_of(&self, kid: &str, operation: &str) -> usize {
-        let operation = operation.to_lowercase();
-        let is_one = |record: &&Value| {
-            record["object_id"] == kid && record["message"].as_str().is_some_and(|text| text.to_lowercase().contains(&operation))
-        };
-        self.audit().iter().filter(is_one).count()
+        let verb = operation.to_lowercase();
+        let records = self.records(&format!("/sys/v1/logs?size=1000&object_id={kid}"));
+        let begins = |record: &&Value| record["message"].as_str().is_some_and(|text| text.to_lowercase().starts_with(&verb));
+        records.iter().filter(begins).count()
     }
 
     /// Makes an app (as the account's admin app, whoever this client is) with these permissions by group, and returns its API key.
@@ -193,6 +191,13 @@ impl Dsm {
     #[must_use]
     pub fn default_group(&self) -> String {
         self.group.clone()
+    }
+
+    #[track_caller]
+    fn records(&self, path: &str) -> Vec<Value> {
+        let reply = self.request("GET", path, None).success().json();
+        let hits = reply["hits"].as_array().unwrap_or_else(|| panic!("no hits in {reply}"));
+        hits.iter().map(|hit| hit["_source"].clone()).collect()
     }
 }
 

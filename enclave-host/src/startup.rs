@@ -1,0 +1,143 @@
+//! The way up: the log lines of the vendor's service in their order, the engine, and the connection to DSM, which may come later.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use dsma_core::{Accelerator, Error};
+
+use crate::callers::Callers;
+use crate::config::{Config, ConfigError};
+use crate::service::Service;
+use crate::upstream::Upstream;
+use crate::workers::Workers;
+use crate::{listen, tls};
+
+/// The longest pause between two attempts to log in to DSM.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// The start does not wait longer than this for DSM.
+const FIRST_ATTEMPT: Duration = Duration::from_secs(3);
+
+/// Everything that serving needs.
+pub(crate) struct Ready {
+    pub(crate) listener: TcpListener,
+    pub(crate) tls: Arc<rustls::ServerConfig>,
+    pub(crate) service: Arc<Service>,
+}
+
+/// Sets the service up. DSM need not answer: the service then retries, and answers 503 meanwhile.
+///
+/// # Errors
+/// A setting that cannot be used, an API key that DSM refuses among them.
+pub(crate) async fn set_up(config: &Config) -> Result<Ready, ConfigError> {
+    tracing::info!(target: "dsma", "=========== DSMA SERVER START UP =================");
+    let listener = bind(config)?;
+    let port = listener.local_addr().map_or(config.port, |address| address.port());
+    tracing::info!(target: "dsma", "Listening on port: {port}");
+    match &config.ca_file {
+        Some(file) => tracing::info!(target: "dsma", "CA File path: {}", file.display()),
+        None => tracing::info!(target: "dsma", "CA File path: None"),
+    }
+    tracing::info!(target: "dsma", "Connection will retry in: {} millis", LONGEST_PAUSE.as_millis());
+    tracing::info!(target: "dsma", "Availability set to false");
+    tracing::info!(target: "dsma", "TTL used by the key cache: {} sec", config.cache_ttl.as_secs());
+    tracing::info!(target: "dsma", "=============== SETTING UP DSMA SERVER ===============");
+    let (tls, fingerprint) = tls::server(config.tls_files.as_ref())?;
+    let service = service(config)?;
+    tracing::info!(target: "dsma::server", "Initialized DsmAServer");
+    println!("Proxy config: None");
+    connect(&service, &config.endpoint).await?;
+    tracing::info!(target: "dsma::api", "Building router");
+    tracing::info!(target: "dsma", "=============== DSMA SERVER SETUP COMPLETE ===============");
+    if let Some(fingerprint) = fingerprint {
+        tracing::warn!(target: "dsma", "Using self-signed TLS certificate. In order to avoid this, use the argument `--tls-files`.");
+        tracing::info!(target: "dsma", "SHA-256 of the self-signed certificate: {fingerprint}");
+    }
+    Ok(Ready { listener, tls, service })
+}
+
+fn bind(config: &Config) -> Result<TcpListener, ConfigError> {
+    listen::bind(config.port).map_err(|error| {
+        ConfigError::new("PORT", format!("{}: {error}", config.port), "stop what listens there, choose another port, or 0 for a free one")
+    })
+}
+
+fn service(config: &Config) -> Result<Arc<Service>, ConfigError> {
+    let engine = dsma_core::Config {
+        api_endpoint: config.endpoint.clone(),
+        api_key: Some(config.api_key.clone()),
+        ca_certs_file: config.ca_file.clone(),
+        cache_ttl: config.cache_ttl,
+        ..dsma_core::Config::default()
+    };
+    let accelerator = Accelerator::open(engine)
+        .map_err(|error| ConfigError::new("FORTANIX_CA_FILE", error.to_string(), "give a readable PEM file with the CA of DSM"))?;
+    let authority = config.endpoint.trim_start_matches("https://").parse().map_err(|_| {
+        ConfigError::new("FORTANIX_API_ENDPOINT", "is not https://host[:port]", "give the host and, if needed, the port, and nothing else")
+    })?;
+    let upstream = Arc::new(Upstream::new(&config.endpoint, authority, tls::client(config.ca_file.as_deref())?));
+    let callers = Callers::new(Arc::clone(&upstream), config.cache_ttl)
+        .ok_or_else(|| ConfigError::new("/dev/urandom", "the system gives no randomness", "check the machine"))?;
+    Ok(Arc::new(Service {
+        accelerator,
+        upstream,
+        callers,
+        workers: Workers::new(),
+        bearer: config.bearer,
+        caching: !config.cache_ttl.is_zero(),
+        connected: AtomicBool::new(false),
+    }))
+}
+
+/// Logs in with our own identity, now or, where DSM does not answer soon, in the background.
+async fn connect(service: &Arc<Service>, endpoint: &str) -> Result<(), ConfigError> {
+    let mut first = tokio::spawn(login(service.accelerator.clone()));
+    let outcome = tokio::time::timeout(FIRST_ATTEMPT, &mut first).await;
+    match outcome {
+        Ok(Ok(Ok(()))) => {
+            connected(service, endpoint);
+            return Ok(());
+        }
+        Ok(Ok(Err(Error::Api(refusal)))) if matches!(refusal.status, 401 | 403) => {
+            return Err(ConfigError::new(
+                "FORTANIX_API_KEY",
+                format!("DSM at {endpoint:?} refuses it: {}", refusal.message),
+                "give the API key of an enabled app of this DSM",
+            ));
+        }
+        Ok(Ok(Err(error))) => tracing::warn!(target: "dsma", "{error}. The service starts and retries."),
+        Ok(Err(_)) | Err(_) => tracing::warn!(target: "dsma", "DSM at {endpoint:?} does not answer. The service starts and retries."),
+    }
+    let (service, endpoint) = (Arc::clone(service), endpoint.to_owned());
+    tokio::spawn(async move {
+        let _late = first.await;
+        retry(&service, &endpoint).await;
+    });
+    Ok(())
+}
+
+async fn retry(service: &Service, endpoint: &str) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match login(service.accelerator.clone()).await {
+            Ok(()) => return connected(service, endpoint),
+            Err(error) => {
+                tracing::warn!(target: "dsma", "{error}. Connection will retry in: {} millis", pause.as_millis());
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+async fn login(accelerator: Accelerator) -> Result<(), Error> {
+    let attempt = tokio::task::spawn_blocking(move || accelerator.login());
+    attempt.await.unwrap_or(Err(Error::Abandoned)).map(drop)
+}
+
+fn connected(service: &Service, endpoint: &str) {
+    service.connected.store(true, Ordering::Relaxed);
+    tracing::info!(target: "dsma", "Successfully connected to DSM at {endpoint:?}");
+}

@@ -1,0 +1,210 @@
+//! DSM as callers see it through us: an asynchronous client that presents the caller's own credential and never ours.
+//!
+//! It relays whole exchanges ([`Upstream::forward`]) and asks small questions in a caller's name ([`Upstream::ask`]). Our own session
+//! lives in the engine, on connections of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Bytes;
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use zeroize::Zeroizing;
+
+use crate::body::{Body, full};
+use crate::callers::Credential;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Until the head of DSM's reply; plugins may think for a while.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Shorter than what servers and load balancers usually keep, so that a connection seldom dies under a request.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+/// Largest answer to a question of ours: an app or a sobject, never material.
+const ANSWER_LIMIT: usize = 1 << 20;
+
+/// Headers that belong to one connection (RFC 9110, section 7.6.1, and its predecessors).
+const HOP_BY_HOP: [HeaderName; 8] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("proxy-authorization"),
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// DSM did not answer. The text says why, for the log.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unreachable(Arc<str>);
+
+impl Unreachable {
+    /// DSM answered, but that it is in trouble.
+    pub(crate) fn status(status: u16) -> Self {
+        Self(format!("status {status}").into())
+    }
+}
+
+/// DSM's answer to a question.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Zeroizing<Vec<u8>>,
+}
+
+/// The client. One for all callers: plain keep-alive binds no credential to a connection.
+pub(crate) struct Upstream {
+    client: Client<HttpsConnector<HttpConnector>, Body>,
+    authority: Authority,
+    endpoint: String,
+    reachable: AtomicBool,
+}
+
+impl Upstream {
+    /// `endpoint` is `https://host[:port]`, as [`crate::config`] has checked it.
+    pub(crate) fn new(endpoint: &str, authority: Authority, tls: rustls::ClientConfig) -> Self {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_all_versions().wrap_connector(tcp);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
+            .build(connector);
+        Self { client, authority, endpoint: endpoint.to_owned(), reachable: AtomicBool::new(true) }
+    }
+
+    /// Whether the last exchange came to an answer.
+    pub(crate) fn is_reachable(&self) -> bool {
+        self.reachable.load(Ordering::Relaxed)
+    }
+
+    /// Sends a caller's request on as it is, without what belongs to the connection, and relays the answer likewise.
+    pub(crate) async fn forward(&self, head: &request::Parts, body: Body) -> Result<Response<Incoming>, Unreachable> {
+        let mut request = Request::new(body);
+        *request.method_mut() = head.method.clone();
+        *request.uri_mut() = self.uri(head.uri.path_and_query().cloned());
+        *request.headers_mut() = head.headers.clone();
+        strip_hop_by_hop(request.headers_mut());
+        // Ours answers the client's `Expect` itself; `Host` follows from the URI.
+        request.headers_mut().remove(http::header::EXPECT);
+        request.headers_mut().remove(HOST);
+        let mut response = self.exchange(request).await?;
+        strip_hop_by_hop(response.headers_mut());
+        *response.version_mut() = Version::default();
+        Ok(response)
+    }
+
+    /// Asks DSM something in the caller's name. `path` begins with a slash.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        credential: &Credential,
+        body: Option<Bytes>,
+    ) -> Result<Answer, Unreachable> {
+        let mut request = Request::new(full(body.clone().unwrap_or_default()));
+        *request.method_mut() = method;
+        *request.uri_mut() = self.uri(path.parse().ok());
+        request.headers_mut().insert(AUTHORIZATION, credential.header().clone());
+        if body.is_some() {
+            request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        let response = self.exchange(request).await?;
+        let status = response.status();
+        let read = tokio::time::timeout(REPLY_TIMEOUT, Limited::new(response.into_body(), ANSWER_LIMIT).collect()).await;
+        let body = match read {
+            Ok(Ok(collected)) => Zeroizing::new(Vec::from(collected.to_bytes())),
+            Ok(Err(error)) => return Err(self.lost(&*error)),
+            Err(_) => return Err(self.lost(&TooSlow)),
+        };
+        Ok(Answer { status, body })
+    }
+
+    async fn exchange(&self, request: Request<Body>) -> Result<Response<Incoming>, Unreachable> {
+        let path = request.uri().path().trim_start_matches('/');
+        tracing::info!(target: "dsma::dsm", "OUTBOUND REQ {} {path}", request.method());
+        let response = match tokio::time::timeout(REPLY_TIMEOUT, self.client.request(request)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return Err(self.lost(&error)),
+            Err(_) => return Err(self.lost(&TooSlow)),
+        };
+        let id = response.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or("-");
+        tracing::info!(target: "dsma::dsm", "INBOUND RESP X-Request-ID: {id} Status: {}", response.status());
+        if !self.reachable.swap(true, Ordering::Relaxed) {
+            tracing::info!(target: "dsma", "DSM at {:?} answers again", self.endpoint);
+        }
+        Ok(response)
+    }
+
+    fn uri(&self, path: Option<PathAndQuery>) -> Uri {
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(Scheme::HTTPS);
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
+        // All three parts are there, which is all that can go wrong.
+        Uri::from_parts(parts).unwrap_or_default()
+    }
+
+    fn lost(&self, error: &dyn std::error::Error) -> Unreachable {
+        let reason = innermost(error);
+        if self.reachable.swap(false, Ordering::Relaxed) {
+            let endpoint = &self.endpoint;
+            tracing::warn!(target: "dsma", "DSM at {endpoint:?} cannot be reached: {reason}; check FORTANIX_API_ENDPOINT, FORTANIX_CA_FILE and the network");
+        }
+        Unreachable(reason.into())
+    }
+}
+
+/// The cause that a person can act on; the outer layers say "client error".
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string().replace(['\n', '\r'], " ")
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("no answer in time")]
+struct TooSlow;
+
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_belongs_to_the_connection_stays_there() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in
+            [("connection", "close, X-Private"), ("x-private", "1"), ("te", "trailers"), ("authorization", "Basic x"), ("keep-alive", "5")]
+        {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        strip_hop_by_hop(&mut headers);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["authorization"]);
+    }
+}

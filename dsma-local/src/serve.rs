@@ -1,6 +1,5 @@
 //! The listener: TCP on localhost, TLS, HTTP/1.1 and HTTP/2, and a stop that lets running requests finish.
 
-use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
@@ -11,7 +10,7 @@ use axum::Router;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
@@ -24,6 +23,8 @@ use crate::error::Error;
 
 /// A peer that says nothing must not hold a connection for ever.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// How long a connection may stay without a request. Clients keep theirs for some seconds to a minute.
+const HEADER_TIME: Duration = Duration::from_secs(120);
 /// What running requests get after a signal. The slowest is the generation of a large RSA key.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
 /// How often a free port is looked for that is free on both loopback addresses.
@@ -137,32 +138,25 @@ pub(crate) async fn run(listeners: Listeners, tls: Arc<ServerConfig>, dsm: Arc<D
     dsm.close();
 }
 
-fn serve_connection(
-    tcp: TcpStream,
-    peer: SocketAddr,
-    acceptor: TlsAcceptor,
-    router: Router,
-    watcher: hyper_util::server::graceful::Watcher,
-) -> impl Future<Output = ()> + Send {
-    async move {
-        // Answers are small and whole: waiting to fill a segment only costs time.
-        let _ = tcp.set_nodelay(true);
-        let stream = match timeout(HANDSHAKE_TIME, acceptor.accept(tcp)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return tracing::debug!("TLS handshake with {peer} failed: {error}"),
-            Err(_) => return tracing::debug!("TLS handshake with {peer} took too long"),
-        };
-        let service = TowerToHyperService::new(router);
-        let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-            request.extensions_mut().insert(Peer(peer.ip()));
-            service.call(request)
-        });
-        let mut http = auto::Builder::new(TokioExecutor::new());
-        http.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(60));
-        http.http2().timer(TokioTimer::new());
-        let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
-        if let Err(error) = watcher.watch(connection).await {
-            tracing::debug!("connection with {peer} ended: {error}");
-        }
+/// TLS, then HTTP/1.1 or HTTP/2 as the client chose, until either side has enough.
+async fn serve_connection(tcp: TcpStream, peer: SocketAddr, acceptor: TlsAcceptor, router: Router, watcher: Watcher) {
+    // Answers are small and whole: waiting to fill a segment only costs time.
+    let _ = tcp.set_nodelay(true);
+    let stream = match timeout(HANDSHAKE_TIME, acceptor.accept(tcp)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::debug!("TLS handshake with {peer} failed: {error}"),
+        Err(_) => return tracing::debug!("TLS handshake with {peer} took too long"),
+    };
+    let service = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(Peer(peer.ip()));
+        service.call(request)
+    });
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIME);
+    http.http2().timer(TokioTimer::new());
+    let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!("connection with {peer} ended: {error}");
     }
 }

@@ -82,7 +82,7 @@ pub(super) fn update(call: &Call) -> Result<Reply, ApiError> {
         apply_groups(call, row, &request)?;
         let app = &mut row.app;
         app.name = name.unwrap_or_else(|| std::mem::take(&mut app.name));
-        app.description = request.description.clone().or(app.description.take());
+        app.description = request.description.clone().or_else(|| app.description.take());
         app.app_type = request.app_type.clone().unwrap_or_else(|| std::mem::take(&mut app.app_type));
         app.enabled = request.enabled.unwrap_or(app.enabled);
         app.role = request.role.unwrap_or(app.role);

@@ -82,7 +82,7 @@ fn add(
         creator: Principal::App(caller.app_id()),
         created_at: now,
         lastused_at: Time::EPOCH,
-        activation_date: request.activation_date.or((state == SobjectState::Active).then_some(now)),
+        activation_date: request.activation_date.or_else(|| (state == SobjectState::Active).then_some(now)),
         deactivation_date: request.deactivation_date,
         compromise_date: None,
         destruction_date: None,

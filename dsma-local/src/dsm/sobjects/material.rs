@@ -48,12 +48,12 @@ pub(super) fn generate(request: &SobjectRequest) -> Result<Material, ApiError> {
         }
         ObjectType::Rsa => {
             let options = request.rsa.as_ref();
-            let bits = request.key_size.or(options.and_then(|rsa| rsa.key_size));
+            let bits = request.key_size.or_else(|| options.and_then(|rsa| rsa.key_size));
             let bits = bits.ok_or_else(|| ApiError::bad_request("Missing field `key_size`"))?;
             if !RSA_SIZES.contains(&bits) || bits % 8 != 0 {
                 return Err(ApiError::bad_request("Invalid key_size for RSA: 1024 to 8192 bits, whole bytes"));
             }
-            let exponent = request.pub_exponent.or(options.and_then(|rsa| rsa.public_exponent)).unwrap_or(DEFAULT_EXPONENT);
+            let exponent = request.pub_exponent.or_else(|| options.and_then(|rsa| rsa.public_exponent)).unwrap_or(DEFAULT_EXPONENT);
             if exponent < 3 || exponent.is_multiple_of(2) {
                 return Err(ApiError::bad_request("Invalid public exponent: odd, and at least 3"));
             }

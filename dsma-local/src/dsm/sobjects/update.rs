@@ -61,8 +61,8 @@ fn apply(caller: &Caller, row: &mut SobjectRow, request: SobjectRequest) -> Resu
             ..*rsa
         };
     }
-    sobject.description = request.description.or(sobject.description.take());
-    sobject.custom_metadata = request.custom_metadata.or(sobject.custom_metadata.take());
+    sobject.description = request.description.or_else(|| sobject.description.take());
+    sobject.custom_metadata = request.custom_metadata.or_else(|| sobject.custom_metadata.take());
     sobject.enabled = request.enabled.unwrap_or(sobject.enabled);
     dates(row, request.activation_date, request.deactivation_date)?;
     match request.state {

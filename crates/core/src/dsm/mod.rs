@@ -110,12 +110,13 @@ impl Dsm {
         })
     }
 
-    /// Repeats while DSM cannot be reached and `deadline` has not passed.
+    /// Repeats while DSM cannot be reached and `deadline` has not passed. A pause takes no more than half of the time that is left: an
+    /// attempt that began with next to none would fail for that reason alone, and make the next pause longer.
     fn send(&self, method: &str, path: &str, authorization: &str, body: Option<&[u8]>, deadline: Moment) -> Result<Reply, Error> {
         loop {
             let left = Moment::now().until(deadline);
             if let Err(wait) = self.breaker.admit() {
-                if wait >= left {
+                if wait > left / 2 {
                     return Err(self.transport.unreachable(&self.breaker.last_reason()));
                 }
                 pause(wait);
@@ -131,7 +132,7 @@ impl Dsm {
             };
             let wait = self.breaker.failed(&reason);
             tracing::warn!(target: "dsma::dsm", "DSM at {} cannot be reached: {reason}. Connection will retry in: {} millis", self.endpoint(), wait.as_millis());
-            if wait >= Moment::now().until(deadline) {
+            if wait > Moment::now().until(deadline) / 2 {
                 return Err(self.transport.unreachable(&reason));
             }
         }

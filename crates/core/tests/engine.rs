@@ -1,0 +1,198 @@
+//! The engine against a real DSM: what the cache promises, seen from DSM's audit log.
+
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dsma_core::{Accelerator, ApiKey, Config, Error, KeyRef};
+use dsma_crypto::{Buffers, CipherParams};
+use dsma_testkit::Stack;
+use serde_json::json;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+fn config(stack: &Stack) -> Config {
+    Config {
+        api_endpoint: stack.endpoint(),
+        api_key: Some(ApiKey::parse(&stack.api_key()).unwrap()),
+        ca_certs_file: Some(stack.ca_file()),
+        retry_timeout: Duration::from_millis(300),
+        ..Config::default()
+    }
+}
+
+fn aes_key(stack: &Stack, exportable: bool) -> String {
+    let mut ops = vec!["ENCRYPT", "DECRYPT", "APPMANAGEABLE"];
+    if exportable {
+        ops.push("EXPORT");
+    }
+    stack.dsm().create_key(json!({"obj_type": "AES", "key_size": 256, "key_ops": ops}))
+}
+
+fn kid(text: &str) -> KeyRef {
+    KeyRef::Kid(text.parse().unwrap())
+}
+
+fn encrypt(engine: &Accelerator, key: &KeyRef) -> Result<Vec<u8>, Error> {
+    let mut out = [0; 16];
+    let mut tag = [0; 16];
+    let params = CipherParams::AesGcm { iv: &[1; 12], aad: b"context" };
+    let len = engine.encrypt(key, &params, Buffers::new(b"sixteen byte msg", &mut out), &mut tag)?;
+    Ok([&out[..len], &tag].concat())
+}
+
+/// Operates until `done`: the event to wait for is the engine's own answer.
+fn until<T>(mut operate: impl FnMut() -> T, done: impl Fn(&T) -> bool) -> T {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        let answer = operate();
+        if done(&answer) {
+            return answer;
+        }
+        assert!(Instant::now() < end, "did not happen within {DEADLINE:?}");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_thousand_first_uses_by_name_and_by_kid_are_one_export() {
+    let stack = Stack::start();
+    let kid_text = stack.dsm().create_key(json!({
+        "name": "crowd", "obj_type": "AES", "key_size": 256, "key_ops": ["ENCRYPT", "EXPORT"]
+    }));
+    let engine = Accelerator::open(config(&stack)).unwrap();
+    let names = [kid(&kid_text), KeyRef::Name("crowd".to_owned())];
+    let start = Barrier::new(1000);
+    thread::scope(|scope| {
+        for number in 0..1000 {
+            let (engine, start, name) = (&engine, &start, &names[number % 2]);
+            scope.spawn(move || {
+                start.wait();
+                encrypt(engine, name).unwrap();
+            });
+        }
+    });
+    assert_eq!(stack.dsm().exports_of(&kid_text), 1);
+    assert_eq!(stack.dsm().uses_of(&kid_text, "encrypt"), 0);
+    assert_eq!(engine.stats().exports, 1);
+}
+
+#[test]
+fn local_and_forwarded_results_are_the_same() {
+    let stack = Stack::start();
+    let value = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let import = |ops: &[&str]| {
+        let name = format!("k{}", ops.len());
+        let body = json!({"name": name, "obj_type": "AES", "value": value, "key_ops": ops});
+        let reply = stack.dsm().request("PUT", "/crypto/v1/keys", Some(body)).success().json();
+        reply["kid"].as_str().unwrap().to_owned()
+    };
+    let exportable = import(&["ENCRYPT", "DECRYPT", "EXPORT"]);
+    let captive = import(&["ENCRYPT", "DECRYPT"]);
+    let engine = Accelerator::open(config(&stack)).unwrap();
+    assert_eq!(encrypt(&engine, &kid(&exportable)).unwrap(), encrypt(&engine, &kid(&captive)).unwrap());
+    assert_eq!((engine.stats().forwards, stack.dsm().uses_of(&captive, "encrypt")), (1, 1));
+    // "Not exportable" is remembered: the second use goes straight to DSM.
+    encrypt(&engine, &kid(&captive)).unwrap();
+    assert_eq!(engine.stats().exports, 2);
+}
+
+#[test]
+fn an_entry_is_refreshed_before_its_end_and_a_clear_forgets_it() {
+    let stack = Stack::start();
+    let text = aes_key(&stack, true);
+    let engine = Accelerator::open(Config { cache_ttl: Duration::from_secs(2), ..config(&stack) }).unwrap();
+    let start = Instant::now();
+    until(|| encrypt(&engine, &kid(&text)).map(|_| engine.stats().exports).unwrap(), |exports| *exports == 2);
+    let took = start.elapsed();
+    assert!(took >= Duration::from_millis(1500), "refreshed after {took:?}, before four fifths of its life");
+    assert_eq!(engine.clear(Some(&[text.parse().unwrap()])), 1);
+    encrypt(&engine, &kid(&text)).unwrap();
+    assert_eq!((engine.stats().exports, stack.dsm().exports_of(&text)), (3, 3));
+}
+
+#[test]
+fn what_dsm_takes_away_ends_with_the_refresh() {
+    let stack = Stack::start();
+    let text = aes_key(&stack, true);
+    let engine = Accelerator::open(Config { cache_ttl: Duration::from_secs(1), ..config(&stack) }).unwrap();
+    encrypt(&engine, &kid(&text)).unwrap();
+    let _done = stack.dsm().request("PATCH", &format!("/crypto/v1/keys/{text}"), Some(json!({"enabled": false}))).success();
+    let refusal = until(|| encrypt(&engine, &kid(&text)), Result::is_err).unwrap_err();
+    assert_eq!(refusal.status(), 403, "{refusal}");
+    let _done = stack.dsm().request("DELETE", &format!("/crypto/v1/keys/{text}"), None).success();
+    until(|| encrypt(&engine, &kid(&text)), |answer| matches!(answer, Err(error) if error.status() == 404)).unwrap_err();
+}
+
+#[test]
+fn a_dead_session_is_opened_again() {
+    let stack = Stack::start();
+    let text = aes_key(&stack, false);
+    let engine = Accelerator::open(config(&stack)).unwrap();
+    encrypt(&engine, &kid(&text)).unwrap();
+    let reply = engine.dsm().request("POST", "/sys/v1/session/terminate", None::<&()>).unwrap();
+    assert_eq!(reply.status, 204);
+    encrypt(&engine, &kid(&text)).unwrap();
+}
+
+#[test]
+fn a_wrong_key_is_refused_in_dsm_s_words() {
+    let stack = Stack::start();
+    let text = aes_key(&stack, true);
+    let own = stack.api_key();
+    let app = String::from_utf8(base64_simd::STANDARD.decode_to_vec(&own).unwrap()).unwrap();
+    let forged = base64_simd::STANDARD.encode_to_string(format!("{}:wrong", app.split(':').next().unwrap()));
+    let engine = Accelerator::open(config(&stack).with_api_key(ApiKey::parse(&forged).unwrap())).unwrap();
+    assert_eq!(engine.login().unwrap_err().status(), 401);
+    let refusal = encrypt(&engine, &kid(&text)).unwrap_err();
+    assert_eq!(refusal.status(), 401);
+    assert!(!refusal.to_string().contains(&forged));
+}
+
+#[test]
+fn an_outage_ends_use_at_expiry_unless_availability_is_on() {
+    let stack = Stack::start();
+    let text = aes_key(&stack, true);
+    let short = Config { cache_ttl: Duration::from_secs(1), ..config(&stack) };
+    let strict = Accelerator::open(short.clone()).unwrap();
+    let available = Accelerator::open(Config {
+        availability: true,
+        availability_grace: Duration::from_secs(60),
+        refresh_wait: Duration::from_millis(100),
+        ..short
+    })
+    .unwrap();
+    encrypt(&strict, &kid(&text)).unwrap();
+    encrypt(&available, &kid(&text)).unwrap();
+    stack.stop();
+    let error = until(|| encrypt(&strict, &kid(&text)), Result::is_err).unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }) && error.to_string().contains("cannot be reached"), "{error}");
+    until(|| encrypt(&available, &kid(&text)).map(|_| available.stats().served_in_outage).unwrap(), |served| *served >= 3);
+    stack.restart();
+    until(|| encrypt(&strict, &kid(&text)), Result::is_ok).unwrap();
+}
+
+#[test]
+fn listing_pages_through_everything_and_is_kept() {
+    let stack = Stack::start();
+    for _ in 0..5 {
+        aes_key(&stack, true);
+    }
+    let engine = Accelerator::open(config(&stack)).unwrap();
+    assert!(engine.cached_sobjects().is_none());
+    let first = engine.sobjects(Duration::ZERO).unwrap();
+    assert_eq!(first.sobjects.len(), 5);
+    aes_key(&stack, true);
+    assert_eq!(engine.sobjects(DEADLINE).unwrap().version, first.version);
+    let second = engine.sobjects(Duration::ZERO).unwrap();
+    assert_eq!((second.sobjects.len(), second.version), (6, first.version + 1));
+}
+
+#[test]
+fn without_ttl_nothing_is_exported() {
+    let stack = Stack::start();
+    let text = aes_key(&stack, true);
+    let engine = Accelerator::open(Config { cache_ttl: Duration::ZERO, ..config(&stack) }).unwrap();
+    encrypt(&engine, &kid(&text)).unwrap();
+    assert_eq!((stack.dsm().exports_of(&text), engine.stats().forwards), (0, 1));
+}

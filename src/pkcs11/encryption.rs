@@ -1,0 +1,298 @@
+//! Encryption and decryption functions (sections 5.8 and 5.10).
+//!
+//! An operation in one call goes to the engine as it is. In parts, a key that is here works as the data comes; for a key that stays in
+//! DSM, and where the plaintext may not be seen before the tag, the data is collected and processed at the end.
+
+use std::sync::Arc;
+
+use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SESSION_HANDLE, CKF_DECRYPT, CKF_ENCRYPT};
+use dsma_api::Operation;
+use dsma_crypto::{Buffers, CipherStream};
+use zeroize::Zeroizing;
+
+use super::error::During;
+use super::ffi::{Input, Mechanism, Output, Room};
+use super::index::{Half, Object};
+use super::mechanisms::{self, CipherSpec};
+use super::operation::Slot;
+use super::{Error, Result, session_table};
+
+/// The longest tag, and the longest output of a stream's end.
+const BLOCK: usize = 16;
+
+/// A running encryption or decryption.
+pub(super) struct Ciphering {
+    object: Arc<Object>,
+    spec: CipherSpec,
+    decrypting: bool,
+    stage: Stage,
+}
+
+/// How far an operation in parts has come.
+enum Stage {
+    /// No part yet: it may still become an operation in one call.
+    Fresh,
+    /// Data is processed as it comes; so many bytes came.
+    Streaming { stream: CipherStream, seen: usize },
+    /// Data waits for the end.
+    Collecting(Zeroizing<Vec<u8>>),
+    /// The end was reached with a buffer that was too small; this is the result.
+    Done(Zeroizing<Vec<u8>>),
+}
+
+/// C_EncryptInit.
+pub(super) fn encrypt_init(session: CK_SESSION_HANDLE, mechanism: Mechanism<'_>, key: CK_OBJECT_HANDLE) -> Result {
+    let session = session_table::get(session)?;
+    if mechanism.is_null() {
+        session.encrypt.cancel();
+        return Ok(());
+    }
+    session.encrypt.start(|| Ok(Ciphering::new(mechanisms::cipher(&session, mechanism, key, CKF_ENCRYPT)?, false)))
+}
+
+/// C_Encrypt.
+pub(super) fn encrypt(session: CK_SESSION_HANDLE, data: Input<'_>, encrypted: Output<'_>) -> Result {
+    in_one_call(&session_table::get(session)?.encrypt, &data, encrypted)
+}
+
+/// C_EncryptUpdate.
+pub(super) fn encrypt_update(session: CK_SESSION_HANDLE, part: Input<'_>, encrypted: Output<'_>) -> Result {
+    update(&session_table::get(session)?.encrypt, &part, encrypted)
+}
+
+/// C_EncryptFinal.
+pub(super) fn encrypt_final(session: CK_SESSION_HANDLE, encrypted: Output<'_>) -> Result {
+    finish(&session_table::get(session)?.encrypt, encrypted)
+}
+
+/// C_DecryptInit.
+pub(super) fn decrypt_init(session: CK_SESSION_HANDLE, mechanism: Mechanism<'_>, key: CK_OBJECT_HANDLE) -> Result {
+    let session = session_table::get(session)?;
+    if mechanism.is_null() {
+        session.decrypt.cancel();
+        return Ok(());
+    }
+    session.decrypt.start(|| Ok(Ciphering::new(mechanisms::cipher(&session, mechanism, key, CKF_DECRYPT)?, true)))
+}
+
+/// C_Decrypt.
+pub(super) fn decrypt(session: CK_SESSION_HANDLE, encrypted: Input<'_>, data: Output<'_>) -> Result {
+    in_one_call(&session_table::get(session)?.decrypt, &encrypted, data)
+}
+
+/// C_DecryptUpdate.
+pub(super) fn decrypt_update(session: CK_SESSION_HANDLE, encrypted: Input<'_>, part: Output<'_>) -> Result {
+    update(&session_table::get(session)?.decrypt, &encrypted, part)
+}
+
+/// C_DecryptFinal.
+pub(super) fn decrypt_final(session: CK_SESSION_HANDLE, part: Output<'_>) -> Result {
+    finish(&session_table::get(session)?.decrypt, part)
+}
+
+fn in_one_call(slot: &Slot<Ciphering>, input: &Input<'_>, mut output: Output<'_>) -> Result {
+    let mut taken = slot.take()?;
+    let running = taken.get()?;
+    // A one-shot function cannot finish what was begun in parts (trap 4).
+    if !matches!(running.stage, Stage::Fresh) {
+        return Err(Error::OperationNotInitialized);
+    }
+    let len = input.len()?;
+    let needed = running.output_len(len)?;
+    if !output.is_query() && running.hides_length() && output.capacity()? < needed {
+        // The plaintext may still fit: nobody knows before it is there.
+        let plain = running.run_to_vec(input.bytes()?)?;
+        if let Room::Told(answer) = output.room(plain.len())? {
+            taken.keep();
+            return answer;
+        }
+        return output.write(&plain);
+    }
+    if let Room::Told(answer) = output.room(needed)? {
+        taken.keep();
+        return answer;
+    }
+    taken.end()?.run(input, &mut output)
+}
+
+fn update(slot: &Slot<Ciphering>, part: &Input<'_>, mut output: Output<'_>) -> Result {
+    let mut taken = slot.take()?;
+    let running = taken.get()?;
+    let len = part.len()?;
+    running.begin()?;
+    let decrypting = running.decrypting;
+    match &mut running.stage {
+        Stage::Streaming { stream, seen } => {
+            let total = seen.checked_add(len).ok_or(Error::DataLenRange)?;
+            let needed = running.spec.streamed_len(decrypting, total) - running.spec.streamed_len(decrypting, *seen);
+            if let Room::Told(answer) = output.room(needed)? {
+                taken.keep();
+                return answer;
+            }
+            let written = stream.update(output.cipher(part, 0..len)?).map_err(|error| Error::from_crypto(error, during(decrypting)))?;
+            *seen = total;
+            output.tell(written);
+        }
+        Stage::Collecting(data) => {
+            if let Room::Told(answer) = output.room(0)? {
+                taken.keep();
+                return answer;
+            }
+            data.try_reserve(len).map_err(|_| Error::HostMemory)?;
+            data.extend_from_slice(part.bytes()?);
+            output.tell(0);
+        }
+        Stage::Fresh | Stage::Done(_) => return Err(Error::OperationNotInitialized),
+    }
+    taken.keep();
+    Ok(())
+}
+
+fn finish(slot: &Slot<Ciphering>, mut output: Output<'_>) -> Result {
+    let mut taken = slot.take()?;
+    let running = taken.get()?;
+    running.begin()?;
+    let most = running.rest_len()?;
+    // Where padding hides the length, only a query is answered with the upper bound.
+    if (output.is_query() || !running.hides_length())
+        && let Room::Told(answer) = output.room(most)?
+    {
+        taken.keep();
+        return answer;
+    }
+    let rest = running.take_rest(most)?;
+    if let Room::Told(answer) = output.room(rest.len())? {
+        running.stage = Stage::Done(rest);
+        taken.keep();
+        return answer;
+    }
+    output.write(&rest)
+}
+
+impl Ciphering {
+    fn new((object, spec): (Arc<Object>, CipherSpec), decrypting: bool) -> Self {
+        Self { object, spec, decrypting, stage: Stage::Fresh }
+    }
+
+    /// Whether it ends with a logout.
+    pub(super) fn uses_private_object(&self) -> bool {
+        self.object.is_private()
+    }
+
+    /// Decides at the first part how the data is processed: the one look into the key cache.
+    fn begin(&mut self) -> Result {
+        if !matches!(self.stage, Stage::Fresh) {
+            return Ok(());
+        }
+        self.stage = Stage::Collecting(Zeroizing::default());
+        if self.spec.streams(self.decrypting) {
+            let operation = if self.decrypting { Operation::Decrypt } else { Operation::Encrypt };
+            let key = self
+                .object
+                .engine()
+                .granted(&self.object.key_ref(), operation)
+                .map_err(|error| Error::from_engine(&error, during(self.decrypting)))?;
+            if let Some(local) = key.local() {
+                let params = self.spec.params.as_params();
+                let stream = if self.decrypting { local.start_decrypt(&params) } else { local.start_encrypt(&params) };
+                let stream = stream.map_err(|error| Error::from_crypto(error, during(self.decrypting)))?;
+                self.stage = Stage::Streaming { stream, seen: 0 };
+            }
+        }
+        Ok(())
+    }
+
+    /// Length of the output for `len` bytes of input: an upper bound where [`Self::hides_length`].
+    fn output_len(&self, len: usize) -> Result<usize> {
+        if self.decrypting { self.spec.decrypted_len(len) } else { self.spec.encrypted_len(len) }
+    }
+
+    fn hides_length(&self) -> bool {
+        self.decrypting && self.spec.hides_length()
+    }
+
+    /// Most that the end of an operation in parts puts out.
+    fn rest_len(&self) -> Result<usize> {
+        match &self.stage {
+            Stage::Fresh => self.output_len(0),
+            Stage::Collecting(data) => self.output_len(data.len()),
+            Stage::Done(rest) => Ok(rest.len()),
+            Stage::Streaming { seen, .. } => Ok(self.output_len(*seen)? - self.spec.streamed_len(self.decrypting, *seen)),
+        }
+    }
+
+    /// Ends an operation in parts; `most` is what [`Self::rest_len`] said.
+    fn take_rest(&mut self, most: usize) -> Result<Zeroizing<Vec<u8>>> {
+        match std::mem::replace(&mut self.stage, Stage::Fresh) {
+            Stage::Done(rest) => Ok(rest),
+            Stage::Fresh => self.run_to_vec(&[]),
+            Stage::Collecting(data) => self.run_to_vec(&data),
+            Stage::Streaming { stream, .. } => {
+                let mut rest = Zeroizing::new(vec![0; most.max(BLOCK)]);
+                let mut tag = [0; BLOCK];
+                let tag = &mut tag[..self.spec.tag_len];
+                let ended = if self.decrypting { stream.finish_decrypt(&mut rest, tag) } else { stream.finish_encrypt(&mut rest, tag) };
+                let len = ended.map_err(|error| Error::from_crypto(error, during(self.decrypting)))?;
+                rest.truncate(len);
+                rest.extend_from_slice(tag);
+                Ok(rest)
+            }
+        }
+    }
+
+    /// The whole operation in the caller's buffers, which may be one.
+    fn run(&self, input: &Input<'_>, output: &mut Output<'_>) -> Result {
+        let len = input.len()?;
+        let mut tag = [0; BLOCK];
+        let tag = &mut tag[..self.spec.tag_len];
+        if self.decrypting {
+            let data = len.checked_sub(tag.len()).ok_or(Error::EncryptedDataLenRange)?;
+            tag.copy_from_slice(&input.bytes()?[data..]);
+            let written = self.decrypt(output.cipher(input, 0..data)?, tag)?;
+            output.tell(written);
+        } else {
+            let written = self.encrypt(output.cipher(input, 0..len)?, tag)?;
+            output.write_at(written, tag)?;
+            output.tell(written + tag.len());
+        }
+        Ok(())
+    }
+
+    /// The whole operation in memory of our own.
+    fn run_to_vec(&self, data: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        let mut result = Zeroizing::new(vec![0; self.output_len(data.len())?]);
+        let mut tag = [0; BLOCK];
+        let tag = &mut tag[..self.spec.tag_len];
+        if self.decrypting {
+            let (data, given) = data.split_at(data.len().checked_sub(tag.len()).ok_or(Error::EncryptedDataLenRange)?);
+            tag.copy_from_slice(given);
+            let written = self.decrypt(Buffers::new(data, &mut result), tag)?;
+            result.truncate(written);
+        } else {
+            let written = self.encrypt(Buffers::new(data, &mut result), tag)?;
+            result.truncate(written);
+            result.extend_from_slice(tag);
+        }
+        Ok(result)
+    }
+
+    fn encrypt(&self, data: Buffers<'_>, tag: &mut [u8]) -> Result<usize> {
+        let params = self.spec.params.as_params();
+        if self.object.half == Half::Public {
+            let key = self.object.usable_public(Operation::Encrypt)?;
+            return key.encrypt(&params, data, tag).map_err(|error| Error::from_crypto(error, During::Protect));
+        }
+        let engine = self.object.engine();
+        engine.encrypt(&self.object.key_ref(), &params, data, tag).map_err(|error| Error::from_engine(&error, During::Protect))
+    }
+
+    fn decrypt(&self, data: Buffers<'_>, tag: &[u8]) -> Result<usize> {
+        let params = self.spec.params.as_params();
+        let engine = self.object.engine();
+        engine.decrypt(&self.object.key_ref(), &params, data, tag).map_err(|error| Error::from_engine(&error, During::Decrypt))
+    }
+}
+
+const fn during(decrypting: bool) -> During {
+    if decrypting { During::Decrypt } else { During::Protect }
+}

@@ -1,0 +1,135 @@
+//! Mechanisms and their parameter structures.
+
+use std::marker::PhantomData;
+
+use cryptoki_sys::*;
+
+use super::{Error, Input, Result, length, read};
+
+/// `CK_MECHANISM`, or NULL, which cancels an operation since 3.0 (trap 7).
+#[derive(Clone, Copy)]
+pub(in crate::pkcs11) struct Mechanism<'a> {
+    mechanism: *const CK_MECHANISM,
+    call: PhantomData<&'a CK_MECHANISM>,
+}
+
+/// The parts of `CK_GCM_PARAMS` that count: `ulIvBits` is garbage in many callers (trap 26).
+pub(in crate::pkcs11) struct GcmParams<'a> {
+    pub(in crate::pkcs11) iv: Input<'a>,
+    pub(in crate::pkcs11) aad: Input<'a>,
+    pub(in crate::pkcs11) tag_bits: CK_ULONG,
+}
+
+/// `CK_RSA_PKCS_OAEP_PARAMS`.
+pub(in crate::pkcs11) struct OaepParams<'a> {
+    pub(in crate::pkcs11) hash: CK_MECHANISM_TYPE,
+    pub(in crate::pkcs11) mgf: CK_RSA_PKCS_MGF_TYPE,
+    pub(in crate::pkcs11) source: CK_RSA_PKCS_OAEP_SOURCE_TYPE,
+    pub(in crate::pkcs11) label: Input<'a>,
+}
+
+impl<'a> Mechanism<'a> {
+    /// # Safety
+    /// `mechanism` is NULL or valid, with a parameter that is NULL or valid for its length and holds the structure that the
+    /// standard gives to the mechanism, as long as the value lives.
+    pub(super) const unsafe fn new(mechanism: *const CK_MECHANISM) -> Self {
+        Self { mechanism, call: PhantomData }
+    }
+
+    /// Whether the caller passed NULL.
+    pub(in crate::pkcs11) const fn is_null(&self) -> bool {
+        self.mechanism.is_null()
+    }
+
+    /// Its type.
+    ///
+    /// # Errors
+    /// [`Error::ArgumentsBad`] for NULL.
+    pub(in crate::pkcs11) fn kind(&self) -> Result<CK_MECHANISM_TYPE> {
+        Ok(self.read()?.mechanism)
+    }
+
+    /// For a mechanism without parameter.
+    ///
+    /// # Errors
+    /// [`Error::MechanismParamInvalid`] if there is one. A length of 0 beside a pointer is seen in the field, and harmless.
+    pub(in crate::pkcs11) fn no_param(&self) -> Result {
+        if self.read()?.ulParameterLen == 0 { Ok(()) } else { Err(Error::MechanismParamInvalid) }
+    }
+
+    /// For a mechanism whose parameter is an IV of 16 bytes.
+    ///
+    /// # Errors
+    /// [`Error::MechanismParamInvalid`] for any other length.
+    pub(in crate::pkcs11) fn iv(&self) -> Result<[u8; 16]> {
+        self.param()
+    }
+
+    /// For `CKM_AES_CTR`.
+    ///
+    /// # Errors
+    /// [`Error::MechanismParamInvalid`] for any other length.
+    pub(in crate::pkcs11) fn ctr(&self) -> Result<CK_AES_CTR_PARAMS> {
+        self.param()
+    }
+
+    /// For `CKM_RSA_PKCS_PSS` and its kin.
+    ///
+    /// # Errors
+    /// [`Error::MechanismParamInvalid`] for any other length.
+    pub(in crate::pkcs11) fn pss(&self) -> Result<CK_RSA_PKCS_PSS_PARAMS> {
+        self.param()
+    }
+
+    /// For `CKM_AES_GCM`.
+    ///
+    /// # Errors
+    /// [`Error::MechanismParamInvalid`] for any other length.
+    pub(in crate::pkcs11) fn gcm(&self) -> Result<GcmParams<'a>> {
+        /// The structure of version 2.20 amendments, still sent by old clients: without `ulIvBits`.
+        #[repr(C)]
+        #[derive(Clone, Copy)]
+        struct Old {
+            iv: *mut CK_BYTE,
+            iv_len: CK_ULONG,
+            aad: *mut CK_BYTE,
+            aad_len: CK_ULONG,
+            tag_bits: CK_ULONG,
+        }
+        let (iv, iv_len, aad, aad_len, tag_bits) = match self.param::<CK_GCM_PARAMS>() {
+            Ok(gcm) => (gcm.pIv, gcm.ulIvLen, gcm.pAAD, gcm.ulAADLen, gcm.ulTagBits),
+            Err(_) => {
+                let gcm: Old = self.param()?;
+                (gcm.iv, gcm.iv_len, gcm.aad, gcm.aad_len, gcm.tag_bits)
+            }
+        };
+        // SAFETY: by `new`'s contract the structure is the standard's, so its pointers are NULL or valid for their lengths.
+        Ok(unsafe { GcmParams { iv: Input::new(iv, iv_len), aad: Input::new(aad, aad_len), tag_bits } })
+    }
+
+    /// For `CKM_RSA_PKCS_OAEP`.
+    ///
+    /// # Errors
+    /// [`Error::MechanismParamInvalid`] for any other length.
+    pub(in crate::pkcs11) fn oaep(&self) -> Result<OaepParams<'a>> {
+        let oaep: CK_RSA_PKCS_OAEP_PARAMS = self.param()?;
+        // SAFETY: by `new`'s contract the structure is the standard's, so its pointer is NULL or valid for its length.
+        let label = unsafe { Input::new(oaep.pSourceData.cast(), oaep.ulSourceDataLen) };
+        Ok(OaepParams { hash: oaep.hashAlg, mgf: oaep.mgf, source: oaep.source, label })
+    }
+
+    fn read(&self) -> Result<CK_MECHANISM> {
+        // SAFETY: by `new`'s contract the pointer is NULL or readable.
+        unsafe { read(self.mechanism) }
+    }
+
+    /// The parameter as a `T`, which is made of integers and pointers, so that any bytes are one.
+    fn param<T: Copy>(&self) -> Result<T> {
+        let mechanism = self.read()?;
+        if mechanism.pParameter.is_null() || length(mechanism.ulParameterLen)? != size_of::<T>() {
+            return Err(Error::MechanismParamInvalid);
+        }
+        // SAFETY: the parameter is readable for its length, which is that of a `T`; every bit pattern is a valid `T`.
+        unsafe { read(mechanism.pParameter.cast()) }
+    }
+}

@@ -1,0 +1,18 @@
+//! Random number generation functions (section 5.20).
+
+use cryptoki_sys::CK_SESSION_HANDLE;
+
+use super::ffi::Fill;
+use super::{Error, Result, session_table};
+
+/// C_SeedRandom: the generator seeds itself.
+pub(super) fn seed_random(session: CK_SESSION_HANDLE) -> Result {
+    session_table::get(session)?;
+    Err(Error::RandomSeedNotSupported)
+}
+
+/// C_GenerateRandom.
+pub(super) fn generate_random(session: CK_SESSION_HANDLE, mut random: Fill<'_>) -> Result {
+    session_table::get(session)?;
+    dsma_crypto::random::fill(random.bytes()?).map_err(|_| Error::FunctionFailed)
+}

@@ -1,0 +1,282 @@
+//! A token: one credential's view of one DSM account, with its login state and the objects that it shows.
+
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SLOT_ID, CK_ULONG};
+use dsma_core::{Accelerator, ApiKey, Config};
+use dsma_crypto::digest::{Digest, Hash};
+
+use super::error::During;
+use super::index::{Handles, Index, Object};
+use super::sync::{lock, read, write};
+use super::{Error, Result};
+
+/// A token. Shared by all sessions of its slot.
+pub(super) struct Token {
+    slot: CK_SLOT_ID,
+    config: Config,
+    /// The engine under the configuration's own credential; opened at C_Initialize, which does not touch the network.
+    own_engine: Option<Accelerator>,
+    state: Mutex<State>,
+    view: RwLock<Arc<View>>,
+    /// Grows with every new view, so that a session can keep one without asking.
+    version: AtomicU64,
+}
+
+/// What the token shows at one moment. Never changes; a login, a logout or a newer listing makes another one.
+pub(super) struct View {
+    version: u64,
+    logged_in: bool,
+    engine: Option<Accelerator>,
+    index: Arc<Index>,
+}
+
+/// What login and session functions change.
+#[derive(Default)]
+struct State {
+    sessions: CK_ULONG,
+    read_write_sessions: CK_ULONG,
+    handles: Handles,
+    /// The engine of the last PIN, by the PIN's digest: whoever logs in with it again finds his cached keys.
+    last_pin: Option<(Digest, Accelerator)>,
+}
+
+impl View {
+    /// Whether the user is logged in.
+    pub(super) fn is_logged_in(&self) -> bool {
+        self.logged_in
+    }
+
+    /// The object with this handle, if it may be seen: private objects are invisible before login (trap 14).
+    pub(super) fn object(&self, handle: CK_OBJECT_HANDLE) -> Option<&Arc<Object>> {
+        self.index.object(handle).filter(|object| self.shows(object))
+    }
+
+    /// Whether the object may be seen.
+    pub(super) fn shows(&self, object: &Object) -> bool {
+        self.logged_in || !object.is_private()
+    }
+
+    /// All objects, seen or not.
+    pub(super) fn index(&self) -> &Index {
+        &self.index
+    }
+}
+
+impl Token {
+    /// A token for `config`, without touching the network.
+    ///
+    /// # Errors
+    /// A CA file that cannot be read.
+    pub(super) fn new(slot: CK_SLOT_ID, config: Config) -> std::result::Result<Self, dsma_core::Error> {
+        let own_engine = match config.api_key {
+            Some(_) => Some(Accelerator::open(config.clone())?),
+            None => None,
+        };
+        let view = View { version: 0, logged_in: false, engine: own_engine.clone(), index: Arc::default() };
+        Ok(Self { slot, config, own_engine, state: Mutex::default(), view: RwLock::new(Arc::new(view)), version: AtomicU64::new(0) })
+    }
+
+    /// Id of the slot that it is in.
+    pub(super) const fn slot(&self) -> CK_SLOT_ID {
+        self.slot
+    }
+
+    /// Its settings.
+    pub(super) const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whether the configuration holds the credential, so that no PIN is needed.
+    pub(super) const fn has_own_credential(&self) -> bool {
+        self.own_engine.is_some()
+    }
+
+    /// 16 hexadecimal digits from what makes the token this one: the same in every process and over restarts.
+    pub(super) fn serial_number(&self) -> [u8; 16] {
+        let digest = Hash::Sha256.digest(format!("{}\n{}", self.config.api_endpoint, self.config.token_label).as_bytes());
+        let mut serial = [0; 16];
+        for (pair, byte) in serial.chunks_exact_mut(2).zip(digest.as_ref()) {
+            pair[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
+            pair[1] = b"0123456789abcdef"[usize::from(byte & 15)];
+        }
+        serial
+    }
+
+    /// Number of the current view.
+    pub(super) fn version(&self) -> u64 {
+        self.version.load(SeqCst)
+    }
+
+    /// The current view.
+    pub(super) fn view(&self) -> Arc<View> {
+        Arc::clone(&read(&self.view))
+    }
+
+    /// Open sessions, and how many of them are read-write.
+    pub(super) fn session_counts(&self) -> (CK_ULONG, CK_ULONG) {
+        let state = lock(&self.state);
+        (state.sessions, state.read_write_sessions)
+    }
+
+    /// Whether a read-only session is open, which keeps a security officer out.
+    pub(super) fn has_read_only_session(&self) -> bool {
+        let (sessions, read_write) = self.session_counts();
+        sessions > read_write
+    }
+
+    /// Counts a session that is being opened.
+    pub(super) fn session_opened(&self, read_write: bool) {
+        let mut state = lock(&self.state);
+        state.sessions += 1;
+        state.read_write_sessions += CK_ULONG::from(read_write);
+    }
+
+    /// Counts a session that was closed; the last one logs the user out (trap 17).
+    pub(super) fn session_closed(&self, read_write: bool) {
+        let mut state = lock(&self.state);
+        state.sessions = state.sessions.saturating_sub(1);
+        state.read_write_sessions = state.read_write_sessions.saturating_sub(CK_ULONG::from(read_write));
+        if state.sessions == 0 {
+            self.log_out(&mut state);
+        }
+    }
+
+    /// Logs the user in: with the configuration's credential, or with an API key as PIN.
+    ///
+    /// Where the configuration holds a credential, a PIN that is no API key is not looked at: old clients insist on giving one.
+    ///
+    /// # Errors
+    /// [`Error::UserAlreadyLoggedIn`], [`Error::PinIncorrect`], or DSM cannot be reached.
+    pub(super) fn login(&self, pin: &[u8]) -> Result {
+        if self.view().logged_in {
+            return Err(Error::UserAlreadyLoggedIn);
+        }
+        let credential = std::str::from_utf8(pin).ok().filter(|text| !text.is_empty()).map(ApiKey::parse);
+        let (engine, digest) = match (credential, &self.own_engine) {
+            (Some(Ok(api_key)), _) => {
+                let digest = Hash::Sha256.digest(pin);
+                (self.engine_of(api_key, digest)?, Some(digest))
+            }
+            (Some(Err(error)), None) => {
+                tracing::warn!("the PIN is not usable: {error}");
+                return Err(Error::PinIncorrect);
+            }
+            (None, None) => return Err(Error::PinIncorrect),
+            (_, Some(own)) => (own.clone(), None),
+        };
+        engine.login().map_err(|error| Error::from_engine(&error, During::Login))?;
+        let mut state = lock(&self.state);
+        if self.view().logged_in {
+            return Err(Error::UserAlreadyLoggedIn);
+        }
+        let index = match digest {
+            // Another credential may see other objects.
+            Some(digest) => {
+                state.last_pin = Some((digest, engine.clone()));
+                Arc::default()
+            }
+            None => Arc::clone(&self.view().index),
+        };
+        self.publish(true, Some(engine), index);
+        Ok(())
+    }
+
+    /// Logs the user out. Handles of private objects are invalid from now on, even after another login (trap 20).
+    ///
+    /// # Errors
+    /// [`Error::UserNotLoggedIn`].
+    pub(super) fn logout(&self) -> Result {
+        let mut state = lock(&self.state);
+        if !self.view().logged_in {
+            return Err(Error::UserNotLoggedIn);
+        }
+        self.log_out(&mut state);
+        Ok(())
+    }
+
+    /// The view over a listing that is at most `max_age` old, fetched on this thread where there is none. While DSM does not answer,
+    /// an older listing serves.
+    ///
+    /// # Errors
+    /// DSM cannot be reached, or refuses, and there is no listing at all.
+    pub(super) fn refresh(&self, max_age: Duration) -> Result<Arc<View>> {
+        let view = self.view();
+        // Nobody to ask: the credential comes with the login.
+        let Some(engine) = &view.engine else { return Ok(view) };
+        let snapshot = match engine.sobjects(max_age) {
+            Ok(snapshot) => snapshot,
+            Err(error) if error.is_outage() => match engine.cached_sobjects() {
+                Some(snapshot) => snapshot,
+                None => return Err(Error::from_engine(&error, During::Listing)),
+            },
+            Err(error) => return Err(Error::from_engine(&error, During::Listing)),
+        };
+        if view.index.is_over(&snapshot) {
+            return Ok(view);
+        }
+        let mut state = lock(&self.state);
+        let current = self.view();
+        // Meanwhile somebody else may have logged in or out, or built over the same listing.
+        let same_login = current.engine.as_ref().is_some_and(|current| is_same(current, engine));
+        if same_login && !current.index.is_newer_than(&snapshot) {
+            let index = Index::build(snapshot, engine, &mut state.handles);
+            self.publish(current.logged_in, current.engine.clone(), Arc::new(index));
+        }
+        Ok(self.view())
+    }
+
+    fn engine_of(&self, api_key: ApiKey, digest: Digest) -> Result<Accelerator> {
+        if let Some((last, engine)) = &lock(&self.state).last_pin
+            && last.as_ref() == digest.as_ref()
+        {
+            return Ok(engine.clone());
+        }
+        Accelerator::open(self.config.clone().with_api_key(api_key)).map_err(|error| Error::from_engine(&error, During::Login))
+    }
+
+    fn log_out(&self, state: &mut State) {
+        let view = self.view();
+        if !view.logged_in {
+            return;
+        }
+        state.handles.forget_private();
+        let index = match &self.own_engine {
+            Some(own) if view.engine.as_ref().is_some_and(|engine| is_same(engine, own)) => view.index.rebuild(own, &mut state.handles),
+            _ => Index::default(),
+        };
+        self.publish(false, self.own_engine.clone(), Arc::new(index));
+    }
+
+    /// Callers hold the lock on the state, so that views follow each other.
+    fn publish(&self, logged_in: bool, engine: Option<Accelerator>, index: Arc<Index>) {
+        let version = self.version.load(SeqCst) + 1;
+        *write(&self.view) = Arc::new(View { version, logged_in, engine, index });
+        self.version.store(version, SeqCst);
+    }
+}
+
+/// Whether both are clones of one engine.
+fn is_same(one: &Accelerator, other: &Accelerator) -> bool {
+    std::ptr::eq(one.dsm(), other.dsm())
+}
+
+/// A session's own copy of the view, so that the hot path meets no other thread.
+pub(super) struct ViewCopy(Mutex<Arc<View>>);
+
+impl ViewCopy {
+    pub(super) fn new(token: &Token) -> Self {
+        Self(Mutex::new(token.view()))
+    }
+
+    /// Runs `look` on the current view.
+    pub(super) fn with<T>(&self, token: &Token, look: impl FnOnce(&View) -> T) -> T {
+        let mut copy = lock(&self.0);
+        if copy.version != token.version() {
+            *copy = token.view();
+        }
+        look(&copy)
+    }
+}

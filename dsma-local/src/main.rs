@@ -13,7 +13,7 @@ mod state_dir;
 mod store;
 mod tls;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -56,16 +56,21 @@ fn run(args: &Args) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(|source| Error::Runtime { source })?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         // Before anything listens, so that a signal during start-up is a clean stop as well.
         let stop = Stop::on_signals()?;
         let listeners = Listeners::bind(args.port_base).await?;
         let endpoint = listeners.endpoint();
         state.write_client_files(&endpoint, &account, &authority)?;
         let dsm = Arc::new(Dsm::new(store, args.session_idle()));
-        println!("ready {endpoint} (for a shell: . {})", state.path("env").display());
-        serve::run(listeners, authority.server_config()?, dsm, stop).await;
+        let tls = authority.server_config()?;
+        // Nobody has to read it.
+        let _ = writeln!(std::io::stdout(), "ready {endpoint} (for a shell: . {})", state.path("env").display());
+        serve::run(listeners, tls, dsm, stop).await;
         tracing::info!("stopped; the state stays in {}", args.state.display());
         Ok(())
-    })
+    });
+    // A handler that is still at work, such as the generation of a large key, does not keep the process alive.
+    runtime.shutdown_background();
+    served
 }

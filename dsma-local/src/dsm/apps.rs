@@ -86,12 +86,11 @@ pub(super) fn update(call: &Call) -> Result<Reply, ApiError> {
         app.app_type = request.app_type.clone().unwrap_or_else(|| std::mem::take(&mut app.app_type));
         app.enabled = request.enabled.unwrap_or(app.enabled);
         app.role = request.role.unwrap_or(app.role);
-        Ok(audit(call, &caller, "Updated", app))
+        let verb = if secret.is_some() { "Updated, with its credential," } else { "Updated" };
+        Ok(audit(call, &caller, verb, app))
     };
-    let row = call.store().update_app(app_id, change, name_taken)?.ok_or_else(no_app)?;
-    if let Some(secret) = &secret {
-        call.store().set_app_secret(app_id, secret.as_bytes(), audit(call, &caller, "Changed credential of", &row.app))?;
-    }
+    let new_secret = secret.as_ref().map(|secret| secret.as_bytes());
+    let row = call.store().update_app(app_id, new_secret, change, name_taken)?.ok_or_else(no_app)?;
     if secret.is_some() || !row.app.enabled {
         call.dsm.sessions.terminate_app(app_id);
     }

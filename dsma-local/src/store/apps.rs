@@ -58,14 +58,16 @@ impl Store {
         })
     }
 
-    /// Changes an app in one transaction: `change` sees the app as it is then, and may refuse. `None`: there is no such app; an error of
+    /// Changes an app, and its secret where one is given, in one transaction: `change` sees the app as it is then, and may refuse. `None`: there is no such app; an error of
     /// `taken`: its new name belongs to another one.
     pub(crate) fn update_app<E: From<Error>>(
         &self,
         app_id: Uuid,
+        secret: Option<&[u8]>,
         change: impl FnOnce(&mut AppRow) -> Result<Audit, E>,
         taken: impl FnOnce() -> E,
     ) -> Result<Option<AppRow>, E> {
+        let sealed = secret.map(|secret| self.seal.close(SECRET, app_id, secret)).transpose()?;
         self.write_with(|transaction| {
             let Some(mut row) = read(transaction, app_id)? else {
                 return Ok(None);
@@ -74,6 +76,9 @@ impl Store {
             if !replace(transaction, &row)? {
                 return Err(taken());
             }
+            if let Some(sealed) = sealed {
+                set_secret(transaction, app_id, &sealed)?;
+            }
             Ok(Some((row, audit)))
         })
     }
@@ -81,7 +86,7 @@ impl Store {
     /// Replaces an app's secret; `false` where there is no such app.
     pub(crate) fn set_app_secret(&self, app_id: Uuid, secret: &[u8], audit: Audit) -> Result<bool, Error> {
         let sealed = self.seal.close(SECRET, app_id, secret)?;
-        self.write(audit, |transaction| Ok(transaction.execute("UPDATE apps SET sealed = ?2 WHERE app_id = ?1", (app_id, sealed))? == 1))
+        self.write(audit, |transaction| set_secret(transaction, app_id, &sealed))
     }
 
     /// Deletes an app; `false` where there is no such app.
@@ -119,6 +124,11 @@ fn replace(transaction: &Transaction<'_>, row: &AppRow) -> Result<bool, Error> {
         write_memberships(transaction, row)?;
     }
     Ok(updated == 1)
+}
+
+/// `false` where there is no such app.
+fn set_secret(transaction: &Transaction<'_>, app_id: Uuid, sealed: &[u8]) -> Result<bool, Error> {
+    Ok(transaction.execute("UPDATE apps SET sealed = ?2 WHERE app_id = ?1", (app_id, sealed))? == 1)
 }
 
 fn write_memberships(transaction: &Transaction<'_>, row: &AppRow) -> Result<(), Error> {

@@ -94,12 +94,13 @@ impl Store {
 
     /// Takes a line that is written soon, and marks the sobject as used.
     pub(crate) fn audit_soon(&self, audit: Audit) -> Result<(), Error> {
-        let full = {
-            let mut pending = self.pending.lock();
-            pending.push(audit);
-            pending.len() >= FLUSH_LINES
-        };
-        if full { self.flush_audit() } else { Ok(()) }
+        let full = self.pending.lock().len() >= FLUSH_LINES;
+        if full {
+            // Where the disk is full, operations fail from here on: none goes unlogged, and the queue stays bounded.
+            self.flush_audit()?;
+        }
+        self.pending.lock().push(audit);
+        Ok(())
     }
 
     /// Writes the lines that are waiting.

@@ -4,6 +4,7 @@ use dsma_api::{ApiError, KeyFacts, Operation, Permission, RevocationReason, Sobj
 
 use super::access::{authorize_change, find};
 use super::{line, name_taken};
+use crate::dsm::authentication::Caller;
 use crate::dsm::call::Call;
 use crate::dsm::reply::Reply;
 use crate::store::{ActionType, SobjectRow};
@@ -14,16 +15,18 @@ const REASONS: &[&str] =
 
 /// `POST /crypto/v1/keys/{id}/activate`.
 pub(crate) fn activate(call: &Call) -> Result<Reply, ApiError> {
-    change(call, Permission::ActivateSobjects, "Activated", |row| make_active(row, Time::now()))
+    let caller = call.caller()?;
+    change(call, &caller, Permission::ActivateSobjects, "Activated", |row| make_active(row, Time::now()))
 }
 
 /// `POST /crypto/v1/keys/{id}/revoke`: a compromise makes it `Compromised`, every other reason `Deactivated`.
 pub(crate) fn revoke(call: &Call) -> Result<Reply, ApiError> {
+    let caller = call.caller()?;
     let reason: RevocationReason = call.json()?;
     if !REASONS.contains(&reason.code.as_str()) {
         return Err(ApiError::bad_request(format!("Unknown revocation reason `{}`", reason.code)));
     }
-    change(call, Permission::RevokeSobjects, "Revoked", |row| {
+    change(call, &caller, Permission::RevokeSobjects, "Revoked", |row| {
         let now = Time::now();
         let sobject = &mut row.sobject;
         if matches!(sobject.state, SobjectState::Destroyed | SobjectState::Deleted) {
@@ -45,7 +48,8 @@ pub(crate) fn revoke(call: &Call) -> Result<Reply, ApiError> {
 
 /// `POST /crypto/v1/keys/{id}/destroy`: the material is gone, the description stays.
 pub(crate) fn destroy(call: &Call) -> Result<Reply, ApiError> {
-    change(call, Permission::DestroySobjects, "Destroyed", |row| {
+    let caller = call.caller()?;
+    change(call, &caller, Permission::DestroySobjects, "Destroyed", |row| {
         if row.sobject.state == SobjectState::Destroyed {
             return Err(ApiError::bad_request(text::DESTROYED));
         }
@@ -84,18 +88,18 @@ pub(super) fn make_active(row: &mut SobjectRow, now: Time) -> Result<(), ApiErro
 
 fn change(
     call: &Call,
+    caller: &Caller,
     permission: Permission,
     verb: &str,
     change: impl FnOnce(&mut SobjectRow) -> Result<(), ApiError>,
 ) -> Result<Reply, ApiError> {
-    let caller = call.caller()?;
     let kid = call.id()?;
     let changed = call.store().update_sobject(
         kid,
         |row| {
-            authorize_change(&caller, row, permission)?;
+            authorize_change(caller, row, permission)?;
             change(row)?;
-            Ok(line(call, &caller, ActionType::Administrative, verb, row))
+            Ok(line(call, caller, ActionType::Administrative, verb, row))
         },
         name_taken,
     )?;

@@ -25,41 +25,41 @@ use access::find;
 
 /// `GET /crypto/v1/keys/{id}`.
 pub(super) fn show(call: &Call) -> Result<Reply, ApiError> {
-    let kid = call.id()?;
-    describe(call, &SobjectDescriptor::Kid(kid))
+    let caller = call.caller()?;
+    describe(call, &caller, &SobjectDescriptor::Kid(call.id()?))
 }
 
 /// `POST /crypto/v1/keys/info`: the same by descriptor.
 pub(super) fn info(call: &Call) -> Result<Reply, ApiError> {
-    describe(call, &call.json()?)
+    let caller = call.caller()?;
+    describe(call, &caller, &call.json()?)
 }
 
 /// `POST /crypto/v1/keys/export`: the description with the key material.
 pub(super) fn export(call: &Call) -> Result<Reply, ApiError> {
-    reveal(call, &call.json()?)
+    let caller = call.caller()?;
+    reveal(call, &caller, &call.json()?)
 }
 
 /// `GET /crypto/v1/keys/{id}/export`: as older clients spell it.
 pub(super) fn export_by_path(call: &Call) -> Result<Reply, ApiError> {
-    let kid = call.id()?;
-    reveal(call, &SobjectDescriptor::Kid(kid))
+    let caller = call.caller()?;
+    reveal(call, &caller, &SobjectDescriptor::Kid(call.id()?))
 }
 
-fn describe(call: &Call, descriptor: &SobjectDescriptor) -> Result<Reply, ApiError> {
+fn describe(call: &Call, caller: &Caller, descriptor: &SobjectDescriptor) -> Result<Reply, ApiError> {
     if call.query.flag("show_value") || call.query.get("view") == Some("value") {
-        return reveal(call, descriptor);
+        return reveal(call, caller, descriptor);
     }
-    let caller = call.caller()?;
-    let row = find(call, &caller, descriptor, Operation::Info)?;
+    let row = find(call, caller, descriptor, Operation::Info)?;
     Reply::ok(&shown(row.sobject))
 }
 
-fn reveal(call: &Call, descriptor: &SobjectDescriptor) -> Result<Reply, ApiError> {
-    let caller = call.caller()?;
-    let row = find(call, &caller, descriptor, Operation::Export)?;
+fn reveal(call: &Call, caller: &Caller, descriptor: &SobjectDescriptor) -> Result<Reply, ApiError> {
+    let row = find(call, caller, descriptor, Operation::Export)?;
     let material = call.store().material(&row)?;
     // The line is on the disk before the key leaves.
-    call.store().audit_now(line(call, &caller, ActionType::CryptoOperation, "Exported", &row))?;
+    call.store().audit_now(line(call, caller, ActionType::CryptoOperation, "Exported", &row))?;
     let mut sobject = shown(row.sobject);
     sobject.value = material.map(dsma_api::SecretBlob);
     Reply::ok(&sobject)

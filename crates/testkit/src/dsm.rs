@@ -56,7 +56,6 @@ impl Reply {
     ///
     /// # Panics
     /// Where it is not; the message shows status and body.
-    #[must_use]
     #[track_caller]
     pub fn success(self) -> Self {
         assert!((200..300).contains(&self.status), "status {}: {}", self.status, self.text);

@@ -16,6 +16,8 @@ pub struct Stack {
     process: Mutex<Option<Process>>,
     env: BTreeMap<String, String>,
     state: Option<TempDir>,
+    /// Further arguments, for this start and each restart.
+    args: Vec<String>,
     owner: u32,
 }
 
@@ -26,10 +28,20 @@ impl Stack {
     /// Where it does not come up within a minute; the message holds its output.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// As [`Stack::start`], with further arguments on the command line.
+    ///
+    /// # Panics
+    /// As [`Stack::start`].
+    #[must_use]
+    pub fn start_with(args: &[&str]) -> Self {
+        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         let state = tempfile::Builder::new().prefix("dsma-local.").tempdir().expect("a temporary directory");
-        let process = launch(state.path(), 0);
+        let process = launch(state.path(), 0, &args);
         let env = read_env(state.path());
-        Self { process: Mutex::new(Some(process)), env, state: Some(state), owner: std::process::id() }
+        Self { process: Mutex::new(Some(process)), env, state: Some(state), args, owner: std::process::id() }
     }
 
     /// The state directory.
@@ -121,7 +133,7 @@ impl Stack {
         self.stop();
         let endpoint = self.endpoint();
         let port = endpoint.rsplit(':').next().and_then(|port| port.parse().ok());
-        *self.process() = Some(launch(self.state_dir(), port.unwrap_or_else(|| panic!("{endpoint} has no port"))));
+        *self.process() = Some(launch(self.state_dir(), port.unwrap_or_else(|| panic!("{endpoint} has no port")), &self.args));
     }
 
     /// What the program has printed since it was started last.
@@ -154,9 +166,9 @@ impl Drop for Stack {
     }
 }
 
-fn launch(state: &Path, port_base: u16) -> Process {
+fn launch(state: &Path, port_base: u16, args: &[String]) -> Process {
     let mut command = Command::new(programs::dsma_local());
-    command.arg("--state").arg(state).args(["--port-base", &port_base.to_string()]);
+    command.arg("--state").arg(state).args(["--port-base", &port_base.to_string()]).args(args);
     let process = Process::start("dsma-local", &command, Some(state));
     process.wait_for("ready");
     process

@@ -1,0 +1,30 @@
+# The front door. Everything here works on a fresh Debian 12 with a Rust toolchain, gcc and make: what else a target needs it installs,
+# and says so. CI calls `make lint` and `make test` and nothing else.
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test lint bench header build
+
+help: ## Tell what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+run: ## Take the tour, then leave DSM and the service up on this machine until Ctrl-C
+	@scripts/demo --stay
+
+demo: ## Take the tour, then stop everything
+	@scripts/demo
+
+test: ## Run every test, the vendor's own clients included
+	@scripts/test
+
+lint: ## Check format, clippy, the C header, dependencies' licenses, shell scripts
+	@scripts/lint
+
+bench: ## Compare with the raw primitive and with SoftHSM2
+	@scripts/setup bench
+	cargo run --release --locked -p dsma-bench
+
+header: ## Write include/dsma.h anew from the sources
+	cargo run -q --locked -p xtask -- header
+
+build: ## Build the library and the programs in release mode
+	cargo build --release --locked -p dsma -p dsma-local -p enclave-host

@@ -1,0 +1,31 @@
+# Shared by the scripts of this folder: where we are, and how a step is announced and how it fails.
+# shellcheck shell=bash
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# Colour for people, plain text for logs.
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
+    bold=$'\e[1m' dim=$'\e[2m' red=$'\e[31m' plain=$'\e[0m'
+else
+    # shellcheck disable=SC2034  # the scripts that source this use them
+    bold='' dim='' red='' plain=''
+fi
+
+section() { printf '\n%s== %s%s\n' "$bold" "$1" "$plain"; }
+
+die() {
+    printf '%sFAILED%s: %s\n' "$red" "$plain" "$1" >&2
+    shift
+    [ $# -eq 0 ] || printf '  %s\n' "$@" >&2
+    exit 1
+}
+
+# step TITLE MEND COMMAND...: runs the command under its title; where it fails, names the step and the mend.
+step() {
+    local title=$1 mend=$2 started=$SECONDS
+    shift 2
+    section "$title"
+    "$@" || die "$title (status $?)" "$mend"
+    printf '%sdone in %s s%s\n' "$dim" "$((SECONDS - started))" "$plain"
+}

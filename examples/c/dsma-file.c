@@ -35,14 +35,17 @@ struct bytes {
     size_t len;
 };
 
-/* Says what went wrong, and gives the error back. True if nothing did. */
-static int succeeded(dsma_result result, const char *what, dsma_error *error)
+/*
+ * Says what went wrong, and gives the error back. True if nothing did. It takes the error's place and not its value, because C may
+ * read the value before it makes the call in the first argument.
+ */
+static int succeeded(dsma_result result, const char *what, dsma_error **error)
 {
     if (result == DSMA_OK) {
         return 1;
     }
-    fprintf(stderr, "dsma-file: %s: %s (code %u)\n", what, dsma_error_message(error), (unsigned)result);
-    dsma_error_free(error);
+    fprintf(stderr, "dsma-file: %s: %s (code %u)\n", what, dsma_error_message(*error), (unsigned)result);
+    dsma_error_free(*error);
     return 0;
 }
 
@@ -106,7 +109,7 @@ static int encrypt(const dsma_key *key, struct bytes in, struct bytes *out)
         return 0;
     }
     /* GCM breaks when an IV comes twice under one key: a fresh random one each time. */
-    if (!succeeded(dsma_random(out->at, IV_LEN, &error), "random", error)) {
+    if (!succeeded(dsma_random(out->at, IV_LEN, &error), "random", &error)) {
         return 0;
     }
     params.mode = DSMA_AES_GCM;
@@ -114,7 +117,7 @@ static int encrypt(const dsma_key *key, struct bytes in, struct bytes *out)
     params.iv_len = IV_LEN;
     params.tag = out->at + IV_LEN + in.len;
     params.tag_len = TAG_LEN;
-    return succeeded(dsma_encrypt(key, &params, in.at, in.len, out->at + IV_LEN, &text_len, &error), "encrypt", error);
+    return succeeded(dsma_encrypt(key, &params, in.at, in.len, out->at + IV_LEN, &text_len, &error), "encrypt", &error);
 }
 
 static int decrypt(const dsma_key *key, struct bytes in, struct bytes *out)
@@ -137,7 +140,7 @@ static int decrypt(const dsma_key *key, struct bytes in, struct bytes *out)
     params.iv_len = IV_LEN;
     params.tag = in.at + in.len - TAG_LEN;
     params.tag_len = TAG_LEN;
-    return succeeded(dsma_decrypt(key, &params, in.at + IV_LEN, out->len, out->at, &out->len, &error), "decrypt", error);
+    return succeeded(dsma_decrypt(key, &params, in.at + IV_LEN, out->len, out->at, &out->len, &error), "decrypt", &error);
 }
 
 static int sign(const dsma_key *key, const dsma_signature_params *params, struct bytes in, struct bytes *out)
@@ -152,7 +155,7 @@ static int sign(const dsma_key *key, const dsma_signature_params *params, struct
         perror("dsma-file");
         return 0;
     }
-    return succeeded(dsma_sign(key, params, in.at, in.len, out->at, &out->len, &error), "sign", error);
+    return succeeded(dsma_sign(key, params, in.at, in.len, out->at, &out->len, &error), "sign", &error);
 }
 
 static int verify(const dsma_key *key, const dsma_signature_params *params, struct bytes in, struct bytes signature)
@@ -160,7 +163,7 @@ static int verify(const dsma_key *key, const dsma_signature_params *params, stru
     dsma_error *error = NULL;
     dsma_result result = dsma_verify(key, params, in.at, in.len, signature.at, signature.len, &error);
 
-    return succeeded(result, "verify", error);
+    return succeeded(result, "verify", &error);
 }
 
 static uint32_t scheme_of(const char *name)
@@ -222,10 +225,10 @@ int main(int argc, char **argv)
     const char *const command = argv[1], *const name = argv[2 + signing], *const in_path = argv[3 + signing], *const path = argv[4 + signing];
     const int verifying = strcmp(command, "verify") == 0;
     done = read_file(in_path, &in) && (!verifying || read_file(path, &out))
-        && succeeded(dsma_client_open(config, &client, &error), "open", error)
-        && succeeded(dsma_key_by_name(client, name, &key, &error), "key", error)
+        && succeeded(dsma_client_open(config, &client, &error), "open", &error)
+        && succeeded(dsma_key_by_name(client, name, &key, &error), "key", &error)
         /* Not needed; here it keeps DSM's part out of what -n measures. */
-        && succeeded(dsma_key_load(key, &error), "load", error);
+        && succeeded(dsma_key_load(key, &error), "load", &error);
     clock_gettime(CLOCK_MONOTONIC, &begin);
     for (round = 0; done && round < (count == 0 ? 1 : count); round++) {
         if (verifying) {

@@ -4,6 +4,7 @@
 use std::ffi::{CStr, CString};
 use std::fmt;
 
+use dsma_api::text;
 use dsma_core::Error;
 use dsma_crypto::Error as CryptoError;
 
@@ -115,6 +116,8 @@ impl Failure {
                 Error::Unreachable { .. } | Error::Abandoned => DSMA_ERROR_UNREACHABLE,
                 Error::BadReply { .. } => DSMA_ERROR_DSM,
                 Error::Unsupported { .. } => DSMA_ERROR_UNSUPPORTED,
+                // A forwarded decryption fails in DSM's words.
+                Error::Api(refusal) if refusal.message == text::DECRYPT_FAILED => DSMA_ERROR_AUTHENTICATION,
                 Error::Api(refusal) => match refusal.status {
                     401 => DSMA_ERROR_CREDENTIAL,
                     403 => DSMA_ERROR_NOT_ALLOWED,

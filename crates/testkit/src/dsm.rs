@@ -26,8 +26,14 @@ pub struct Dsm {
     agent: ureq::Agent,
     endpoint: String,
     credential: Credential,
-    admin_key: String,
-    group: String,
+    account: Option<Account>,
+}
+
+/// What [`Dsm::new_app`], [`Dsm::new_group`] and [`Dsm::default_group`] need.
+#[derive(Clone)]
+pub(crate) struct Account {
+    pub(crate) admin_key: String,
+    pub(crate) default_group: String,
 }
 
 /// What came back, whatever the status.
@@ -64,10 +70,17 @@ impl Reply {
 }
 
 impl Dsm {
-    /// A client of `endpoint`, trusting the CA certificates of `ca_file` alone. `admin_key` and `group` serve [`Dsm::new_app`] and
-    /// [`Dsm::default_group`].
-    pub(crate) fn new(endpoint: String, ca_file: &Path, credential: Credential, admin_key: String, group: String) -> Self {
-        Self { agent: agent(ca_file), endpoint, credential, admin_key, group }
+    /// A client of `endpoint` (no trailing slash) that trusts the CA certificates of `ca_file` alone.
+    ///
+    /// # Panics
+    /// Where `ca_file` holds no certificate.
+    #[must_use]
+    pub fn connect(endpoint: &str, ca_file: &Path, credential: Credential) -> Self {
+        Self { agent: agent(ca_file), endpoint: endpoint.to_owned(), credential, account: None }
+    }
+
+    pub(crate) fn in_account(self, account: Account) -> Self {
+        Self { account: Some(account), ..self }
     }
 
     /// The same client with another credential and the same connections.
@@ -165,7 +178,7 @@ impl Dsm {
     /// Where DSM refuses.
     #[track_caller]
     pub fn new_app(&self, name: &str, groups: &[(&str, &[&str])]) -> String {
-        let admin = self.with(Credential::Basic(self.admin_key.clone()));
+        let admin = self.with(Credential::Basic(self.account().admin_key.clone()));
         let permissions: serde_json::Map<String, Value> = groups.iter().map(|(group, names)| ((*group).to_owned(), json!(names))).collect();
         let spec = json!({"name": name, "add_groups": permissions, "default_group": groups.first().map(|(group, _)| group)});
         let app = admin.request("POST", "/sys/v1/apps", Some(spec)).success().json();
@@ -181,15 +194,22 @@ impl Dsm {
     /// Where DSM refuses.
     #[track_caller]
     pub fn new_group(&self, name: &str) -> String {
-        let admin = self.with(Credential::Basic(self.admin_key.clone()));
+        let admin = self.with(Credential::Basic(self.account().admin_key.clone()));
         let reply = admin.request("POST", "/sys/v1/groups", Some(json!({"name": name}))).success().json();
         reply["group_id"].as_str().unwrap_or_else(|| panic!("no group_id in {reply}")).to_owned()
     }
 
     /// Id of the account's default group.
+    ///
+    /// # Panics
+    /// For a client that no [`Stack`](crate::Stack) made.
     #[must_use]
     pub fn default_group(&self) -> String {
-        self.group.clone()
+        self.account().default_group.clone()
+    }
+
+    fn account(&self) -> &Account {
+        self.account.as_ref().expect("a client that a Stack made knows its account")
     }
 
     #[track_caller]

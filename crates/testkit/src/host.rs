@@ -6,7 +6,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::process::Process;
-use crate::{Credential, Dsm, Stack, programs};
+use crate::{Dsm, Stack, programs};
 
 /// A running enclave-host. Dropping it ends the program.
 pub struct Host {
@@ -63,7 +63,7 @@ impl Host {
     /// A client of the service with `stack`'s default API key; use [`Dsm::with`] for another credential.
     #[must_use]
     pub fn client(&self, stack: &Stack) -> Dsm {
-        stack.client_of(self.endpoint(), &self.ca_file(), Credential::Basic(self.api_key.clone()))
+        stack.client_of(&self.endpoint, &self.ca_file(), &self.api_key)
     }
 
     /// What the service has printed so far.

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
 
+use crate::dsm::Account;
 use crate::process::Process;
 use crate::{Credential, Dsm, programs};
 
@@ -104,7 +105,7 @@ impl Stack {
     /// A client with this API key.
     #[must_use]
     pub fn dsm_as(&self, api_key: &str) -> Dsm {
-        self.client_of(self.endpoint(), &self.ca_file(), Credential::Basic(api_key.to_owned()))
+        self.client_of(&self.endpoint(), &self.ca_file(), api_key)
     }
 
     /// A client with the admin app's API key.
@@ -148,8 +149,10 @@ impl Stack {
         self.process().as_ref().map(Process::pid)
     }
 
-    pub(crate) fn client_of(&self, endpoint: String, ca_file: &Path, credential: Credential) -> Dsm {
-        Dsm::new(endpoint, ca_file, credential, self.admin_key(), self.env("DSMA_LOCAL_GROUP_ID"))
+    /// A client of this DSM or of something in front of it.
+    pub(crate) fn client_of(&self, endpoint: &str, ca_file: &Path, api_key: &str) -> Dsm {
+        let account = Account { admin_key: self.admin_key(), default_group: self.env("DSMA_LOCAL_GROUP_ID") };
+        Dsm::connect(endpoint, ca_file, Credential::Basic(api_key.to_owned())).in_account(account)
     }
 
     fn process(&self) -> MutexGuard<'_, Option<Process>> {

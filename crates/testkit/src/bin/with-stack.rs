@@ -6,7 +6,7 @@
 //!
 //! dsma-local starts on free ports with a temporary state; each `--host` starts an enclave-host in front of it, with these variables in
 //! its environment. The command finds what `DIR/env` says in its environment, with `PREFIX_ENDPOINT` and `PREFIX_CA_FILE` for each
-//! enclave-host, `DSMA_PKCS11_CONF` and `DSMA_LIBRARY`. The exit code is the command's. Ctrl-C and SIGTERM stop everything.
+//! enclave-host, `FORTANIX_PKCS11_CONFIG` and `DSMA_LIBRARY`. The exit code is the command's. Ctrl-C and SIGTERM stop everything.
 #![forbid(unsafe_code)]
 
 use std::process::{Command, ExitCode};
@@ -55,7 +55,7 @@ async fn run(specs: &[HostSpec], words: Vec<String>) -> ExitCode {
     let stack = Stack::start();
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]).envs(stack.variables());
-    command.env("DSMA_PKCS11_CONF", stack.pkcs11_conf()).env("DSMA_LIBRARY", library());
+    command.env("FORTANIX_PKCS11_CONFIG", stack.pkcs11_conf()).env("DSMA_LIBRARY", library());
     let mut hosts = Vec::new();
     for (prefix, env) in specs {
         let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

@@ -144,14 +144,14 @@ impl Dsm {
         reply["kid"].as_str().unwrap_or_else(|| panic!("no kid in {reply}")).to_owned()
     }
 
-    /// The newest thousand records of the audit log, newest first.
+    /// The records of the audit log that this client may see, newest first.
     ///
     /// # Panics
     /// Where DSM refuses.
     #[must_use]
     #[track_caller]
     pub fn audit(&self) -> Vec<Value> {
-        self.records("/sys/v1/logs?size=1000")
+        self.records("")
     }
 
     /// How often the audit log tells that `kid` was exported.
@@ -162,12 +162,12 @@ impl Dsm {
     }
 
     /// How many records of the audit log about `kid` begin with the verb `operation` (a stem will do: `encrypt`, `sign`), in any
-    /// letter case; at most a thousand.
+    /// letter case.
     #[must_use]
     #[track_caller]
     pub fn uses_of(&self, kid: &str, operation: &str) -> usize {
         let verb = operation.to_lowercase();
-        let records = self.records(&format!("/sys/v1/logs?size=1000&object_id={kid}"));
+        let records = self.records(&format!("&object_id={kid}"));
         let begins = |record: &&Value| record["message"].as_str().is_some_and(|text| text.to_lowercase().starts_with(&verb));
         records.iter().filter(begins).count()
     }
@@ -212,13 +212,24 @@ impl Dsm {
         self.account.as_ref().expect("a client that a Stack made knows its account")
     }
 
+    /// The audit log, page by page; `filter` is empty or begins with `&`.
     #[track_caller]
-    fn records(&self, path: &str) -> Vec<Value> {
-        let reply = self.request("GET", path, None).success().json();
-        let hits = reply["hits"].as_array().unwrap_or_else(|| panic!("no hits in {reply}"));
-        hits.iter().map(|hit| hit["_source"].clone()).collect()
+    fn records(&self, filter: &str) -> Vec<Value> {
+        let mut records = Vec::new();
+        loop {
+            let path = format!("/sys/v1/logs?size={PAGE}&from={}{filter}", records.len());
+            let reply = self.request("GET", &path, None).success().json();
+            let hits = reply["hits"].as_array().unwrap_or_else(|| panic!("no hits in {reply}"));
+            records.extend(hits.iter().map(|hit| hit["_source"].clone()));
+            if hits.len() < PAGE {
+                return records;
+            }
+        }
     }
 }
+
+/// The most records that DSM gives at a time.
+const PAGE: usize = 1000;
 
 fn agent(ca_file: &Path) -> ureq::Agent {
     let pem = std::fs::read(ca_file).unwrap_or_else(|e| panic!("CA file {}: {e}", ca_file.display()));

@@ -85,15 +85,22 @@ async fn run(specs: &[HostSpec], words: Vec<String>) -> ExitCode {
         let _ = ended.await;
     } else if code != 0 {
         for host in &hosts {
-            eprintln!("--- output of enclave-host\n{}---", host.log());
+            show_end_of_log("enclave-host", &host.log());
         }
-        eprintln!("--- output of dsma-local\n{}---", stack.log());
+        show_end_of_log("dsma-local", &stack.log());
     }
     for host in hosts {
         let _ = host.stop();
     }
     stack.stop();
     ExitCode::from(code)
+}
+
+/// What a program said last is what matters after a failure.
+fn show_end_of_log(name: &str, log: &str) {
+    const LINES: usize = 20;
+    let lines: Vec<&str> = log.lines().collect();
+    eprintln!("--- the last words of {name}\n{}\n---", lines[lines.len().saturating_sub(LINES)..].join("\n"));
 }
 
 fn exit_code(status: std::io::Result<std::process::ExitStatus>) -> u8 {

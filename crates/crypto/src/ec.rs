@@ -61,7 +61,8 @@ impl Curve {
     }
 
     /// The longest signature in this encoding.
-    pub(crate) fn signature_len(self, encoding: Encoding) -> usize {
+    #[must_use]
+    pub fn signature_len(self, encoding: Encoding) -> usize {
         let number = self.coordinate_len();
         match encoding {
             Encoding::Fixed => 2 * number,

@@ -24,6 +24,7 @@ impl Accelerator {
         tag: &mut [u8],
     ) -> Result<usize, Error> {
         let cipher = Cipher::new(params)?;
+        check_room(key.encrypted_len(params, io.input_len()), io.output_len())?;
         let reply = self.counted().dsm.encrypt(&EncryptRequest {
             key: Some(SobjectDescriptor::Kid(key.kid())),
             alg: cipher.alg,
@@ -51,6 +52,9 @@ impl Accelerator {
         tag: &[u8],
     ) -> Result<usize, Error> {
         let cipher = Cipher::new(params)?;
+        // Padding takes its length with it; the other modes give what they get.
+        let exact = !matches!(params, CipherParams::AesCbc { padding: true, .. } | CipherParams::RsaPkcs1 | CipherParams::RsaOaep { .. });
+        check_room(exact.then_some(io.input_len()), io.output_len())?;
         let reply = self.counted().dsm.decrypt(&DecryptRequest {
             key: Some(SobjectDescriptor::Kid(key.kid())),
             alg: Some(cipher.alg),
@@ -73,6 +77,8 @@ impl Accelerator {
         out: &mut [u8],
     ) -> Result<usize, Error> {
         let signature = Signature::new(scheme, message, key.sobject())?;
+        // The longest, because the next ECDSA signature may come out longer than this one.
+        check_room(key.signature_len(scheme), out.len())?;
         let reply = self.counted().dsm.sign(&SignRequest {
             key: Some(SobjectDescriptor::Kid(key.kid())),
             hash_alg: Some(signature.hash_alg),
@@ -124,6 +130,14 @@ impl Accelerator {
     fn counted(&self) -> &Arc<Inner> {
         self.0.forwards.fetch_add(1, Relaxed);
         &self.0
+    }
+}
+
+/// DSM is not asked for what the caller has no room for: a question about the length uses no key.
+fn check_room(needed: Option<usize>, room: usize) -> Result<(), Error> {
+    match needed {
+        Some(needed) if room < needed => Err(dsma_crypto::Error::OutputTooSmall { needed }.into()),
+        _ => Ok(()),
     }
 }
 
@@ -227,7 +241,7 @@ const fn wire_hash(hash: Hash) -> HashAlgorithm {
     }
 }
 
-fn curve_of(sobject: &Sobject) -> Result<Curve, Error> {
+pub(super) fn curve_of(sobject: &Sobject) -> Result<Curve, Error> {
     match sobject.elliptic_curve {
         Some(EllipticCurve::NistP256) => Ok(Curve::P256),
         Some(EllipticCurve::NistP384) => Ok(Curve::P384),

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use dsma_api::{KeyFacts, Operation, Permissions, Time, authorize};
-use dsma_crypto::{Buffers, CipherParams, Key, Message, SignatureScheme};
+use dsma_api::{KeyFacts, ObjectType, Operation, Permissions, Time, authorize};
+use dsma_crypto::{Buffers, CipherParams, Message, SignatureScheme};
 
 use super::Accelerator;
+use super::forward::curve_of;
 use crate::{CachedKey, Error, KeyRef};
 
 impl Accelerator {
@@ -70,11 +71,31 @@ impl Accelerator {
     }
 }
 
-/// The prepared key's own view of what a front wants to know before it has buffers.
+/// What a front wants to know of a key before it has buffers, the same for a prepared key and for one that stays in DSM.
 impl CachedKey {
     /// Upper bound of a signature's length in bytes; `None` where only DSM knows.
     #[must_use]
     pub fn signature_len(&self, scheme: &SignatureScheme) -> Option<usize> {
-        self.local().map(|key: &Key| key.signature_len(scheme))
+        match (self.local(), scheme) {
+            (Some(key), _) => Some(key.signature_len(scheme)),
+            (None, SignatureScheme::Ecdsa { encoding, .. }) => curve_of(self.sobject()).ok().map(|curve| curve.signature_len(*encoding)),
+            (None, _) => self.modulus_len(),
+        }
+    }
+
+    /// Length of an encryption of so many bytes, the tag not counted; `None` where only DSM knows.
+    #[must_use]
+    pub fn encrypted_len(&self, params: &CipherParams<'_>, input_len: usize) -> Option<usize> {
+        match (self.local(), params) {
+            (Some(key), _) => Some(key.encrypted_len(params, input_len)),
+            (None, CipherParams::AesCbc { padding: true, .. }) => (input_len / 16).checked_add(1)?.checked_mul(16),
+            (None, CipherParams::RsaPkcs1 | CipherParams::RsaOaep { .. }) => self.modulus_len(),
+            (None, _) => Some(input_len),
+        }
+    }
+
+    fn modulus_len(&self) -> Option<usize> {
+        let bits = self.sobject().key_size.filter(|_| self.sobject().obj_type == ObjectType::Rsa)?;
+        Some(usize::try_from(bits).ok()?.div_ceil(8))
     }
 }

@@ -288,7 +288,7 @@ typedef struct dsma_stats {
 } dsma_stats;
 
 /**
- * Parameters of dsma_encrypt and dsma_decrypt. Start from `dsma_cipher_params p = {0}` and set what the mode names.
+ * Parameters of dsma_encrypt and dsma_decrypt. Start from `dsma_cipher_params p = {0}` (C++: `{}`) and set what the mode names.
  *
  * The memory behind the pointers stays yours and is used only during the call. `tag` must not overlap the other buffers.
  */
@@ -344,7 +344,7 @@ typedef struct dsma_cipher_params {
 } dsma_cipher_params;
 
 /**
- * Parameters of dsma_sign and dsma_verify. Start from `dsma_signature_params p = {0}` and set what the scheme names.
+ * Parameters of dsma_sign and dsma_verify. Start from `dsma_signature_params p = {0}` (C++: `{}`) and set what the scheme names.
  */
 typedef struct dsma_signature_params {
   /**

@@ -27,7 +27,7 @@ pub(crate) enum dsma_cipher_mode {
     DSMA_RSA_PKCS1 = 17,
 }
 
-/// Parameters of dsma_encrypt and dsma_decrypt. Start from `dsma_cipher_params p = {0}` and set what the mode names.
+/// Parameters of dsma_encrypt and dsma_decrypt. Start from `dsma_cipher_params p = {0}` (C++: `{}`) and set what the mode names.
 ///
 /// The memory behind the pointers stays yours and is used only during the call. `tag` must not overlap the other buffers.
 #[derive(Clone, Copy)]

@@ -135,6 +135,10 @@ impl Failure {
     fn mend(&self) -> Option<&'static str> {
         use dsma_result::*;
         Some(match self.code() {
+            DSMA_ERROR_REFUSED => "change what the sentence of DSM names, in the call or in DSM",
+            DSMA_ERROR_DSM if matches!(self, Self::Engine { error: Error::Api(_), .. }) => {
+                "try again, and look at DSM's own log if it stays"
+            }
             DSMA_ERROR_CREDENTIAL => "check api_key in the configuration",
             DSMA_ERROR_NOT_ALLOWED => "in DSM, check the application's permissions in the key's group, the key's operations, and its state",
             DSMA_ERROR_NOT_FOUND => "check the name or kid, and that the application is a member of the key's group",

@@ -468,3 +468,47 @@ fn apart(read: &[u8], written: *const u8, len: usize, name: &'static str) -> Res
     }
     Err(Failure::Argument { name, problem: "overlaps another buffer of the call; give it memory of its own" })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    shells! {
+        unsafe extern "C" fn dsma_test_panic(error: *mut *mut dsma_error) -> dsma_result {
+            panic!("on purpose")
+        }
+
+        unsafe extern "C" fn dsma_test_panic_quietly() -> *const c_char {
+            panic!("on purpose")
+        }
+    }
+
+    #[test]
+    fn a_panic_becomes_an_error_and_leaves_the_gate() {
+        let mut error = ptr::null_mut();
+        // SAFETY: a place, then none.
+        let codes = unsafe { [dsma_test_panic(&mut error), dsma_test_panic(ptr::null_mut())] };
+        assert_eq!(codes, [dsma_result::DSMA_ERROR_INTERNAL; 2]);
+        // SAFETY: the error that the first call made.
+        unsafe {
+            assert!(CStr::from_ptr(dsma_error_message(error)).to_bytes().starts_with(b"the library failed"));
+            dsma_error_free(error);
+            assert!(dsma_test_panic_quietly().is_null());
+        }
+        // Would wait for ever if a pass were left.
+        gate::close();
+        gate::open_parent();
+    }
+
+    #[test]
+    fn only_written_memory_that_is_read_overlaps() {
+        let memory = [0_u8; 32];
+        let at = |from: usize| memory[from..].as_ptr();
+        assert!(apart(&memory[..16], at(16), 16, "tag").is_ok());
+        assert!(apart(&memory[16..], at(0), 16, "tag").is_ok());
+        assert!(apart(&memory[..16], at(15), 1, "tag").is_err());
+        assert!(apart(&memory[8..16], at(0), 32, "tag").is_err());
+        assert!(apart(&memory[..0], at(0), 32, "tag").is_ok());
+        assert!(apart(&memory[..16], at(0), 0, "tag").is_ok());
+    }
+}

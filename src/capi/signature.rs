@@ -21,7 +21,7 @@ pub(crate) enum dsma_signature_scheme {
     DSMA_ECDSA_FIXED = 4,
 }
 
-/// Parameters of dsma_sign and dsma_verify. Start from `dsma_signature_params p = {0}` and set what the scheme names.
+/// Parameters of dsma_sign and dsma_verify. Start from `dsma_signature_params p = {0}` (C++: `{}`) and set what the scheme names.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) struct dsma_signature_params {

@@ -26,6 +26,19 @@ fn no_thread_is_started_and_forks_go_on() {
     assert_eq!(bench.stack.dsm().exports_of(&kid), 1 + 8);
 }
 
+/// A hit costs no memory, in every operation that C callers repeat.
+#[test]
+fn a_warm_call_allocates_nothing() {
+    let bench = shared();
+    let (aes, _) = bench.make("POST", json!({"obj_type": "AES", "key_size": 256, "key_ops": AES_OPS}));
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let program = compile(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/capi/warm.c"), &dir);
+    let output = run(Command::new(program).arg(bench.stack.pkcs11_conf()).arg(&aes));
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(told.contains(" 0 allocations"), "{told}");
+}
+
 #[test]
 fn the_example_encrypts_decrypts_signs_and_explains() {
     let bench = shared();
@@ -38,7 +51,7 @@ fn the_example_encrypts_decrypts_signs_and_explains() {
     let (ec, _) = bench.make("PUT", json!({"obj_type": "EC", "value": value, "key_ops": SIGN_OPS}));
 
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let program = compile(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/c/dsma-file.c"), &dir);
+    let program = make(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/c"), &dir);
     let example = |arguments: &[&str]| {
         let conf = bench.stack.pkcs11_conf();
         run(Command::new(&program).arg("-c").arg(conf).args(arguments).current_dir(openssl.path("")))
@@ -75,6 +88,22 @@ fn the_example_encrypts_decrypts_signs_and_explains() {
     assert_eq!(example(&["shred"]).status.code(), Some(2));
     let help = run(Command::new(&program).arg("--help"));
     assert!(help.status.success() && help.stdout.starts_with(b"usage: dsma-file"));
+}
+
+/// Builds the example with its own Makefile.
+fn make(place: &Path, dir: &TempDir) -> PathBuf {
+    let library = dsma_testkit::library();
+    let program = dir.path().join("dsma-file");
+    let target = library.parent().expect("a directory");
+    let variable = |name: &str, value: &Path| format!("{name}={}", value.display());
+    let output = Command::new("make")
+        .arg("-C")
+        .arg(place)
+        .args([variable("TARGET", target), variable("OUT", &program)])
+        .output()
+        .expect("make starts");
+    assert!(output.status.success(), "make: {}", String::from_utf8_lossy(&output.stderr));
+    program
 }
 
 /// Compiles as a user would, against the library of this test's profile.

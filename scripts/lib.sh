@@ -1,14 +1,16 @@
 # Shared by the scripts of this folder: where we are, and how a step is announced and how it fails.
 # shellcheck shell=bash
 
-set -euo pipefail
+set -Eeuo pipefail
+# Nothing fails in silence: where no message of ours comes first, this one tells the place.
+trap 'printf "FAILED: %s line %s: %s\n" "${BASH_SOURCE[0]}" "$LINENO" "$BASH_COMMAND" >&2' ERR
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # Colour for people, plain text for logs.
+# shellcheck disable=SC2034  # the scripts that source this use them
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
     bold=$'\e[1m' dim=$'\e[2m' red=$'\e[31m' plain=$'\e[0m'
 else
-    # shellcheck disable=SC2034  # the scripts that source this use them
     bold='' dim='' red='' plain=''
 fi
 

@@ -9,7 +9,8 @@
 //! enclave-host, `FORTANIX_PKCS11_CONFIG` and `DSMA_LIBRARY`. The exit code is the command's. Ctrl-C and SIGTERM stop everything.
 #![forbid(unsafe_code)]
 
-use std::process::{Command, ExitCode};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitCode};
 
 use dsma_testkit::{Host, Stack, library};
 use tokio::signal::unix::{SignalKind, signal};
@@ -63,27 +64,26 @@ async fn run(specs: &[HostSpec], words: Vec<String>) -> ExitCode {
         command.env(format!("{prefix}_ENDPOINT"), host.endpoint()).env(format!("{prefix}_CA_FILE"), host.ca_file());
         hosts.push(host);
     }
-    let mut child = match command.spawn() {
+    let child = match command.spawn() {
         Ok(child) => child,
         Err(e) => {
             eprintln!("with-stack: {} does not start: {e}", words[0]);
             return ExitCode::from(127);
         }
     };
-    let pid = child.id();
-    let mut ended = tokio::task::spawn_blocking(move || child.wait());
-    let code = tokio::select! {
-        status = &mut ended => exit_code(status.expect("waiting does not panic")),
-        _ = interrupt.recv() => 130,
+    let pid = child.id().to_string();
+    let mut ended = tokio::task::spawn_blocking(move || exit_code(child));
+    let (code, stopped) = tokio::select! {
+        code = &mut ended => (code, false),
+        // A terminal tells the whole group of Ctrl-C; of SIGTERM the command learns from us. It has the last word either way.
+        _ = interrupt.recv() => (ended.await, true),
         _ = terminate.recv() => {
-            // A terminal tells the whole group of Ctrl-C; of SIGTERM the command learns from us.
-            let _ = Command::new("kill").arg(pid.to_string()).status();
-            143
+            let _ = Command::new("kill").arg(pid).status();
+            (ended.await, true)
         }
     };
-    if code == 130 || code == 143 {
-        let _ = ended.await;
-    } else if code != 0 {
+    let code = code.expect("waiting does not panic");
+    if code != 0 && !stopped {
         for host in &hosts {
             show_end_of_log("enclave-host", &host.log());
         }
@@ -103,6 +103,9 @@ fn show_end_of_log(name: &str, log: &str) {
     eprintln!("--- the last words of {name}\n{}\n---", lines[lines.len().saturating_sub(LINES)..].join("\n"));
 }
 
-fn exit_code(status: std::io::Result<std::process::ExitStatus>) -> u8 {
-    status.ok().and_then(|status| status.code()).and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+/// Waits for the command. As a shell has it: its own code, or 128 and the signal that ended it.
+fn exit_code(mut child: Child) -> u8 {
+    let Ok(status) = child.wait() else { return 1 };
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }

@@ -166,6 +166,15 @@ static int verify(const dsma_key *key, const dsma_signature_params *params, stru
     return succeeded(result, "verify", &error);
 }
 
+/* What the command line asks for. */
+struct task {
+    const char *config;
+    unsigned long count; /* 0: once, and tell nothing */
+    const char *command;
+    uint32_t scheme; /* 0 for encrypt and decrypt */
+    const char *key, *in, *out;
+};
+
 static uint32_t scheme_of(const char *name)
 {
     return strcmp(name, "rsa-pkcs1") == 0 ? DSMA_RSA_PKCS1_SIGNATURE
@@ -174,76 +183,95 @@ static uint32_t scheme_of(const char *name)
                                           : 0;
 }
 
-static void report(const dsma_client *client, const char *command, unsigned long count, const struct timespec *begin)
+static int parse(int argc, char **argv, struct task *task)
+{
+    while (argc > 2 && (strcmp(argv[1], "-c") == 0 || strcmp(argv[1], "-n") == 0)) {
+        if (argv[1][1] == 'c') {
+            task->config = argv[2];
+        } else {
+            task->count = strtoul(argv[2], NULL, 10);
+        }
+        argv += 2;
+        argc -= 2;
+    }
+    if (argc < 5) {
+        return 0;
+    }
+    task->command = argv[1];
+    task->key = argv[argc - 3];
+    task->in = argv[argc - 2];
+    task->out = argv[argc - 1];
+    if (argc == 6 && (strcmp(argv[1], "sign") == 0 || strcmp(argv[1], "verify") == 0)) {
+        task->scheme = scheme_of(argv[2]);
+        return task->scheme != 0;
+    }
+    return argc == 5 && (strcmp(argv[1], "encrypt") == 0 || strcmp(argv[1], "decrypt") == 0);
+}
+
+/* The operation itself, as often as asked. `verify` reads its signature from `out`, the others make what belongs there. */
+static int perform(const struct task *task, const dsma_key *key, struct bytes in, struct bytes *out)
+{
+    dsma_signature_params params = {0};
+    const int verifying = strcmp(task->command, "verify") == 0;
+    unsigned long round = 0;
+    int done;
+
+    params.scheme = task->scheme;
+    params.hash = DSMA_SHA256;
+    do {
+        if (verifying) {
+            done = verify(key, &params, in, *out);
+            continue;
+        }
+        free(out->at);
+        out->at = NULL;
+        done = task->scheme != 0                       ? sign(key, &params, in, out)
+             : strcmp(task->command, "encrypt") == 0 ? encrypt(key, in, out)
+                                                       : decrypt(key, in, out);
+    } while (done && ++round < task->count);
+    return done && (verifying || write_file(task->out, out->at, out->len));
+}
+
+static void report(const struct task *task, const dsma_client *client, const struct timespec *begin)
 {
     struct timespec end;
     dsma_stats stats;
 
     clock_gettime(CLOCK_MONOTONIC, &end);
-    if (dsma_client_stats(client, &stats, NULL) == DSMA_OK) {
-        double us = ((double)(end.tv_sec - begin->tv_sec) * 1e9 + (double)(end.tv_nsec - begin->tv_nsec)) / 1e3 / (double)count;
-        fprintf(stderr, "%s: %lu times, %.2f us each, %llu exports, %llu forwarded\n", command, count, us,
-                (unsigned long long)stats.exports, (unsigned long long)stats.forwards);
+    if (task->count > 0 && dsma_client_stats(client, &stats, NULL) == DSMA_OK) {
+        double us = ((double)(end.tv_sec - begin->tv_sec) * 1e9 + (double)(end.tv_nsec - begin->tv_nsec)) / 1e3;
+        fprintf(stderr, "%s: %lu times, %.2f us each, exports %llu, forwarded %llu\n", task->command, task->count,
+                us / (double)task->count, (unsigned long long)stats.exports, (unsigned long long)stats.forwards);
     }
 }
 
 int main(int argc, char **argv)
 {
-    const char *config = NULL;
-    unsigned long count = 0, round;
-    dsma_signature_params params = {0};
+    struct task task = {0};
+    struct bytes in = {0}, out = {0};
     dsma_client *client = NULL;
     dsma_key *key = NULL;
     dsma_error *error = NULL;
-    struct bytes in = {NULL, 0}, out = {NULL, 0};
     struct timespec begin;
-    int done = 0, signing;
+    int done;
 
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
         fputs(USAGE, stdout);
         return 0;
     }
-    while (argc > 2 && (strcmp(argv[1], "-c") == 0 || strcmp(argv[1], "-n") == 0)) {
-        if (argv[1][1] == 'c') {
-            config = argv[2];
-        } else {
-            count = strtoul(argv[2], NULL, 10);
-        }
-        argv += 2;
-        argc -= 2;
-    }
-    signing = argc == 6 && (strcmp(argv[1], "sign") == 0 || strcmp(argv[1], "verify") == 0) && scheme_of(argv[2]) != 0;
-    if (!signing && !(argc == 5 && (strcmp(argv[1], "encrypt") == 0 || strcmp(argv[1], "decrypt") == 0))) {
+    if (!parse(argc, argv, &task)) {
         fputs(USAGE, stderr);
         return 2;
     }
-    if (signing) {
-        params.scheme = scheme_of(argv[2]);
-        params.hash = DSMA_SHA256;
-    }
-
-    const char *const command = argv[1], *const name = argv[2 + signing], *const in_path = argv[3 + signing], *const path = argv[4 + signing];
-    const int verifying = strcmp(command, "verify") == 0;
-    done = read_file(in_path, &in) && (!verifying || read_file(path, &out))
-        && succeeded(dsma_client_open(config, &client, &error), "open", &error)
-        && succeeded(dsma_key_by_name(client, name, &key, &error), "key", &error)
+    done = read_file(task.in, &in) && (strcmp(task.command, "verify") != 0 || read_file(task.out, &out))
+        && succeeded(dsma_client_open(task.config, &client, &error), "open", &error)
+        && succeeded(dsma_key_by_name(client, task.key, &key, &error), "key", &error)
         /* Not needed; here it keeps DSM's part out of what -n measures. */
         && succeeded(dsma_key_load(key, &error), "load", &error);
     clock_gettime(CLOCK_MONOTONIC, &begin);
-    for (round = 0; done && round < (count == 0 ? 1 : count); round++) {
-        if (verifying) {
-            done = verify(key, &params, in, out);
-            continue;
-        }
-        free(out.at);
-        out.at = NULL;
-        done = signing ? sign(key, &params, in, &out) : strcmp(command, "encrypt") == 0 ? encrypt(key, in, &out) : decrypt(key, in, &out);
-    }
-    if (done && count > 0) {
-        report(client, command, count, &begin);
-    }
-    if (done && !verifying) {
-        done = write_file(path, out.at, out.len);
+    done = done && perform(&task, key, in, &out);
+    if (done) {
+        report(&task, client, &begin);
     }
 
     dsma_key_free(key);

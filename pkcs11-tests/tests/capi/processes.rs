@@ -73,7 +73,7 @@ fn the_example_encrypts_decrypts_signs_and_explains() {
 
     let before = bench.stack.dsm().exports_of(&kid);
     let told = succeeds(&["-n", "100", "encrypt", &aes, "text", "sealed"]);
-    assert!(told.contains("encrypt: 100 times") && told.contains("1 exports, 0 forwarded"), "{told}");
+    assert!(told.contains("encrypt: 100 times") && told.contains("exports 1, forwarded 0"), "{told}");
     assert_eq!(bench.stack.dsm().exports_of(&kid), before + 1);
 
     for (arguments, explains) in [

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, EXPECT};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::Bytes;
@@ -14,6 +14,9 @@ pub(crate) type Body = Either<Full<Bytes>, Incoming>;
 
 /// Largest body of a request that is served locally: DSM's own limit. What is larger belongs to DSM's stream interface.
 pub(crate) const BODY_LIMIT: usize = 1 << 20;
+
+/// How much of a body over the limit is read all the same.
+const DRAIN_LIMIT: usize = 16 << 20;
 
 /// A client that sends a body more slowly than this holds memory for nothing.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -29,12 +32,20 @@ pub(crate) enum BodyError {
     Broken,
 }
 
-/// Reads a whole body of at most `limit` bytes. The buffer is overwritten when its last owner lets go.
-pub(crate) async fn read(body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
-    tokio::time::timeout(BODY_TIMEOUT, read_all(body, limit)).await.map_err(|_| BodyError::TooSlow)?
+/// Reads the whole body of a request or an answer, of at most `limit` bytes. The buffer is overwritten when its last owner lets go.
+pub(crate) async fn read(headers: &HeaderMap, mut body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
+    let all = async {
+        let outcome = collect(&mut body, limit).await;
+        // A client that sends before it reads would see a broken pipe in place of the refusal; one that asks first has sent nothing.
+        if outcome == Err(BodyError::TooLarge) && !headers.contains_key(EXPECT) {
+            drain(&mut body).await;
+        }
+        outcome
+    };
+    tokio::time::timeout(BODY_TIMEOUT, all).await.map_err(|_| BodyError::TooSlow)?
 }
 
-async fn read_all(mut body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
+async fn collect(body: &mut Incoming, limit: usize) -> Result<Bytes, BodyError> {
     let announced = body.size_hint().lower().try_into().unwrap_or(usize::MAX);
     if announced > limit {
         return Err(BodyError::TooLarge);
@@ -56,6 +67,16 @@ async fn read_all(mut body: Incoming, limit: usize) -> Result<Bytes, BodyError> 
         bytes.extend_from_slice(&data);
     }
     Ok(Bytes::from_owner(bytes))
+}
+
+async fn drain(body: &mut Incoming) {
+    let mut left = DRAIN_LIMIT;
+    while let Some(Ok(frame)) = body.frame().await {
+        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+        if left == 0 {
+            return;
+        }
+    }
 }
 
 /// A body that is there already.

@@ -19,6 +19,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The start does not wait longer than this for DSM.
 const FIRST_ATTEMPT: Duration = Duration::from_secs(3);
+/// A web client waits no longer than this for an export that does not come: its request is passed on then.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Everything that serving needs.
 pub(crate) struct Ready {
@@ -70,6 +72,7 @@ fn service(config: &Config) -> Result<Arc<Service>, ConfigError> {
         api_key: Some(config.api_key.clone()),
         ca_certs_file: config.ca_file.clone(),
         cache_ttl: config.cache_ttl,
+        retry_timeout: RETRY_TIMEOUT,
         ..dsma_core::Config::default()
     };
     let accelerator = Accelerator::open(engine)
@@ -93,42 +96,37 @@ fn service(config: &Config) -> Result<Arc<Service>, ConfigError> {
 
 /// Logs in with our own identity, now or, where DSM does not answer soon, in the background.
 async fn connect(service: &Arc<Service>, endpoint: &str) -> Result<(), ConfigError> {
-    let mut first = tokio::spawn(login(service.accelerator.clone()));
-    let outcome = tokio::time::timeout(FIRST_ATTEMPT, &mut first).await;
-    match outcome {
-        Ok(Ok(Ok(()))) => {
+    match tokio::time::timeout(FIRST_ATTEMPT, login(service.accelerator.clone())).await {
+        Ok(Ok(())) => {
             connected(service, endpoint);
             return Ok(());
         }
-        Ok(Ok(Err(Error::Api(refusal)))) if matches!(refusal.status, 401 | 403) => {
-            return Err(ConfigError::new(
-                "FORTANIX_API_KEY",
-                format!("DSM at {endpoint:?} refuses it: {}", refusal.message),
-                "give the API key of an enabled app of this DSM",
-            ));
+        Ok(Err(Error::Api(refusal))) if matches!(refusal.status, 401 | 403) => {
+            let problem = format!("DSM at {endpoint:?} refuses it: {}", refusal.message);
+            return Err(ConfigError::new("FORTANIX_API_KEY", problem, "give the API key of an enabled app of this DSM"));
         }
-        Ok(Ok(Err(error))) => tracing::warn!(target: "dsma", "{error}. The service starts and retries."),
-        Ok(Err(_)) | Err(_) => tracing::warn!(target: "dsma", "DSM at {endpoint:?} does not answer. The service starts and retries."),
+        Ok(Err(error)) => tracing::warn!(target: "dsma", "{error}. The service starts and retries."),
+        Err(_) => tracing::warn!(target: "dsma", "DSM at {endpoint:?} does not answer. The service starts and retries."),
     }
     let (service, endpoint) = (Arc::clone(service), endpoint.to_owned());
-    tokio::spawn(async move {
-        let _late = first.await;
-        retry(&service, &endpoint).await;
-    });
+    tokio::spawn(async move { retry(&service, &endpoint).await });
     Ok(())
 }
 
 async fn retry(service: &Service, endpoint: &str) {
     let mut pause = FIRST_PAUSE;
     loop {
-        match login(service.accelerator.clone()).await {
-            Ok(()) => return connected(service, endpoint),
-            Err(error) => {
-                tracing::warn!(target: "dsma", "{error}. Connection will retry in: {} millis", pause.as_millis());
-            }
-        }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
+        let wait = pause.as_millis();
+        match login(service.accelerator.clone()).await {
+            Ok(()) => return connected(service, endpoint),
+            Err(Error::Api(refusal)) => {
+                let reason = refusal.message;
+                tracing::error!(target: "dsma", "DSM at {endpoint:?} refuses FORTANIX_API_KEY: {reason}; give the API key of an enabled app of this DSM. Connection will retry in: {wait} millis");
+            }
+            Err(error) => tracing::warn!(target: "dsma", "{error}. Connection will retry in: {wait} millis"),
+        }
     }
 }
 

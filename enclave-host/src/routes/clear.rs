@@ -36,7 +36,8 @@ pub(super) async fn answer(service: &Arc<Service>, request: Request<Incoming>) -
         Err(Ok(refusal)) => return text(refusal.status, String::from_utf8_lossy(&refusal.body)),
         Err(Err(error)) => return passthrough::unreachable(&error),
     }
-    let body = match body::read(request.into_body(), BODY_LIMIT).await {
+    let (head, body) = request.into_parts();
+    let body = match body::read(&head.headers, body, BODY_LIMIT).await {
         Ok(body) => body,
         Err(error) => return unreadable(&error),
     };

@@ -39,7 +39,7 @@ pub(super) async fn serve(service: &Arc<Service>, request: Request<Incoming>, op
     let credential = service.callers.credential(request.headers()).filter(|credential| is_served(service, credential));
     let Some(credential) = credential else { return passthrough::relay(service, request).await };
     let (head, body) = request.into_parts();
-    let body = match body::read(body, BODY_LIMIT).await {
+    let body = match body::read(&head.headers, body, BODY_LIMIT).await {
         Ok(body) => body,
         Err(error) => return sessions::unreadable(&error),
     };
@@ -111,18 +111,10 @@ async fn find(service: &Service, kid: Uuid) -> Result<Arc<CachedKey>, Detour> {
             flight
         }
         Resolution::Wait(flight) => flight,
-        Resolution::Refused(error) => return Err(unobtainable(&error)),
+        Resolution::Refused(_) => return Err(Detour::PassOn),
     };
-    flight.await.map_err(|error| unobtainable(&error))
-}
-
-/// Our own identity may not have the key, but the caller may still use it in DSM.
-fn unobtainable(error: &dsma_core::Error) -> Detour {
-    if error.is_outage() {
-        let message = "DSM cannot be reached at the moment; try again in a few seconds";
-        return Detour::Answer(text(StatusCode::SERVICE_UNAVAILABLE, message));
-    }
-    Detour::PassOn
+    // Our own identity may not have the key, or not now; the caller may still use it in DSM.
+    flight.await.map_err(|_| Detour::PassOn)
 }
 
 /// DSM answers in the caller's name, and we learn from its answer.
@@ -175,7 +167,7 @@ async fn learn(
         kid: Option<Uuid>,
     }
     let (head, body) = response.into_parts();
-    let Ok(bytes) = body::read(body, ANSWER_LIMIT).await else {
+    let Ok(bytes) = body::read(&head.headers, body, ANSWER_LIMIT).await else {
         return text(StatusCode::BAD_GATEWAY, "DSM broke off its answer; try again");
     };
     if let Ok(Answer { kid: Some(kid) }) = serde_json::from_slice(&bytes) {

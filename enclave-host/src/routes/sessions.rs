@@ -28,7 +28,7 @@ pub(super) async fn open(service: &Arc<Service>, request: Request<Incoming>) -> 
     let (mut head, body) = request.into_parts();
     // The answer is to be read here.
     head.headers.remove(ACCEPT_ENCODING);
-    let body = match body::read(body, LIMIT).await {
+    let body = match body::read(&head.headers, body, LIMIT).await {
         Ok(body) => body,
         Err(error) => return unreadable(&error),
     };
@@ -38,7 +38,7 @@ pub(super) async fn open(service: &Arc<Service>, request: Request<Incoming>) -> 
         Err(error) => return passthrough::unreachable(&error),
     };
     let (head, body) = response.into_parts();
-    let Ok(answer) = body::read(body, LIMIT).await else {
+    let Ok(answer) = body::read(&head.headers, body, LIMIT).await else {
         return text(StatusCode::BAD_GATEWAY, "DSM broke off its answer; try again");
     };
     if plain && head.status.is_success() {

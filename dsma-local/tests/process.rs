@@ -95,7 +95,7 @@ fn files_are_written_at_each_start_and_secrets_are_private() {
         let bundle = fs::read_to_string(state.join("ca-bundle.pem")).unwrap();
         let own = fs::read_to_string(state.join("ca.pem")).unwrap();
         assert!(bundle.ends_with(&own));
-        assert_eq!(*ca.get_or_insert(own.clone()), own, "clients trust the CA for good");
+        assert_eq!(*ca.get_or_insert_with(|| own.clone()), own, "clients trust the CA for good");
         instance.signal("-TERM");
     }
 }

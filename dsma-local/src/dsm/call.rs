@@ -103,17 +103,19 @@ impl Call {
         self.path_id()?.ok_or_else(|| ApiError::not_found("No such endpoint"))
     }
 
-    /// The body as JSON, whatever `Content-Type` says: some clients send none.
+    /// The body, a JSON object, whatever `Content-Type` says: some clients send none.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
-        if self.body.trim_ascii().is_empty() {
-            return Err(ApiError::bad_request("Request body is empty: JSON is expected"));
-        }
-        parse(&self.body)
+        parse(&self.body, b'{')
     }
 
-    /// The body as JSON, or the default where there is none.
+    /// The body, a JSON object, or the default where there is none.
     pub(super) fn json_or_default<T: DeserializeOwned + Default>(&self) -> Result<T, ApiError> {
-        if self.body.trim_ascii().is_empty() { Ok(T::default()) } else { parse(&self.body) }
+        if self.body.trim_ascii().is_empty() { Ok(T::default()) } else { self.json() }
+    }
+
+    /// The body, a JSON array.
+    pub(super) fn json_items(&self) -> Result<Vec<Value>, ApiError> {
+        parse(&self.body, b'[')
     }
 
     /// A line for the audit log.
@@ -122,17 +124,24 @@ impl Call {
     }
 }
 
-/// Explicit nulls equal absent members. The wire types take them for optional members already; where that is not enough, the
-/// document is read again without them.
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body).or_else(|error| {
-        let invalid = |error: &serde_json::Error| ApiError::bad_request(format!("Invalid request body: {error}"));
-        if !error.is_data() {
-            return Err(invalid(&error));
+/// Reads a document that begins with `first`: the derived parsers would take an array for an object.
+///
+/// Explicit nulls equal absent members. The wire types take them for optional members already; where that is not enough, the document
+/// is read again without them.
+fn parse<T: DeserializeOwned>(body: &[u8], first: u8) -> Result<T, ApiError> {
+    let invalid = |error: serde_json::Error| ApiError::bad_request(format!("Invalid request body: {error}"));
+    match body.trim_ascii().first() {
+        None => return Err(ApiError::bad_request("Request body is empty: JSON is expected")),
+        Some(byte) if *byte != first => {
+            let expected = if first == b'{' { "an object" } else { "an array" };
+            return Err(ApiError::bad_request(format!("Invalid request body: {expected} in JSON is expected")));
         }
-        let mut value: Value = serde_json::from_slice(body).map_err(|error| invalid(&error))?;
+        Some(_) => {}
+    }
+    serde_json::from_slice(body).or_else(|_| {
+        let mut value: Value = serde_json::from_slice(body).map_err(invalid)?;
         strip_nulls(&mut value);
-        serde_json::from_value(value).map_err(|_| invalid(&error))
+        serde_json::from_value(value).map_err(invalid)
     })
 }
 
@@ -182,9 +191,15 @@ mod tests {
             #[serde(default)]
             list: Vec<u8>,
         }
-        assert!(parse::<Request>(br#"{"list":null}"#).unwrap().list.is_empty());
-        for (bad, words) in [("{", "Invalid request body: EOF"), (r#"{"list":{}}"#, "expected a sequence"), ("[1", "Invalid")] {
-            let error = parse::<Request>(bad.as_bytes()).err().unwrap();
+        assert!(parse::<Request>(br#"{"list":null}"#, b'{').unwrap().list.is_empty());
+        for (bad, words) in [
+            ("{", "Invalid request body: EOF"),
+            (r#"{"list":{}}"#, "expected a sequence"),
+            (r#"{"list":[1"#, "EOF"),
+            ("[[]]", "an object in JSON is expected"),
+            (" ", "empty"),
+        ] {
+            let error = parse::<Request>(bad.as_bytes(), b'{').err().unwrap();
             assert!(error.status == 400 && error.message.contains(words), "{error}");
         }
     }

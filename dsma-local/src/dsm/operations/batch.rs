@@ -3,7 +3,6 @@
 use dsma_api::{ApiError, BatchItem, BatchReply, DecryptRequest, EncryptRequest, SignRequest, SobjectDescriptor, VerifyRequest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use super::cipher::{decrypt_one, encrypt_one};
 use super::signature::{sign_one, verify_one};
@@ -39,8 +38,7 @@ pub(crate) fn batch_verify(call: &Call) -> Result<Reply, ApiError> {
 
 fn each<T: DeserializeOwned, R: Serialize>(call: &Call, run: impl Fn(&Caller, T) -> Result<R, ApiError>) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
-    let items: Vec<Value> = call.json()?;
-    let replies = items.into_iter().map(|item| {
+    let replies = call.json_items()?.into_iter().map(|item| {
         let item = serde_json::from_value(item).map_err(|error| ApiError::bad_request(format!("Invalid request body: {error}")));
         match item.and_then(|item| run(&caller, item)) {
             Ok(body) => BatchReply { status: 200, body: Some(body), error: None },

@@ -7,6 +7,9 @@ use serde_json::Value;
 /// The digest of OAEP where neither the request nor the key's policy names one.
 const DEFAULT_OAEP: HashAlgorithm = HashAlgorithm::Sha256;
 
+/// The cipher modes of this version.
+const SYMMETRIC: &[CipherMode] = &[CipherMode::Ecb, CipherMode::Cbc, CipherMode::CbcNoPad, CipherMode::Ctr, CipherMode::Gcm];
+
 /// A digest that this version computes.
 pub(super) fn hash(alg: HashAlgorithm) -> Result<Hash, ApiError> {
     match alg {
@@ -31,7 +34,8 @@ pub(super) fn check_alg(alg: Option<ObjectType>, sobject: &Sobject) -> Result<()
 /// The mode for an AES key.
 pub(super) fn symmetric(mode: Option<CryptMode>) -> Result<CipherMode, ApiError> {
     match mode {
-        Some(CryptMode::Symmetric(mode)) => Ok(mode),
+        Some(CryptMode::Symmetric(mode)) if SYMMETRIC.contains(&mode) => Ok(mode),
+        Some(CryptMode::Symmetric(mode)) => Err(ApiError::bad_request(format!("Mode {mode} is not supported by this version"))),
         Some(CryptMode::Rsa(_)) => Err(ApiError::bad_request("Invalid mode for a symmetric key")),
         None => Err(ApiError::bad_request("Missing field `mode`")),
     }

@@ -1,0 +1,189 @@
+//! Apps, groups and permissions. The table of operations is written by hand from DSM's documentation.
+
+use dsma_testkit::{Dsm, Reply, Stack};
+use serde_json::{Value, json};
+
+fn text(reply: Reply) -> (u16, String) {
+    (reply.status, reply.text)
+}
+
+fn id_of(dsm: &Dsm) -> String {
+    dsm.request("POST", "/sys/v1/session/auth", None).success().json()["entity_id"].as_str().unwrap().to_owned()
+}
+
+/// operation, method and path (`{}` is the kid), body, status where it is allowed.
+fn operations() -> Vec<(&'static str, &'static str, &'static str, Value, u16)> {
+    let sign = json!({"hash_alg": "SHA256", "data": "AAAA"});
+    let verify = json!({"hash_alg": "SHA256", "data": "AAAA", "signature": "AAAA"});
+    let oaep = "OAEP_MGF1_SHA256";
+    vec![
+        ("SIGN", "POST", "/crypto/v1/keys/{}/sign", sign, 200),
+        ("VERIFY", "POST", "/crypto/v1/keys/{}/verify", verify, 200),
+        ("ENCRYPT", "POST", "/crypto/v1/keys/{}/encrypt", json!({"alg": "RSA", "mode": oaep, "plain": "AAAA"}), 200),
+        // The ciphertext is none: permission is asked first.
+        ("DECRYPT", "POST", "/crypto/v1/keys/{}/decrypt", json!({"alg": "RSA", "mode": oaep, "cipher": "AAAA"}), 400),
+        ("EXPORT", "GET", "/crypto/v1/keys/{}/export", Value::Null, 200),
+        ("MANAGE", "PATCH", "/crypto/v1/keys/{}", json!({"description": "x"}), 200),
+        ("MANAGE", "POST", "/crypto/v1/keys/{}/activate", Value::Null, 204),
+    ]
+}
+
+#[test]
+fn each_operation_needs_its_permission_and_its_key_operation() {
+    let stack = Stack::start();
+    let dsm = stack.dsm();
+    let group = dsm.default_group();
+    let all = ["SIGN", "VERIFY", "ENCRYPT", "DECRYPT", "EXPORT", "APPMANAGEABLE"];
+    let key = |name: &str, ops: Vec<&str>| dsm.create_key(json!({"name": name, "obj_type": "RSA", "key_size": 2048, "key_ops": ops}));
+    let capable = key("capable", all.to_vec());
+    let member = stack.dsm_as(&dsm.new_app("member", &[(&group, &[])]));
+    let outsider = stack.dsm_as(&dsm.new_app("outsider", &[(&dsm.new_group("elsewhere"), &all_permissions())]));
+
+    for (permission, method, path, body, allowed) in operations() {
+        let body = (!body.is_null()).then_some(body);
+        let ask = |dsm: &Dsm, kid: &str| dsm.request(method, &path.replace("{}", kid), body.clone());
+
+        let only = stack.dsm_as(&dsm.new_app(&format!("{permission} {path}"), &[(&group, &[permission])]));
+        let reply = ask(&only, &capable);
+        assert_eq!(reply.status, allowed, "{permission} {path}: {}", reply.text);
+        assert_eq!(text(ask(&member, &capable)), (403, "App does not have permission to perform this operation".into()), "{path}");
+        assert_eq!(text(ask(&outsider, &capable)), (404, "Sobject does not exist".into()), "{path}");
+
+        let op = if permission == "MANAGE" { "APPMANAGEABLE" } else { permission };
+        let incapable = key(&format!("without {permission} {path}"), all.into_iter().filter(|name| *name != op).collect());
+        assert_eq!(text(ask(&dsm, &incapable)), (403, format!("Sobject does not allow operation {op}")), "{path}");
+    }
+    assert_eq!(member.request("GET", &format!("/crypto/v1/keys/{capable}"), None).status, 200, "members may look");
+    assert_eq!(outsider.request("GET", &format!("/crypto/v1/keys/{capable}"), None).status, 404);
+    assert_eq!(outsider.request("GET", "/crypto/v1/keys", None).json(), json!([]));
+}
+
+fn all_permissions() -> Vec<&'static str> {
+    vec!["SIGN", "VERIFY", "ENCRYPT", "DECRYPT", "EXPORT", "MANAGE"]
+}
+
+#[test]
+fn making_sobjects_needs_manage_in_the_target_group() {
+    let stack = Stack::start();
+    let dsm = stack.dsm();
+    let other = dsm.new_group("other");
+    let create = |dsm: &Dsm, name: &str, group: Option<&str>| {
+        let body = json!({"name": name, "group_id": group, "obj_type": "AES", "key_size": 128});
+        text(dsm.request("POST", "/crypto/v1/keys", Some(body)))
+    };
+    let user = stack.dsm_as(&dsm.new_app("user", &[(&other, &["ENCRYPT"])]));
+    let homeless = stack.dsm_as(&dsm.new_app("homeless", &[]));
+    let newer = stack.dsm_as(&dsm.new_app("newer", &[(&other, &["CREATE_SOBJECTS"])]));
+    assert_eq!(create(&user, "a", None).0, 403);
+    assert_eq!(create(&homeless, "a", None), (400, "Missing field `group_id`: the app has no default group".into()));
+    assert_eq!(create(&dsm, "a", Some(&other)), (404, "Group does not exist".into()));
+    assert_eq!(create(&newer, "a", None).0, 201);
+    assert_eq!(create(&dsm, "a", None), (409, "Sobject with this name already exists".into()));
+    assert_eq!(create(&stack.admin(), "b", Some(&other)).0, 201);
+    assert_eq!(create(&stack.admin(), "c", Some("00000000-0000-0000-0000-000000000001")).0, 404);
+}
+
+#[test]
+fn apps_are_managed_by_admin_apps_and_may_read_themselves() {
+    let stack = Stack::start();
+    let (dsm, admin) = (stack.dsm(), stack.admin());
+    let group = dsm.default_group();
+    let me = id_of(&dsm);
+    let admin_id = id_of(&admin);
+
+    let plain = dsm.request("GET", &format!("/sys/v1/apps/{me}"), None).success().json();
+    for member in ["acct_id", "app_id", "app_type", "created_at", "creator", "enabled", "groups", "name", "default_group"] {
+        assert!(!plain[member].is_null(), "{member} is missing in {plain}");
+    }
+    assert_eq!(plain["groups"], json!([group]));
+    let with = dsm.request("GET", &format!("/sys/v1/apps/{me}?group_permissions=true"), None).success().json();
+    let permissions = with["groups"][&group].as_array().unwrap();
+    // The names that the published Rust client knows; a newer one makes it fail.
+    let classic = "SIGN VERIFY ENCRYPT DECRYPT WRAPKEY UNWRAPKEY DERIVEKEY MACGENERATE MACVERIFY EXPORT MANAGE AGREEKEY MASKDECRYPT";
+    assert_eq!(permissions.iter().map(|name| name.as_str().unwrap()).collect::<Vec<_>>().join(" "), classic);
+
+    for (method, path, body) in [
+        ("GET", "/sys/v1/apps".to_owned(), None),
+        ("POST", "/sys/v1/apps".to_owned(), Some(json!({"name": "x"}))),
+        ("GET", format!("/sys/v1/apps/{admin_id}"), None),
+        ("GET", format!("/sys/v1/apps/{me}/credential"), None),
+        ("PATCH", format!("/sys/v1/apps/{me}"), Some(json!({"role": "admin"}))),
+        ("DELETE", format!("/sys/v1/apps/{admin_id}"), None),
+        ("POST", format!("/sys/v1/apps/{me}/reset_secret"), None),
+        ("POST", "/sys/v1/groups".to_owned(), Some(json!({"name": "x"}))),
+        ("PATCH", format!("/sys/v1/groups/{group}"), Some(json!({"name": "x"}))),
+        ("DELETE", format!("/sys/v1/groups/{group}"), None),
+    ] {
+        let reply = dsm.request(method, &path, body);
+        assert_eq!((reply.status, reply.text.as_str()), (403, "Only an app with role admin may do this"), "{method} {path}");
+    }
+    assert_eq!(admin.request("GET", "/sys/v1/apps", None).success().json().as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn the_life_of_an_app() {
+    let stack = Stack::start();
+    let (dsm, admin) = (stack.dsm(), stack.admin());
+    let (first, second) = (dsm.default_group(), dsm.new_group("second"));
+    let spec = json!({"name": "app", "add_groups": {&first: ["ENCRYPT"]}, "default_group": first, "credential": {"secret": {"size": 32}}});
+    let reply = admin.request("POST", "/sys/v1/apps?group_permissions=true", Some(spec.clone()));
+    assert_eq!(reply.status, 201, "{}", reply.text);
+    let app = reply.json();
+    assert_eq!((app["auth_type"].as_str(), &app["groups"]), (Some("Secret"), &json!({&first: ["ENCRYPT"]})));
+    let path = format!("/sys/v1/apps/{}", app["app_id"].as_str().unwrap());
+    let credential = admin.request("GET", &format!("{path}/credential"), None).success().json();
+    assert_eq!(credential["app_id"], app["app_id"]);
+    assert_eq!(credential["credential"]["secret"].as_str().unwrap().len(), 43, "32 bytes in base64 without padding");
+
+    assert_eq!(text(admin.request("POST", "/sys/v1/apps", Some(spec))), (409, "App with this name already exists".into()));
+    let patch = |body: Value| admin.request("PATCH", &format!("{path}?group_permissions=true"), Some(body));
+    let body = json!({"name": "renamed", "add_groups": {&second: ["SIGN"]}, "mod_groups": {&first: ["DECRYPT"]}, "default_group": second});
+    let changed = patch(body).success().json();
+    assert_eq!((changed["name"].as_str(), &changed["groups"]), (Some("renamed"), &json!({&first: ["DECRYPT"], &second: ["SIGN"]})));
+    let changed = patch(json!({"del_groups": [second]})).success().json();
+    assert_eq!((&changed["groups"], &changed["default_group"]), (&json!({&first: ["DECRYPT"]}), &Value::Null));
+    for (body, status) in [
+        (json!({"add_groups": {&first: ["FLY"]}}), 400),
+        (json!({"add_groups": {"00000000-0000-0000-0000-000000000001": ["SIGN"]}}), 404),
+        (json!({"mod_groups": {&second: ["SIGN"]}}), 400),
+        (json!({"default_group": second}), 400),
+        (json!({"name": "Default app"}), 409),
+        (json!({"name": "two\nlines"}), 400),
+        (json!({"credential": {"certificate": "AAAA"}}), 400),
+        (json!({"credential": {"secret": {"size": 4}}}), 400),
+    ] {
+        let reply = patch(body.clone());
+        assert_eq!(reply.status, status, "{body}: {}", reply.text);
+    }
+    assert_eq!(patch(json!({})).success().json()["groups"], json!({&first: ["DECRYPT"]}), "a refusal changes nothing");
+    assert_eq!(admin.request("DELETE", &path, None).status, 204);
+    assert_eq!(text(admin.request("GET", &path, None)), (404, "App does not exist".into()));
+}
+
+#[test]
+fn the_life_of_a_group() {
+    let stack = Stack::start();
+    let (dsm, admin) = (stack.dsm(), stack.admin());
+    let reply = admin.request("POST", "/sys/v1/groups", Some(json!({"name": "group", "description": "text"})));
+    assert_eq!(reply.status, 201, "{}", reply.text);
+    let group = reply.json();
+    for member in ["acct_id", "created_at", "creator", "group_id", "name"] {
+        assert!(!group[member].is_null(), "{member} is missing in {group}");
+    }
+    let id = group["group_id"].as_str().unwrap();
+    let path = format!("/sys/v1/groups/{id}");
+    assert_eq!(text(dsm.request("GET", &path, None)), (404, "Group does not exist".into()), "not a member");
+    assert_eq!(dsm.request("GET", "/sys/v1/groups", None).success().json().as_array().unwrap().len(), 1);
+    assert_eq!(admin.request("GET", &path, None).success().json(), group);
+    assert_eq!(admin.request("PATCH", &path, Some(json!({"name": "renamed"}))).success().json()["description"], "text");
+    assert_eq!(admin.request("PATCH", &path, Some(json!({"name": "Default group"}))).status, 409);
+    assert_eq!(admin.request("POST", "/sys/v1/groups", Some(json!({"name": "renamed"}))).status, 409);
+    assert_eq!(admin.request("POST", "/sys/v1/groups", Some(json!({}))).status, 400);
+
+    let spec = json!({"name": "inhabitant", "group_id": id, "obj_type": "AES", "key_size": 128});
+    let kid = admin.create_key(spec);
+    assert_eq!(admin.request("DELETE", &path, None).status, 409);
+    assert_eq!(admin.request("DELETE", &format!("/crypto/v1/keys/{kid}"), None).status, 204);
+    assert_eq!(admin.request("DELETE", &path, None).status, 204);
+    assert_eq!(admin.request("GET", &path, None).status, 404);
+}

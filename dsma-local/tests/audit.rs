@@ -116,7 +116,7 @@ fn an_ordinary_app_reads_its_own_acts_and_those_in_its_groups() {
     let colleague = stack.dsm_as(&dsm.new_app("colleague", &[(&group, &["MANAGE"])]));
     member.create_key(json!({"name": "theirs", "obj_type": "AES", "key_size": 128}));
     let outsider = stack.dsm_as(&dsm.new_app("outsider", &[(&dsm.default_group(), &["MANAGE"])]));
-    outsider.login();
+    let _ = outsider.login();
     let sees = |dsm: &dsma_testkit::Dsm, message: &str| messages(&dsm.audit()).contains(&message);
     for (reader, expected) in [(&member, true), (&colleague, true), (&outsider, false), (&stack.admin(), true)] {
         assert_eq!(sees(reader, "Created sobject \"theirs\""), expected);

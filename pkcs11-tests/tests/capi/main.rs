@@ -6,6 +6,7 @@ mod api;
 mod cache;
 mod forwarding;
 mod header;
+mod invariants;
 mod misuse;
 mod openssl;
 mod processes;

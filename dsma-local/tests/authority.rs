@@ -3,6 +3,24 @@
 use dsma_testkit::{Dsm, Reply, Stack};
 use serde_json::{Value, json};
 
+/// What the OpenAPI and the published clients require.
+const REQUIRED_OF_APPS: &[&str] = &[
+    "acct_id",
+    "app_id",
+    "app_type",
+    "client_configurations",
+    "created_at",
+    "creator",
+    "default_group",
+    "enabled",
+    "groups",
+    "ip_address_policy",
+    "last_operations",
+    "legacy_access",
+    "name",
+    "role",
+];
+
 fn text(reply: Reply) -> (u16, String) {
     (reply.status, reply.text)
 }
@@ -92,8 +110,8 @@ fn apps_are_managed_by_admin_apps_and_may_read_themselves() {
     let admin_id = id_of(&admin);
 
     let plain = dsm.request("GET", &format!("/sys/v1/apps/{me}"), None).success().json();
-    for member in ["acct_id", "app_id", "app_type", "created_at", "creator", "enabled", "groups", "name", "default_group"] {
-        assert!(!plain[member].is_null(), "{member} is missing in {plain}");
+    for member in REQUIRED_OF_APPS {
+        assert!(!plain[*member].is_null(), "{member} is missing in {plain}");
     }
     assert_eq!(plain["groups"], json!([group]));
     let with = dsm.request("GET", &format!("/sys/v1/apps/{me}?group_permissions=true"), None).success().json();
@@ -167,7 +185,7 @@ fn the_life_of_a_group() {
     let reply = admin.request("POST", "/sys/v1/groups", Some(json!({"name": "group", "description": "text"})));
     assert_eq!(reply.status, 201, "{}", reply.text);
     let group = reply.json();
-    for member in ["acct_id", "created_at", "creator", "group_id", "name"] {
+    for member in ["acct_id", "client_configurations", "created_at", "creator", "group_id", "name"] {
         assert!(!group[member].is_null(), "{member} is missing in {group}");
     }
     let id = group["group_id"].as_str().unwrap();

@@ -1,11 +1,12 @@
 //! `/sys/v1/apps`. An app may read itself; apps with role admin manage all of them.
 
+use std::collections::BTreeMap;
+
 use base64_simd::{STANDARD, URL_SAFE_NO_PAD};
 use dsma_api::{ApiError, App, AppGroups, AppRequest, Credential, CredentialResponse, Principal, Time};
 use dsma_crypto::random;
-use serde::Deserialize;
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -202,15 +203,33 @@ fn apply_groups(call: &Call, row: &mut AppRow, request: &AppRequest) -> Result<(
     Ok(())
 }
 
+/// [`App`] with the members that the OpenAPI requires, for features that this version does not have: settings for clients, address
+/// lists, the time of the last operation by kind, and the access rules of older accounts.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    app: App,
+    client_configurations: Map<String, Value>,
+    ip_address_policy: &'static str,
+    last_operations: Map<String, Value>,
+    legacy_access: bool,
+}
+
 /// The app as the query wants it. Permissions that classic clients do not know make their parsers fail: they are shown only where
 /// there are any.
-fn shown(call: &Call, row: AppRow) -> App {
+fn shown(call: &Call, row: AppRow) -> Shown {
     let groups = if call.query.flag("group_permissions") {
         AppGroups::Permissions(row.groups)
     } else {
         AppGroups::Ids(row.groups.into_keys().collect())
     };
-    App { groups, ..row.app }
+    Shown {
+        app: App { groups, ..row.app },
+        client_configurations: Map::new(),
+        ip_address_policy: "allow_all",
+        last_operations: Map::new(),
+        legacy_access: false,
+    }
 }
 
 fn no_app() -> ApiError {

@@ -1,6 +1,8 @@
 //! `/sys/v1/groups`. Members see a group; apps with role admin manage all of them.
 
 use dsma_api::{ApiError, Group, GroupRequest, Principal, Time};
+use serde::Serialize;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::authentication::Caller;
@@ -13,7 +15,7 @@ pub(super) fn list(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
     let mut groups = call.store().groups()?;
     groups.retain(|group| caller.permissions(group.group_id).is_some());
-    Reply::ok(&groups)
+    Reply::ok(&groups.into_iter().map(Shown::from).collect::<Vec<_>>())
 }
 
 /// `GET /sys/v1/groups/{id}`.
@@ -21,7 +23,7 @@ pub(super) fn show(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
     let group_id = call.id()?;
     let visible = caller.permissions(group_id).and(call.store().group(group_id)?);
-    Reply::ok(&visible.ok_or_else(no_group)?)
+    Reply::ok(&Shown::from(visible.ok_or_else(no_group)?))
 }
 
 /// `POST /sys/v1/groups`.
@@ -40,7 +42,7 @@ pub(super) fn create(call: &Call) -> Result<Reply, ApiError> {
     if !call.store().insert_group(&group, audit(call, &caller, "Created", &group))? {
         return Err(name_taken());
     }
-    Reply::created(&group)
+    Reply::created(&Shown::from(group))
 }
 
 /// `PATCH /sys/v1/groups/{id}`.
@@ -56,7 +58,7 @@ pub(super) fn update(call: &Call) -> Result<Reply, ApiError> {
     if !call.store().update_group(&group, audit(call, &caller, "Updated", &group))? {
         return Err(name_taken());
     }
-    Reply::ok(&group)
+    Reply::ok(&Shown::from(group))
 }
 
 /// `DELETE /sys/v1/groups/{id}`: a group that still holds sobjects stays.
@@ -68,6 +70,20 @@ pub(super) fn delete(call: &Call) -> Result<Reply, ApiError> {
         return Err(ApiError::conflict("Group is not empty: delete or move its sobjects first"));
     }
     Ok(Reply::nothing())
+}
+
+/// [`Group`] with a member that the OpenAPI requires. This version keeps no settings for clients.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    group: Group,
+    client_configurations: Map<String, Value>,
+}
+
+impl From<Group> for Shown {
+    fn from(group: Group) -> Self {
+        Self { group, client_configurations: Map::new() }
+    }
 }
 
 /// A name as the OpenAPI wants it: one line, not blank, at most 4096 characters.

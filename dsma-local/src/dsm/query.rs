@@ -1,7 +1,8 @@
 //! Query strings as real clients send them: `?` with nothing after it, and values that are not percent-encoded.
 
-use dsma_api::ApiError;
 use std::str::FromStr;
+
+use dsma_api::ApiError;
 
 /// The decoded pairs of a query, in order.
 #[derive(Debug, Default)]

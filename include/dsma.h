@@ -288,7 +288,8 @@ typedef struct dsma_stats {
 } dsma_stats;
 
 /**
- * Parameters of dsma_encrypt and dsma_decrypt. Start from `dsma_cipher_params p = {0}` (C++: `{}`) and set what the mode names.
+ * Parameters of dsma_encrypt and dsma_decrypt. Start from `dsma_cipher_params p = {0}` (C++: `{}`) and set what the mode names: an IV,
+ * AAD, tag or label that the mode has no use for is refused.
  *
  * The memory behind the pointers stays yours and is used only during the call. `tag` must not overlap the other buffers.
  */

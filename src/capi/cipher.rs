@@ -27,7 +27,8 @@ pub(crate) enum dsma_cipher_mode {
     DSMA_RSA_PKCS1 = 17,
 }
 
-/// Parameters of dsma_encrypt and dsma_decrypt. Start from `dsma_cipher_params p = {0}` (C++: `{}`) and set what the mode names.
+/// Parameters of dsma_encrypt and dsma_decrypt. Start from `dsma_cipher_params p = {0}` (C++: `{}`) and set what the mode names: an IV,
+/// AAD, tag or label that the mode has no use for is refused.
 ///
 /// The memory behind the pointers stays yours and is used only during the call. `tag` must not overlap the other buffers.
 #[derive(Clone, Copy)]
@@ -74,7 +75,9 @@ impl dsma_cipher_params {
         if self.reserved != [0; 4] {
             return Err(Failure::Argument { name: "params.reserved", problem: "is not zero; start from dsma_cipher_params p = {0}" });
         }
-        Ok(match dsma_cipher_mode::read(self.mode)? {
+        let mode = dsma_cipher_mode::read(self.mode)?;
+        mode.refuse_unused(iv, aad, label)?;
+        Ok(match mode {
             DSMA_AES_GCM => CipherParams::AesGcm { iv, aad },
             DSMA_AES_CBC => CipherParams::AesCbc { iv, padding: true },
             DSMA_AES_CBC_NOPAD => CipherParams::AesCbc { iv, padding: false },
@@ -96,5 +99,16 @@ impl dsma_cipher_mode {
             .into_iter()
             .find(|mode| *mode as u32 == number)
             .ok_or(Failure::Argument { name: "params.mode", problem: "is no dsma_cipher_mode; give one of the header's" })
+    }
+    /// Who gives additional data to a mode that does not authenticate them would believe that they are protected.
+    fn refuse_unused(self, iv: &[u8], aad: &[u8], label: &[u8]) -> Result<(), Failure> {
+        use dsma_cipher_mode::*;
+        let takes_iv = matches!(self, DSMA_AES_GCM | DSMA_AES_CBC | DSMA_AES_CBC_NOPAD | DSMA_AES_CTR);
+        let takes_aad = matches!(self, DSMA_AES_GCM);
+        let takes_label = matches!(self, DSMA_RSA_OAEP);
+        [(iv, takes_iv, "params.iv"), (aad, takes_aad, "params.aad"), (label, takes_label, "params.label")]
+            .into_iter()
+            .find(|(given, taken, _)| !given.is_empty() && !taken)
+            .map_or(Ok(()), |(.., name)| Err(Failure::Argument { name, problem: "has no meaning in this mode; leave it out" }))
     }
 }

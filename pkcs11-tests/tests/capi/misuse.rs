@@ -187,6 +187,12 @@ fn values_that_nobody_knows() {
     assert_eq!(refused(key.encrypt(&params, b""), "params.mode"), INVALID_ARGUMENT);
     let params = CipherParams { reserved: [0, 0, 0, 1], ..CipherParams::new(AES_ECB, &[]) };
     assert_eq!(refused(key.encrypt(&params, b""), "params.reserved"), INVALID_ARGUMENT);
+    let iv = [0; 16];
+    for (mode, iv, aad) in [(AES_ECB, &iv[..], &b""[..]), (AES_CBC, &iv[..], b"aad"), (AES_CTR, &iv[..], b"aad"), (RSA_OAEP, &iv[..], b"")]
+    {
+        let params = CipherParams { hash: SHA256, ..CipherParams::new(mode, iv).aad(aad) };
+        assert_eq!(refused(key.encrypt(&params, b""), "has no meaning in this mode"), INVALID_ARGUMENT, "mode {mode}");
+    }
     let params = CipherParams { hash: 99, ..CipherParams::new(RSA_OAEP, &[]) };
     assert_eq!(refused(key.encrypt(&params, b""), "params.hash"), INVALID_ARGUMENT);
     let params = CipherParams { hash: SHA256, mgf1_hash: 99, ..params };

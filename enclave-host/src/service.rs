@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use dsma_core::Accelerator;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::body::BODY_LIMIT;
 use crate::callers::Callers;
 use crate::upstream::Upstream;
 use crate::workers::Workers;
@@ -23,4 +25,18 @@ pub(crate) struct Service {
     pub(crate) caching: bool,
     /// Whether our own identity has logged in to DSM since the start.
     pub(crate) connected: AtomicBool,
+    /// Memory for request bodies, in KiB.
+    pub(crate) body_memory: Semaphore,
+}
+
+impl Service {
+    /// Memory for the bodies that are read at the same time, in KiB.
+    pub(crate) const BODY_MEMORY: usize = 256 << 10;
+
+    /// Room for a body of at most this length, or of any length that is read at all. `None` where too much is taken already.
+    pub(crate) fn room_for(&self, length: Option<u64>) -> Option<SemaphorePermit<'_>> {
+        let limit = BODY_LIMIT as u64;
+        let kib = length.map_or(limit, |length| length.min(limit)).div_ceil(1024);
+        self.body_memory.try_acquire_many(u32::try_from(kib).ok()?).ok()
+    }
 }

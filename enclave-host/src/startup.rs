@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dsma_core::{Accelerator, Error};
+use tokio::sync::Semaphore;
 
 use crate::callers::Callers;
 use crate::config::{Config, ConfigError};
@@ -91,6 +92,7 @@ fn service(config: &Config) -> Result<Arc<Service>, ConfigError> {
         bearer: config.bearer,
         caching: !config.cache_ttl.is_zero(),
         connected: AtomicBool::new(false),
+        body_memory: Semaphore::new(Service::BODY_MEMORY),
     }))
 }
 

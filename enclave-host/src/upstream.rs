@@ -99,6 +99,10 @@ impl Upstream {
         // Ours answers the client's `Expect` itself; `Host` follows from the URI.
         request.headers_mut().remove(http::header::EXPECT);
         request.headers_mut().remove(HOST);
+        if let Some(credential) = request.headers_mut().get_mut(AUTHORIZATION) {
+            // Out of HTTP/2's compression table, which all callers share.
+            credential.set_sensitive(true);
+        }
         let mut response = self.exchange(request).await?;
         strip_hop_by_hop(response.headers_mut());
         *response.version_mut() = Version::default();

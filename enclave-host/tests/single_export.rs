@@ -136,6 +136,17 @@ fn a_key_that_may_not_be_exported_is_used_in_dsm() {
 }
 
 #[test]
+fn a_request_with_a_member_that_is_not_known_here_is_dsms() {
+    let (stack, host) = start(&[]);
+    let (dsm, client) = (stack.dsm(), host.client(&stack));
+    let kid = exportable_aes(&dsm);
+    let mut request = gcm(&kid);
+    request["from_the_future"] = json!(true);
+    client.request("POST", "/crypto/v1/encrypt", Some(request)).success();
+    assert_eq!((dsm.exports_of(&kid), dsm.uses_of(&kid, "encrypt")), (0, 1));
+}
+
+#[test]
 fn without_a_ttl_everything_passes_through() {
     let (stack, host) = start(&[("CACHE_TTL", "0")]);
     let (dsm, client) = (stack.dsm(), host.client(&stack));

@@ -4,6 +4,7 @@
 //! operation that was carried out has its result, good or bad, told here.
 
 mod encryption;
+mod members;
 mod policy;
 mod reply;
 mod signing;
@@ -41,14 +42,26 @@ impl From<dsma_crypto::Error> for Outcome {
 }
 
 impl LocalRequest {
-    /// `None` where `body` is not the JSON of this operation.
+    /// `None` where `body` is not the JSON of this operation, or has a member that is not known here: ignoring it could do something
+    /// else than was asked.
     pub(crate) fn parse(operation: Operation, body: &[u8]) -> Option<Self> {
-        match operation {
-            Operation::Encrypt => serde_json::from_slice(body).ok().map(Self::Encrypt),
-            Operation::Decrypt => serde_json::from_slice(body).ok().map(Self::Decrypt),
-            Operation::Sign => serde_json::from_slice(body).ok().map(Self::Sign),
-            Operation::Verify => serde_json::from_slice(body).ok().map(Self::Verify),
-            _ => None,
+        let request = match operation {
+            Operation::Encrypt => Self::Encrypt(serde_json::from_slice(body).ok()?),
+            Operation::Decrypt => Self::Decrypt(serde_json::from_slice(body).ok()?),
+            Operation::Sign => Self::Sign(serde_json::from_slice(body).ok()?),
+            Operation::Verify => Self::Verify(serde_json::from_slice(body).ok()?),
+            _ => return None,
+        };
+        members::all_in(body, request.members()).then_some(request)
+    }
+
+    /// The members that this operation's JSON may have.
+    const fn members(&self) -> &'static [&'static str] {
+        match self {
+            Self::Encrypt(_) => &["key", "alg", "plain", "mode", "iv", "ad", "tag_len", "label"],
+            Self::Decrypt(_) => &["key", "alg", "cipher", "mode", "iv", "ad", "tag", "masked", "label"],
+            Self::Sign(_) => &["key", "hash_alg", "hash", "data", "mode", "deterministic_signature", "context"],
+            Self::Verify(_) => &["key", "hash_alg", "hash", "data", "mode", "signature", "context"],
         }
     }
 

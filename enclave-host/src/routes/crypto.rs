@@ -23,12 +23,21 @@ use crate::service::Service;
 /// Largest answer of DSM that is searched for the kid: the largest request, in base64.
 const ANSWER_LIMIT: usize = 2 * BODY_LIMIT;
 
+/// Who asks for what.
+struct Asked {
+    credential: Credential,
+    caller: Arc<Caller>,
+    operation: Operation,
+    /// The key, where the path names it.
+    kid: Option<Uuid>,
+}
+
 /// Why a request is not answered here.
 enum Detour {
     /// Not ours to do.
     PassOn,
-    /// DSM has not told whether this caller may: if it does it, it has.
-    Learn(Arc<Caller>, SobjectDescriptor),
+    /// DSM has not told whether this caller may use this key: if it does it, it has.
+    Learn(SobjectDescriptor),
     /// The caller may not, as far as we know. DSM says so, or knows better.
     Refused,
     /// A final answer.
@@ -38,15 +47,25 @@ enum Detour {
 pub(super) async fn serve(service: &Arc<Service>, request: Request<Incoming>, operation: Operation, kid: Option<Uuid>) -> Response<Body> {
     let credential = service.callers.credential(request.headers()).filter(|credential| is_served(service, credential));
     let Some(credential) = credential else { return passthrough::relay(service, request).await };
+    // Before the body is read: a stranger does not get any memory.
+    let caller = match service.callers.identify(&credential).await {
+        Ok(caller) => caller,
+        Err(Withheld::Unreachable(error)) => return passthrough::unreachable(&error),
+        Err(_) => return passthrough::relay(service, request).await,
+    };
+    let Some(_room) = service.room_for(request.body().size_hint().upper()) else {
+        return text(StatusCode::SERVICE_UNAVAILABLE, "Too many large requests at the same time; try again in a second");
+    };
     let (head, body) = request.into_parts();
     let body = match body::read(&head.headers, body, BODY_LIMIT).await {
         Ok(body) => body,
         Err(error) => return sessions::unreadable(&error),
     };
-    match attempt(service, &credential, &body, operation, kid).await {
+    let asked = Asked { credential, caller, operation, kid };
+    match attempt(service, &asked, &body).await {
         Ok(answer) => json(answer),
         Err(Detour::Answer(response)) => response,
-        Err(detour) => pass_on(service, &credential, head, body, operation, &detour).await,
+        Err(detour) => pass_on(service, &asked, head, body, &detour).await,
     }
 }
 
@@ -54,26 +73,24 @@ fn is_served(service: &Service, credential: &Credential) -> bool {
     service.caching && (service.bearer || credential.scheme() == Scheme::Basic)
 }
 
-/// The natural way: who asks, for what, may they, where is the key, do it.
-async fn attempt(
-    service: &Arc<Service>,
-    credential: &Credential,
-    body: &[u8],
-    operation: Operation,
-    kid: Option<Uuid>,
-) -> Result<Bytes, Detour> {
-    let request = LocalRequest::parse(operation, body).ok_or(Detour::PassOn)?;
+/// The natural way: which key, may they, where is it, do it.
+async fn attempt(service: &Arc<Service>, asked: &Asked, body: &[u8]) -> Result<Bytes, Detour> {
+    let Asked { credential, caller, operation, kid } = asked;
+    let request = LocalRequest::parse(*operation, body).ok_or(Detour::PassOn)?;
     let named = match (kid, request.key()) {
-        (Some(kid), None) => SobjectDescriptor::Kid(kid),
+        (Some(kid), None) => SobjectDescriptor::Kid(*kid),
         (None, Some(key @ (SobjectDescriptor::Kid(_) | SobjectDescriptor::Name(_)))) => key.clone(),
         _ => return Err(Detour::PassOn),
     };
-    let caller = service.callers.identify(credential).await.map_err(|withheld| detour(withheld, None))?;
-    let kid = service.callers.authorize(&caller, credential, &named, operation).await;
-    let kid = kid.map_err(|withheld| detour(withheld, Some((&caller, named))))?;
+    let kid = match service.callers.authorize(caller, credential, &named, *operation).await {
+        Ok(kid) => kid,
+        Err(Withheld::Untold) => return Err(Detour::Learn(named)),
+        Err(Withheld::Refused) => return Err(Detour::Refused),
+        Err(Withheld::Unreachable(error)) => return Err(Detour::Answer(passthrough::unreachable(&error))),
+    };
     let key = find(service, kid).await?;
     // The description in the cache may be newer than the grant, and dates pass.
-    authorize(operation, caller.permissions(key.sobject().group_id), &KeyFacts::from(&**key.sobject()), Time::now())
+    authorize(*operation, caller.permissions(key.sobject().group_id), &KeyFacts::from(&**key.sobject()), Time::now())
         .map_err(|_| Detour::Refused)?;
     let done = if request.is_costly(&key) {
         service.workers.run(move || request.run(&key)).await.ok_or(Detour::PassOn)?
@@ -86,15 +103,6 @@ async fn attempt(
             Detour::Answer(text(StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST), error.message))
         }
     })
-}
-
-fn detour(withheld: Withheld, asked: Option<(&Arc<Caller>, SobjectDescriptor)>) -> Detour {
-    match (withheld, asked) {
-        (Withheld::Unreachable(error), _) => Detour::Answer(passthrough::unreachable(&error)),
-        (Withheld::Untold, Some((caller, key))) => Detour::Learn(Arc::clone(caller), key),
-        (Withheld::Untold, None) => Detour::PassOn,
-        (Withheld::Refused, _) => Detour::Refused,
-    }
 }
 
 /// The key from the cache. On a miss one caller's request exports it, on a blocking thread; all who come meanwhile wait here.
@@ -118,15 +126,8 @@ async fn find(service: &Service, kid: Uuid) -> Result<Arc<CachedKey>, Detour> {
 }
 
 /// DSM answers in the caller's name, and we learn from its answer.
-async fn pass_on(
-    service: &Arc<Service>,
-    credential: &Credential,
-    mut head: request::Parts,
-    body: Bytes,
-    operation: Operation,
-    detour: &Detour,
-) -> Response<Body> {
-    if matches!(detour, Detour::Learn(..)) {
+async fn pass_on(service: &Arc<Service>, asked: &Asked, mut head: request::Parts, body: Bytes, detour: &Detour) -> Response<Body> {
+    if matches!(detour, Detour::Learn(_)) {
         // The answer is to be read here.
         head.headers.remove(ACCEPT_ENCODING);
     }
@@ -139,12 +140,10 @@ async fn pass_on(
         status => status.is_success() && matches!(detour, Detour::Refused),
     };
     if disagrees {
-        service.callers.forget(credential);
+        service.callers.forget(&asked.credential);
     }
     match detour {
-        Detour::Learn(caller, key) if response.status().is_success() && fits(&response) => {
-            learn(service, credential, caller, key, operation, response).await
-        }
+        Detour::Learn(key) if response.status().is_success() && fits(&response) => learn(service, asked, key, response).await,
         _ => response.map(Either::Right),
     }
 }
@@ -154,14 +153,7 @@ fn fits(response: &Response<Incoming>) -> bool {
 }
 
 /// DSM did it: the kid in its answer is the one that was allowed, whatever name was used.
-async fn learn(
-    service: &Service,
-    credential: &Credential,
-    caller: &Arc<Caller>,
-    key: &SobjectDescriptor,
-    operation: Operation,
-    response: Response<Incoming>,
-) -> Response<Body> {
+async fn learn(service: &Service, asked: &Asked, key: &SobjectDescriptor, response: Response<Incoming>) -> Response<Body> {
     #[derive(Deserialize)]
     struct Answer {
         kid: Option<Uuid>,
@@ -171,7 +163,7 @@ async fn learn(
         return text(StatusCode::BAD_GATEWAY, "DSM broke off its answer; try again");
     };
     if let Ok(Answer { kid: Some(kid) }) = serde_json::from_slice(&bytes) {
-        service.callers.granted_by_dsm(credential, caller, key, kid, operation);
+        service.callers.granted_by_dsm(&asked.credential, &asked.caller, key, kid, asked.operation);
     }
     Response::from_parts(head, full(bytes))
 }

@@ -25,6 +25,9 @@ pub(super) async fn send(service: &Service, head: &request::Parts, body: Body) -
     let response = service.upstream.forward(head, body).await?;
     if response.status() == StatusCode::UNAUTHORIZED {
         forget_caller(service, &head.headers);
+    } else if head.uri.path() == "/sys/v1/session/select_account" {
+        // The session stands for another account now.
+        forget_caller(service, &head.headers);
     } else if response.status().is_success() {
         apply(service, &head.method, head.uri.path());
     }
@@ -58,7 +61,7 @@ fn apply(service: &Service, method: &Method, path: &str) {
 enum Change {
     None,
     Key(Uuid),
-    /// Names, permissions or sessions: every caller is confirmed anew.
+    /// Names or permissions: every caller is confirmed anew.
     Callers,
 }
 
@@ -80,7 +83,7 @@ fn change(method: &Method, path: &str) -> Change {
             _ => Change::None,
         };
     }
-    let administrative = ["/sys/v1/apps", "/sys/v1/groups", "/sys/v1/session/select_account"].iter().any(|root| path.starts_with(root));
+    let administrative = ["/sys/v1/apps", "/sys/v1/groups"].iter().any(|root| path.starts_with(root));
     if administrative { Change::Callers } else { Change::None }
 }
 

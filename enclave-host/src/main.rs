@@ -12,6 +12,7 @@ mod config;
 mod listen;
 mod local;
 mod logging;
+mod process;
 mod request_id;
 mod routes;
 mod service;
@@ -22,14 +23,15 @@ mod workers;
 
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
-use rustix::process::{Resource, getrlimit, setrlimit};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::{Arguments, Config, ConfigError, EXIT_CONFIG};
 use crate::listen::Limits;
+use crate::service::Service;
 use crate::workers::Workers;
 
 fn main() -> ExitCode {
@@ -71,7 +73,8 @@ impl Failure {
 fn run(arguments: Arguments) -> Result<(), Failure> {
     let config = Config::new(arguments)?;
     logging::start()?;
-    raise_file_limit();
+    process::harden();
+    process::raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().max_blocking_threads(Workers::threads()).enable_all().build()?;
     let outcome = runtime.block_on(serve(&config));
     // An export that still waits for DSM does not hold up the end.
@@ -82,11 +85,13 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
 async fn serve(config: &Config) -> Result<(), Failure> {
     // Before anything listens, so that a signal during the start is a clean stop as well.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let hangup = signal(SignalKind::hangup())?;
     let (stopper, stop) = watch::channel(false);
     let limits = Limits { connections: config.max_connections, in_flight: config.max_in_flight };
     let serving = async {
         let ready = startup::set_up(config).await?;
         let listener = tokio::net::TcpListener::from_std(ready.listener)?;
+        tokio::spawn(clear_on_hangup(hangup, Arc::clone(&ready.service)));
         listen::serve(listener, ready.tls, ready.service, limits, stop).await;
         Ok(())
     };
@@ -108,10 +113,10 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A connection is a file. Shells often allow fewer by default than the system does.
-fn raise_file_limit() {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    // Fewer connections then, which is no reason not to start.
-    let _ = setrlimit(Resource::Nofile, limit);
+/// SIGHUP clears the cache, as a request to do so does.
+async fn clear_on_hangup(mut hangup: Signal, service: Arc<Service>) {
+    while hangup.recv().await.is_some() {
+        let cleared = service.clear(None);
+        tracing::info!(target: "dsma", "cleared {cleared} keys from the cache on SIGHUP");
+    }
 }

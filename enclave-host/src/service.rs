@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use dsma_core::Accelerator;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use uuid::Uuid;
 
 use crate::body::BODY_LIMIT;
 use crate::callers::Callers;
@@ -32,6 +33,14 @@ pub(crate) struct Service {
 impl Service {
     /// Memory for the bodies that are read at the same time, in KiB.
     pub(crate) const BODY_MEMORY: usize = 256 << 10;
+
+    /// Forgets these keys, or all, and what callers may do: whoever clears wants DSM's present word on both. Says how many keys there
+    /// were.
+    pub(crate) fn clear(&self, kids: Option<&[Uuid]>) -> usize {
+        let cleared = self.accelerator.clear(kids);
+        self.callers.clear();
+        cleared
+    }
 
     /// Room for a body of at most this length, or of any length that is read at all. `None` where too much is taken already.
     pub(crate) fn room_for(&self, length: Option<u64>) -> Option<SemaphorePermit<'_>> {

@@ -1,5 +1,6 @@
 //! The way up: the log lines of the vendor's service in their order, the engine, and the connection to DSM, which may come later.
 
+use std::io::{self, Write as _};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,7 +51,8 @@ pub(crate) async fn set_up(config: &Config) -> Result<Ready, ConfigError> {
     let (tls, fingerprint) = tls::server(config.tls_files.as_ref())?;
     let service = service(config)?;
     tracing::info!(target: "dsma::server", "Initialized DsmAServer");
-    println!("Proxy config: None");
+    // Without a level, as the vendor's service prints it. A closed standard output is no reason not to start.
+    let _ = writeln!(io::stdout(), "Proxy config: None");
     connect(&service, &config.endpoint).await?;
     tracing::info!(target: "dsma::api", "Building router");
     tracing::info!(target: "dsma", "=============== DSMA SERVER SETUP COMPLETE ===============");

@@ -47,13 +47,6 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 #[error("{0}")]
 pub(crate) struct Unreachable(Arc<str>);
 
-impl Unreachable {
-    /// DSM answered, but that it is in trouble.
-    pub(crate) fn status(status: u16) -> Self {
-        Self(format!("status {status}").into())
-    }
-}
-
 /// DSM's answer to a question.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,

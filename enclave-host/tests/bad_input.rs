@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{Raw, base64, exportable_aes, exportable_ec, exportable_rsa, gcm, halves, open_gcm, token};
 use dsma_testkit::{Host, Stack};
 use serde_json::{Value, json};
@@ -179,10 +181,23 @@ fn what_cannot_be_worked_on_now_is_refused_with_the_time_to_come_back() {
 }
 
 #[test]
+fn connections_beyond_the_limit_wait_for_a_place() {
+    let stack = Stack::start();
+    let host = Host::start(&stack, &[("MAX_CONNECTIONS", "1")]);
+    let mut first = Raw::connect(&host, &[b"http/1.1"]);
+    assert!(first.handshake(Duration::from_secs(60)).is_ok());
+    let mut second = Raw::connect(&host, &[b"http/1.1"]);
+    assert!(second.handshake(Duration::from_millis(300)).is_err(), "a second connection was served");
+    drop(first);
+    second.handshake(Duration::from_secs(60)).unwrap();
+}
+
+#[test]
 fn both_protocols_are_offered() {
     let stack = Stack::start();
     let host = Host::start(&stack, &[]);
     for protocol in [&b"h2"[..], b"http/1.1"] {
-        assert_eq!(Raw::connect(&host, &[protocol]).protocol().as_deref(), Some(protocol));
+        let mut connection = Raw::connect(&host, &[protocol]);
+        assert_eq!(connection.handshake(Duration::from_secs(60)).unwrap().as_deref(), Some(protocol));
     }
 }

@@ -138,6 +138,45 @@ fn a_change_that_passes_through_is_seen_at_once() {
 }
 
 #[test]
+fn a_steady_caller_is_served_here_across_renewals() {
+    let stack = Stack::start();
+    let host = Host::start(&stack, &[("CACHE_TTL", "1"), ("BEARER_AUTH_ENABLED", "true")]);
+    let (dsm, client) = (stack.dsm(), host.client(&stack));
+    let kid = exportable_aes(&dsm);
+    let callers = [client.login(), client];
+    eventually(|| {
+        for caller in &callers {
+            caller.request("POST", "/crypto/v1/encrypt", Some(gcm(&kid))).success();
+        }
+        dsm.exports_of(&kid) >= 3
+    });
+    assert_eq!(dsm.uses_of(&kid, "encrypt"), 0);
+}
+
+#[test]
+fn a_hangup_clears_the_cache() {
+    let stack = Stack::start();
+    let host = Host::start(&stack, &[]);
+    let (dsm, client) = (stack.dsm(), host.client(&stack));
+    let kid = exportable_aes(&dsm);
+    client.request("POST", "/crypto/v1/encrypt", Some(gcm(&kid))).success();
+    signal(&host, "-HUP");
+    host.wait_log("cleared 1 keys from the cache on SIGHUP");
+    client.request("POST", "/crypto/v1/encrypt", Some(gcm(&kid))).success();
+    assert_eq!(dsm.exports_of(&kid), 2);
+    assert_eq!(host.stop(), 0);
+}
+
+#[test]
+fn no_core_file_holds_a_key() {
+    let stack = Stack::start();
+    let host = Host::start(&stack, &[]);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", host.pid())).unwrap();
+    let core: Vec<_> = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap().split_whitespace().collect();
+    assert_eq!(core[4..6], ["0", "0"], "{limits}");
+}
+
+#[test]
 fn a_stop_lets_the_request_under_way_end() {
     let stack = Stack::start();
     let host = Host::start(&stack, &[]);
@@ -147,7 +186,7 @@ fn a_stop_lets_the_request_under_way_end() {
     slow.send(&most);
     // An answer on another connection says that the service has come to work.
     host.client(&stack).request("GET", "/", None).success();
-    assert!(Command::new("kill").args(["-TERM", &host.pid().to_string()]).status().unwrap().success());
+    signal(&host, "-TERM");
     host.wait_log("Stopping");
     slow.send(&last);
     let text = slow.read_to_end();
@@ -194,6 +233,10 @@ fn nothing_secret_is_logged_at_the_most_talkative_level() {
     ] {
         assert!(!log.to_lowercase().contains(&secret.to_lowercase()), "{what} is in the log:\n{log}");
     }
+}
+
+fn signal(host: &Host, name: &str) {
+    assert!(Command::new("kill").args([name, &host.pid().to_string()]).status().unwrap().success());
 }
 
 /// Asks until it is so. There is no event to wait for: the passing of a TTL tells nobody.

@@ -270,11 +270,11 @@ impl Callers {
     }
 }
 
-/// An answer that is no success: DSM's refusal, or DSM in trouble.
+/// An answer that is no success: DSM's refusal, or DSM in trouble, which tells nothing.
 fn check(answer: &Answer) -> Result<(), Withheld> {
     match answer.status.as_u16() {
         200..300 => Ok(()),
-        status @ (429 | 500..) => Err(Withheld::Unreachable(Unreachable::status(status))),
+        429 | 500.. => Err(Withheld::Untold),
         _ => Err(Withheld::Refused),
     }
 }

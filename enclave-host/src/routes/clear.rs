@@ -47,9 +47,7 @@ pub(super) async fn answer(service: &Arc<Service>, request: Request<Incoming>) -
             r#"Invalid body: expected ["<key id>",..], {"kids":[..]} or {"key_ids":[..]}, or none for every key"#,
         );
     };
-    let cleared = service.accelerator.clear((!kids.is_empty()).then_some(&kids));
-    // Whoever clears wants DSM's present word, on permissions too.
-    service.callers.clear();
+    let cleared = service.clear((!kids.is_empty()).then_some(&kids));
     tracing::info!(target: "dsma", "cleared {cleared} keys from the cache on request");
     json(format!(r#"{{"cleared":{cleared}}}"#))
 }

@@ -84,10 +84,11 @@ impl Raw {
         Self(StreamOwned::new(tls, tcp))
     }
 
-    /// The protocol that the service chose.
-    pub(crate) fn protocol(&mut self) -> Option<Vec<u8>> {
-        self.0.conn.complete_io(&mut self.0.sock).unwrap();
-        self.0.conn.alpn_protocol().map(<[u8]>::to_vec)
+    /// Completes the handshake within this time of silence, and says which protocol the service chose.
+    pub(crate) fn handshake(&mut self, patience: Duration) -> std::io::Result<Option<Vec<u8>>> {
+        self.0.sock.set_read_timeout(Some(patience))?;
+        self.0.conn.complete_io(&mut self.0.sock)?;
+        Ok(self.0.conn.alpn_protocol().map(<[u8]>::to_vec))
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) {

@@ -15,6 +15,7 @@ use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
@@ -111,6 +112,8 @@ pub(crate) async fn run(listeners: Listeners, tls: Arc<ServerConfig>, dsm: Arc<D
     let acceptor = TlsAcceptor::from(tls);
     let router = dsm::router(Arc::clone(&dsm));
     let connections = GracefulShutdown::new();
+    // Dropped at the stop: a handshake under way is not worth waiting for.
+    let (open, closing) = watch::channel(());
     let housekeeping = tokio::spawn(dsm::housekeeping(Arc::clone(&dsm)));
     let mut stopped = pin!(stop.wait());
     loop {
@@ -120,7 +123,8 @@ pub(crate) async fn run(listeners: Listeners, tls: Arc<ServerConfig>, dsm: Arc<D
         };
         match accepted {
             Ok((tcp, peer)) => {
-                tokio::spawn(serve_connection(tcp, peer, acceptor.clone(), router.clone(), connections.watcher()));
+                let connection = Connection { tcp, peer, watcher: connections.watcher(), closing: closing.clone() };
+                tokio::spawn(connection.serve(acceptor.clone(), router.clone()));
             }
             // Out of descriptors, most of all: the others must go on, and the loop must not spin.
             Err(error) => {
@@ -130,7 +134,7 @@ pub(crate) async fn run(listeners: Listeners, tls: Arc<ServerConfig>, dsm: Arc<D
         }
     }
     tracing::info!("stopping: running requests have {} s", DRAIN_TIME.as_secs());
-    drop(listeners);
+    drop((listeners, open));
     if timeout(DRAIN_TIME, connections.shutdown()).await.is_err() {
         tracing::warn!("some requests did not finish");
     }
@@ -138,25 +142,41 @@ pub(crate) async fn run(listeners: Listeners, tls: Arc<ServerConfig>, dsm: Arc<D
     dsm.close();
 }
 
-/// TLS, then HTTP/1.1 or HTTP/2 as the client chose, until either side has enough.
-async fn serve_connection(tcp: TcpStream, peer: SocketAddr, acceptor: TlsAcceptor, router: Router, watcher: Watcher) {
-    // Answers are small and whole: waiting to fill a segment only costs time.
-    let _ = tcp.set_nodelay(true);
-    let stream = match timeout(HANDSHAKE_TIME, acceptor.accept(tcp)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return tracing::debug!("TLS handshake with {peer} failed: {error}"),
-        Err(_) => return tracing::debug!("TLS handshake with {peer} took too long"),
-    };
-    let service = TowerToHyperService::new(router);
-    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(Peer(peer.ip()));
-        service.call(request)
-    });
-    let mut http = auto::Builder::new(TokioExecutor::new());
-    http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIME);
-    http.http2().timer(TokioTimer::new());
-    let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!("connection with {peer} ended: {error}");
+/// One client.
+struct Connection {
+    tcp: TcpStream,
+    peer: SocketAddr,
+    /// Tells HTTP to finish at the stop, and the stop when it has.
+    watcher: Watcher,
+    closing: watch::Receiver<()>,
+}
+
+impl Connection {
+    /// TLS, then HTTP/1.1 or HTTP/2 as the client chose, until either side has enough.
+    async fn serve(mut self, acceptor: TlsAcceptor, router: Router) {
+        let peer = self.peer;
+        // Answers are small and whole: waiting to fill a segment only costs time.
+        let _ = self.tcp.set_nodelay(true);
+        let handshake = timeout(HANDSHAKE_TIME, acceptor.accept(self.tcp));
+        let stream = tokio::select! {
+            _ = self.closing.changed() => return,
+            done = handshake => match done {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => return tracing::debug!("TLS handshake with {peer} failed: {error}"),
+                Err(_) => return tracing::debug!("TLS handshake with {peer} took too long"),
+            },
+        };
+        let service = TowerToHyperService::new(router);
+        let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(Peer(peer.ip()));
+            service.call(request)
+        });
+        let mut http = auto::Builder::new(TokioExecutor::new());
+        http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIME);
+        http.http2().timer(TokioTimer::new());
+        let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
+        if let Err(error) = self.watcher.watch(connection).await {
+            tracing::debug!("connection with {peer} ended: {error}");
+        }
     }
 }

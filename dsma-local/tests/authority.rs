@@ -114,6 +114,8 @@ fn apps_are_managed_by_admin_apps_and_may_read_themselves() {
         assert!(!plain[*member].is_null(), "{member} is missing in {plain}");
     }
     assert_eq!(plain["groups"], json!([group]));
+    // Published clients do not know the creator `system`.
+    assert_eq!(plain["creator"]["app"], admin_id);
     let with = dsm.request("GET", &format!("/sys/v1/apps/{me}?group_permissions=true"), None).success().json();
     let permissions = with["groups"][&group].as_array().unwrap();
     // The names that the published Rust client knows; a newer one makes it fail.

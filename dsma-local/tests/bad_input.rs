@@ -91,6 +91,7 @@ fn paths_and_methods() {
     ] {
         assert_eq!(refused(&dsm, method, path, None).0, status, "{method} {path}");
     }
+    assert!(refused(&dsm, "GET", "//crypto/v1/keys", None).1.contains("must not end with a slash"));
     for path in ["/crypto/v1/keys?", "/crypto/v1/keys?&&=&name", "/crypto/v1/keys?name='%27%", "/crypto/v1/keys?start=nonsense"] {
         assert_eq!(dsm.request("GET", path, None).status, 200, "{path}");
     }

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use dsma_testkit::Stack;
 use serde_json::json;
@@ -32,6 +33,10 @@ impl Instance {
         let mut ready = String::new();
         stdout.read_line(&mut ready).expect("a line");
         Self { child, stdout, ready }
+    }
+
+    fn port(&self) -> u16 {
+        self.ready.split([':', ' ']).nth(3).and_then(|port| port.parse().ok()).expect("a port")
     }
 
     fn signal(mut self, signal: &str) -> (ExitStatus, String) {
@@ -64,8 +69,13 @@ fn one_ready_line_and_a_clean_end_on_both_signals() {
     for signal in ["-TERM", "-INT"] {
         let instance = Instance::start(dir.path());
         assert!(instance.ready.starts_with("ready https://localhost:"), "{}", instance.ready);
+        // A client that says nothing does not hold up the stop.
+        let silent = TcpStream::connect(("127.0.0.1", instance.port())).unwrap();
+        let begin = Instant::now();
         let (status, rest) = instance.signal(signal);
         assert!(status.success(), "{signal}: {status}");
+        assert!(begin.elapsed() < Duration::from_secs(5));
+        drop(silent);
         assert_eq!(rest, "", "stdout holds the ready line only");
     }
 }
@@ -105,7 +115,7 @@ fn what_keeps_it_from_starting_is_said_with_the_mend() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");
     let first = Instance::start(&state);
-    let port = first.ready.split([':', ' ']).nth(3).unwrap().to_owned();
+    let port = first.port().to_string();
 
     let text = refused(&["--state", state.to_str().unwrap(), "--port-base", "0"]);
     assert!(text.contains("in use by another dsma-local") && text.contains("--state"), "{text}");

@@ -86,13 +86,18 @@ impl Call {
         self.authorization.as_deref()
     }
 
+    /// The path of the request.
+    pub(super) fn path(&self) -> &str {
+        self.uri.path()
+    }
+
     pub(super) fn store(&self) -> &Store {
         &self.dsm.store
     }
 
     /// The last id in the path, where the path has one: `/crypto/v1/keys/{id}/sign`.
     pub(super) fn path_id(&self) -> Result<Option<Uuid>, ApiError> {
-        match self.uri.path().split('/').nth(4) {
+        match self.path().split('/').nth(4) {
             None | Some("") => Ok(None),
             Some(id) => Uuid::parse_str(id).map(Some).map_err(|_| ApiError::bad_request("Invalid id in the path: a UUID is expected")),
         }

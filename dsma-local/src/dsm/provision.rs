@@ -1,7 +1,5 @@
 //! What the first start makes: a group, an app that uses keys, and an app that manages.
 
-use std::collections::BTreeMap;
-
 use dsma_api::{App, AppGroups, AppRole, Group, Permissions, Principal, Time};
 use uuid::Uuid;
 
@@ -23,65 +21,68 @@ pub(crate) struct Account {
     pub(crate) group_id: Uuid,
 }
 
-/// Makes the default group and apps where they are missing. One that was renamed or deleted is made again: its name is its mark.
+/// Makes the admin app, the default group and the default app where they are missing. One that was renamed or deleted is made again:
+/// its name is its mark. The admin app counts as the creator of all three: published clients do not know the creator `system`.
 pub(crate) fn provision(store: &Store) -> Result<Account, Error> {
+    let (admin_id, admin_key) = match find_app(store, ADMIN)? {
+        Some(found) => found,
+        None => make_app(store, None, ADMIN, AppRole::Admin, None)?,
+    };
     let group_id = match store.groups()?.into_iter().find(|group| group.name == GROUP) {
         Some(group) => group.group_id,
-        None => make_group(store)?,
+        None => make_group(store, admin_id)?,
     };
-    let member = BTreeMap::from([(group_id, Permissions::CLASSIC)]);
-    Ok(Account {
-        app_key: key_of(store, APP, AppRole::Crypto, Some(group_id), member)?,
-        admin_key: key_of(store, ADMIN, AppRole::Admin, None, BTreeMap::new())?,
-        group_id,
-    })
+    let (_, app_key) = match find_app(store, APP)? {
+        Some(found) => found,
+        None => make_app(store, Some(admin_id), APP, AppRole::Crypto, Some(group_id))?,
+    };
+    Ok(Account { app_key, admin_key, group_id })
 }
 
-fn make_group(store: &Store) -> Result<Uuid, Error> {
+fn make_group(store: &Store, creator: Uuid) -> Result<Uuid, Error> {
     let group = Group {
         acct_id: store.acct_id(),
         group_id: Uuid::new_v4(),
         name: GROUP.into(),
         description: None,
-        creator: Principal::System,
+        creator: Principal::App(creator),
         created_at: Time::now(),
     };
     store.insert_group(&group, made(group.group_id, format!("Created group \"{GROUP}\"")))?;
     Ok(group.group_id)
 }
 
-fn key_of(
-    store: &Store,
-    name: &str,
-    role: AppRole,
-    default_group: Option<Uuid>,
-    groups: BTreeMap<Uuid, Permissions>,
-) -> Result<String, Error> {
-    if let Some(row) = store.apps()?.into_iter().find(|row| row.app.name == name)
-        && let Some(secret) = store.app_secret(row.app.app_id)?
-    {
-        return Ok(api_key(row.app.app_id, &secret));
-    }
+/// The id and the API key of the app with this name.
+fn find_app(store: &Store, name: &str) -> Result<Option<(Uuid, String)>, Error> {
+    let Some(row) = store.apps()?.into_iter().find(|row| row.app.name == name) else {
+        return Ok(None);
+    };
+    let app_id = row.app.app_id;
+    Ok(store.app_secret(app_id)?.map(|secret| (app_id, api_key(app_id, &secret))))
+}
+
+/// Makes an app with all classic permissions in its group; without a creator it is its own.
+fn make_app(store: &Store, creator: Option<Uuid>, name: &str, role: AppRole, group: Option<Uuid>) -> Result<(Uuid, String), Error> {
+    let app_id = Uuid::new_v4();
     let secret = make_secret(DEFAULT_SECRET_SIZE)?;
     let app = App {
         acct_id: store.acct_id(),
-        app_id: Uuid::new_v4(),
+        app_id,
         app_type: "default".into(),
         name: name.into(),
         description: None,
-        creator: Principal::System,
+        creator: Principal::App(creator.unwrap_or(app_id)),
         created_at: Time::now(),
         lastused_at: None,
         enabled: true,
-        default_group,
+        default_group: group,
         groups: AppGroups::Ids(Vec::new()),
         auth_type: Some("Secret".into()),
         role,
     };
-    let key = api_key(app.app_id, secret.as_bytes());
-    let audit = made(app.app_id, format!("Created app \"{name}\""));
-    store.insert_app(&AppRow { app, groups }, secret.as_bytes(), audit)?;
-    Ok(key)
+    let groups = group.map(|group_id| (group_id, Permissions::CLASSIC)).into_iter().collect();
+    store.insert_app(&AppRow { app, groups }, secret.as_bytes(), made(app_id, format!("Created app \"{name}\"")))?;
+    Ok((app_id, api_key(app_id, secret.as_bytes())))
 }
 
 /// DSM itself has no id in the log: the nil UUID stands for it.

@@ -21,7 +21,11 @@ pub(super) fn version(_: &Call) -> Result<Reply, ApiError> {
 }
 
 /// A path that this version does not serve.
-pub(super) fn no_endpoint(_: &Call) -> Result<Reply, ApiError> {
+pub(super) fn no_endpoint(call: &Call) -> Result<Reply, ApiError> {
+    // What a client makes of an endpoint that ends with a slash.
+    if call.path().starts_with("//") {
+        return Err(ApiError::not_found("No such endpoint: the API endpoint that the client is configured with must not end with a slash"));
+    }
     Err(ApiError::not_found("No such endpoint"))
 }
 

@@ -1,0 +1,286 @@
+//! Encryption and decryption: traps 2, 5, 6 and 26, keys here and keys that stay in DSM, in one call and in parts.
+
+use std::ptr::null_mut;
+
+use cryptoki_sys::*;
+use serde_json::json;
+
+use crate::keys::shared;
+use crate::module::{Mechanism, Module, bytes, call, gcm, ok};
+use crate::openssl::Openssl;
+
+const IV: [u8; 16] = *b"0123456789abcdef";
+
+fn modes() -> Vec<Mechanism> {
+    vec![
+        gcm(),
+        Mechanism::Gcm { iv: vec![1], aad: Vec::new(), tag_bits: 96 },
+        Mechanism::Gcm { iv: vec![3; 61], aad: vec![4; 1000], tag_bits: 128 },
+        Mechanism::With(CKM_AES_CBC, IV.to_vec()),
+        Mechanism::With(CKM_AES_CBC_PAD, IV.to_vec()),
+        Mechanism::Plain(CKM_AES_ECB),
+        Mechanism::Ctr(IV),
+    ]
+}
+
+/// Whole blocks alone, where a mode takes nothing else.
+fn lengths(mechanism: &Mechanism) -> Vec<usize> {
+    match mechanism {
+        Mechanism::With(CKM_AES_CBC, _) | Mechanism::Plain(CKM_AES_ECB) => vec![16, 48, 4096],
+        _ => vec![0, 1, 15, 16, 17, 48, 4099],
+    }
+}
+
+/// Encrypts or decrypts in parts of this size; the output comes with each call.
+fn in_parts(
+    module: &Module,
+    session: CK_SESSION_HANDLE,
+    decrypting: bool,
+    mechanism: &Mechanism,
+    key: CK_OBJECT_HANDLE,
+    data: &[u8],
+    size: usize,
+) -> Result<Vec<u8>, CK_RV> {
+    ok(mechanism.with(|m| match decrypting {
+        true => call!(module, C_DecryptInit(session, m, key)),
+        false => call!(module, C_EncryptInit(session, m, key)),
+    }))?;
+    let mut whole = Vec::new();
+    for part in data.chunks(size) {
+        let update = |out, len| match decrypting {
+            true => call!(module, C_DecryptUpdate(session, bytes(part), part.len() as CK_ULONG, out, len)),
+            false => call!(module, C_EncryptUpdate(session, bytes(part), part.len() as CK_ULONG, out, len)),
+        };
+        // The query must be exact: it is the room that is given.
+        let mut needed = 0;
+        ok(update(null_mut(), &raw mut needed))?;
+        let mut out = vec![0_u8; needed as usize];
+        ok(update(if needed == 0 { std::ptr::dangling_mut() } else { out.as_mut_ptr() }, &raw mut needed))?;
+        assert_eq!(needed as usize, out.len());
+        whole.extend(out);
+    }
+    let rest = crate::module::output(|out, len| match decrypting {
+        true => call!(module, C_DecryptFinal(session, out, len)),
+        false => call!(module, C_EncryptFinal(session, out, len)),
+    })?;
+    whole.extend(rest);
+    Ok(whole)
+}
+
+#[test]
+fn every_mode_round_trips_in_one_call_and_in_parts_here_and_in_dsm() {
+    let bench = shared();
+    let local = bench.aes();
+    let remote = bench.key(json!({"obj_type": "AES", "key_size": 256, "key_ops": ["ENCRYPT", "DECRYPT"]}));
+    let (module, session, [key, remote_key]) = bench.use_keys([&local, &remote]);
+    for mechanism in &modes() {
+        for len in lengths(mechanism) {
+            let plain: Vec<u8> = (0..len).map(|index| index as u8).collect();
+            let encrypted = module.encrypt(session, mechanism, key, &plain).expect("it encrypts");
+            assert_eq!(module.decrypt(session, mechanism, key, &encrypted), Ok(plain.clone()));
+            for size in [1, 7, 16, 33, 5000] {
+                if len > 1000 && size == 1 {
+                    continue;
+                }
+                assert_eq!(in_parts(&module, session, false, mechanism, key, &plain, size).as_ref(), Ok(&encrypted), "{len} by {size}");
+                assert_eq!(in_parts(&module, session, true, mechanism, key, &encrypted, size).as_ref(), Ok(&plain), "{len} by {size}");
+            }
+            let elsewhere = module.encrypt(session, mechanism, remote_key, &plain).expect("DSM encrypts");
+            assert_eq!(module.decrypt(session, mechanism, remote_key, &elsewhere), Ok(plain.clone()));
+            assert_eq!(in_parts(&module, session, false, mechanism, remote_key, &plain, 33).as_ref(), Ok(&elsewhere));
+            assert_eq!(in_parts(&module, session, true, mechanism, remote_key, &elsewhere, 33).as_ref(), Ok(&plain));
+        }
+    }
+    assert_eq!(bench.stack.dsm().exports_of(&local.kid), 1);
+    assert_eq!((bench.stack.dsm().uses_of(&local.kid, "encrypt"), bench.stack.dsm().exports_of(&remote.kid)), (0, 0));
+    assert!(bench.stack.dsm().uses_of(&remote.kid, "encrypt") > 0);
+}
+
+#[test]
+fn openssl_reads_what_the_module_wrote() {
+    let bench = shared();
+    let value: Vec<u8> = (0..32).collect();
+    let label = format!("p11 {}", uuid::Uuid::new_v4());
+    let import = json!({"name": label, "obj_type": "AES", "value": base64_simd::STANDARD.encode_to_string(&value),
+        "key_ops": ["ENCRYPT", "DECRYPT", "EXPORT"]});
+    bench.stack.dsm().request("PUT", "/crypto/v1/keys", Some(import)).success();
+    let module = bench.another();
+    let session = module.logged_in();
+    let key = module.object(session, CKO_SECRET_KEY, &label);
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let plain: Vec<u8> = (0..100).collect();
+    for (mechanism, cipher) in [(Mechanism::With(CKM_AES_CBC_PAD, IV.to_vec()), "-aes-256-cbc"), (Mechanism::Ctr(IV), "-aes-256-ctr")] {
+        let openssl = Openssl::new();
+        openssl.write("encrypted", &module.encrypt(session, &mechanism, key, &plain).expect("it encrypts"));
+        openssl.run(&format!("enc -d {cipher} -K {} -iv {} -in encrypted -out plain", hex(&value), hex(&IV)));
+        assert_eq!(openssl.read("plain"), plain);
+    }
+}
+
+#[test]
+fn rsa_encryption_works_with_the_public_key_alone() {
+    let bench = shared();
+    for ops in [&["ENCRYPT", "DECRYPT", "EXPORT"][..], &["ENCRYPT", "DECRYPT"]] {
+        let key = bench.key(json!({"obj_type": "RSA", "key_size": 2048, "key_ops": ops}));
+        let (module, session, private) = bench.use_key(&key);
+        let public = module.object(session, CKO_PUBLIC_KEY, &key.label);
+        for mechanism in [Mechanism::Plain(CKM_RSA_PKCS), Mechanism::Oaep] {
+            let encrypted = module.encrypt(session, &mechanism, public, b"secret").expect("it encrypts");
+            assert_eq!(encrypted.len(), 256);
+            assert_eq!(bench.stack.dsm().uses_of(&key.kid, "encrypt"), 0, "encryption needs the public key alone");
+            // The upper bound, an exact buffer, and one that is too small.
+            mechanism.with(|m| assert_eq!(call!(module, C_DecryptInit(session, m, private)), CKR_OK));
+            let (mut plain, mut len) = ([0_u8; 6], 5);
+            let mut decrypt = |len: *mut CK_ULONG| call!(module, C_Decrypt(session, bytes(&encrypted), 256, plain.as_mut_ptr(), len));
+            assert_eq!(decrypt(&raw mut len), CKR_BUFFER_TOO_SMALL);
+            assert_eq!(len, 6);
+            assert_eq!(decrypt(&raw mut len), CKR_OK);
+            assert_eq!(&plain, b"secret");
+            assert_eq!(module.decrypt(session, &mechanism, private, &encrypted), Ok(b"secret".to_vec()));
+            assert_eq!(module.decrypt(session, &mechanism, private, &encrypted[1..]), Err(CKR_ENCRYPTED_DATA_LEN_RANGE));
+            assert_eq!(module.encrypt(session, &mechanism, public, &[1; 250]), Err(CKR_DATA_LEN_RANGE));
+        }
+    }
+}
+
+#[test]
+fn trap_2_a_buffer_as_long_as_the_plaintext_is_enough() {
+    let bench = shared();
+    let (module, session, key) = bench.use_key(&bench.aes());
+    let mechanism = Mechanism::With(CKM_AES_CBC_PAD, IV.to_vec());
+    let encrypted = module.encrypt(session, &mechanism, key, &[5; 20]).expect("it encrypts");
+    let mut plain = [0_u8; 20];
+    let out = plain.as_mut_ptr();
+    let init = || mechanism.with(|m| assert_eq!(call!(module, C_DecryptInit(session, m, key)), CKR_OK));
+
+    init();
+    let mut len = 19;
+    assert_eq!(call!(module, C_Decrypt(session, bytes(&encrypted), 32, out, &raw mut len)), CKR_BUFFER_TOO_SMALL);
+    assert_eq!(len, 20);
+    assert_eq!(call!(module, C_Decrypt(session, bytes(&encrypted), 32, out, &raw mut len)), CKR_OK);
+    assert_eq!((len, plain), (20, [5; 20]));
+
+    init();
+    len = 16;
+    assert_eq!(call!(module, C_DecryptUpdate(session, bytes(&encrypted), 32, out, &raw mut len)), CKR_OK);
+    assert_eq!(len, 16);
+    len = 3;
+    assert_eq!(call!(module, C_DecryptFinal(session, out, &raw mut len)), CKR_BUFFER_TOO_SMALL);
+    assert_eq!(len, 4);
+    assert_eq!(call!(module, C_DecryptFinal(session, out, &raw mut len)), CKR_OK);
+    assert_eq!(len, 4);
+    assert_eq!(call!(module, C_DecryptFinal(session, out, &raw mut len)), CKR_OPERATION_NOT_INITIALIZED);
+}
+
+#[test]
+fn trap_5_no_plaintext_before_the_tag() {
+    let bench = shared();
+    let (module, session, key) = bench.use_key(&bench.aes());
+    let mut encrypted = module.encrypt(session, &gcm(), key, &[5; 1000]).expect("it encrypts");
+    let mut plain = [0_u8; 1100];
+    let out = plain.as_mut_ptr();
+    for (code, first) in [(CKR_OK, 5), (CKR_ENCRYPTED_DATA_INVALID, 0)] {
+        gcm().with(|m| assert_eq!(call!(module, C_DecryptInit(session, m, key)), CKR_OK));
+        let mut len = 1100;
+        assert_eq!(call!(module, C_DecryptUpdate(session, bytes(&encrypted), 1016, out, &raw mut len)), CKR_OK);
+        assert_eq!(len, 0);
+        assert_eq!(call!(module, C_DecryptFinal(session, null_mut(), &raw mut len)), CKR_OK);
+        assert_eq!(len, 1000);
+        assert_eq!(call!(module, C_DecryptFinal(session, out, &raw mut len)), code);
+        // SAFETY: within the array.
+        assert_eq!(unsafe { *out }, first);
+        encrypted[500] = 0;
+        // SAFETY: as above.
+        unsafe { *out = 0 };
+    }
+    assert_eq!(module.decrypt(session, &gcm(), key, &encrypted), Err(CKR_ENCRYPTED_DATA_INVALID));
+}
+
+#[test]
+fn trap_6_in_place_and_overlapping() {
+    let bench = shared();
+    let (module, session, key) = bench.use_key(&bench.aes());
+    let plain: Vec<u8> = (0..200).collect();
+    for mechanism in [gcm(), Mechanism::With(CKM_AES_CBC_PAD, IV.to_vec()), Mechanism::Ctr(IV)] {
+        let encrypted = module.encrypt(session, &mechanism, key, &plain).expect("it encrypts");
+        for (from, to) in [(0, 0), (0, 5), (9, 0)] {
+            let mut memory = vec![0_u8; 300];
+            memory[from..from + 200].copy_from_slice(&plain);
+            let (input, output, mut len) = (memory.as_mut_ptr().wrapping_add(from), memory.as_mut_ptr().wrapping_add(to), 290);
+            mechanism.with(|m| assert_eq!(call!(module, C_EncryptInit(session, m, key)), CKR_OK));
+            assert_eq!(call!(module, C_Encrypt(session, input, 200, output, &raw mut len)), CKR_OK);
+            assert_eq!(memory[to..to + len as usize], encrypted[..], "{from} to {to}");
+
+            let mut memory = vec![0_u8; 300];
+            memory[from..from + encrypted.len()].copy_from_slice(&encrypted);
+            let (input, output, mut len) = (memory.as_mut_ptr().wrapping_add(from), memory.as_mut_ptr().wrapping_add(to), 290);
+            mechanism.with(|m| assert_eq!(call!(module, C_DecryptInit(session, m, key)), CKR_OK));
+            assert_eq!(call!(module, C_Decrypt(session, input, encrypted.len() as CK_ULONG, output, &raw mut len)), CKR_OK);
+            assert_eq!(memory[to..to + len as usize], plain[..], "{from} to {to}");
+        }
+        // In parts, each part in place.
+        let mut memory = plain.clone();
+        mechanism.with(|m| assert_eq!(call!(module, C_EncryptInit(session, m, key)), CKR_OK));
+        let (mut whole, mut len) = (Vec::<u8>::new(), 200);
+        let place = memory.as_mut_ptr();
+        assert_eq!(call!(module, C_EncryptUpdate(session, place, 200, place, &raw mut len)), CKR_OK);
+        whole.extend(&memory[..len as usize]);
+        let mut rest = [0; 32];
+        len = 32;
+        assert_eq!(call!(module, C_EncryptFinal(session, rest.as_mut_ptr(), &raw mut len)), CKR_OK);
+        whole.extend(&rest[..len as usize]);
+        assert_eq!(whole, encrypted);
+    }
+}
+
+#[test]
+fn wrong_lengths_and_parameters() {
+    let bench = shared();
+    let (module, session, key) = bench.use_key(&bench.aes());
+    let encrypt = |mechanism: &Mechanism, len: usize| module.encrypt(session, mechanism, key, &vec![1; len]).err();
+    let decrypt = |mechanism: &Mechanism, len: usize| module.decrypt(session, mechanism, key, &vec![1; len]).err();
+    let (cbc, pad, ecb) =
+        (Mechanism::With(CKM_AES_CBC, IV.to_vec()), Mechanism::With(CKM_AES_CBC_PAD, IV.to_vec()), Mechanism::Plain(CKM_AES_ECB));
+    assert_eq!((encrypt(&cbc, 17), encrypt(&ecb, 15)), (Some(CKR_DATA_LEN_RANGE), Some(CKR_DATA_LEN_RANGE)));
+    for (mechanism, len) in [(&cbc, 17), (&ecb, 15), (&pad, 0), (&pad, 17), (&gcm(), 15)] {
+        assert_eq!(decrypt(mechanism, len), Some(CKR_ENCRYPTED_DATA_LEN_RANGE), "{len}");
+    }
+    assert_eq!(decrypt(&pad, 32), Some(CKR_ENCRYPTED_DATA_INVALID));
+    let tag = |tag_bits| Mechanism::Gcm { iv: vec![1; 12], aad: Vec::new(), tag_bits };
+    for mechanism in [
+        Mechanism::Plain(CKM_AES_CBC),
+        Mechanism::With(CKM_AES_CBC, vec![0; 15]),
+        Mechanism::With(CKM_AES_ECB, IV.to_vec()),
+        Mechanism::With(CKM_AES_CTR, vec![0; 23]),
+        Mechanism::With(CKM_AES_GCM, vec![0; 16]),
+        Mechanism::Gcm { iv: Vec::new(), aad: Vec::new(), tag_bits: 128 },
+        Mechanism::Gcm { iv: vec![0; 257], aad: Vec::new(), tag_bits: 128 },
+        tag(0),
+        tag(127),
+        tag(136),
+        tag(CK_UNAVAILABLE_INFORMATION),
+    ] {
+        assert_eq!(encrypt(&mechanism, 16), Some(CKR_MECHANISM_PARAM_INVALID));
+    }
+    // The end of a stream of half a block.
+    for decrypting in [false, true] {
+        let expected = if decrypting { CKR_ENCRYPTED_DATA_LEN_RANGE } else { CKR_DATA_LEN_RANGE };
+        assert_eq!(in_parts(&module, session, decrypting, &cbc, key, &[1; 24], 24), Err(expected));
+    }
+}
+
+/// The parameters are copied at Init: callers let go of them.
+#[test]
+fn parameters_may_change_after_init() {
+    let bench = shared();
+    let (module, session, key) = bench.use_key(&bench.aes());
+    let expected = module.encrypt(session, &gcm(), key, b"data").expect("it encrypts");
+    let mut mechanism = gcm();
+    mechanism.with(|m| assert_eq!(call!(module, C_EncryptInit(session, m, key)), CKR_OK));
+    if let Mechanism::Gcm { iv, aad, .. } = &mut mechanism {
+        iv.fill(0xff);
+        aad.fill(0xff);
+    }
+    let encrypted = crate::module::output(|out, len| call!(module, C_Encrypt(session, bytes(b"data"), 4, out, len)));
+    assert_eq!(encrypted, Ok(expected));
+}

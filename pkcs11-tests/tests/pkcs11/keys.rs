@@ -1,0 +1,90 @@
+//! One DSM and one initialised library for the tests that disturb nobody, and keys with fresh names.
+
+use std::sync::LazyLock;
+
+use cryptoki_sys::*;
+use dsma_testkit::Stack;
+use serde_json::{Value, json};
+
+use crate::module::Module;
+
+/// A running DSM with a library that knows it.
+pub(crate) struct Bench {
+    pub(crate) stack: Stack,
+    pub(crate) module: Module,
+}
+
+/// A key in DSM.
+pub(crate) struct Key {
+    pub(crate) kid: String,
+    pub(crate) label: String,
+}
+
+static SHARED: LazyLock<Bench> = LazyLock::new(Bench::start);
+
+/// The library is initialised and logged in for good; for tests that need no key.
+pub(crate) fn shared() -> &'static Bench {
+    &SHARED
+}
+
+impl Bench {
+    /// A DSM and a library of one's own.
+    pub(crate) fn start() -> Self {
+        let stack = Stack::start();
+        let module = Module::with_config(&stack.pkcs11_conf());
+        // The login lasts as long as a session is open.
+        module.logged_in();
+        Self { stack, module }
+    }
+
+    /// Another instance of the library, on the same DSM. It has no listing yet, so that it sees every key that was made until now.
+    pub(crate) fn another(&self) -> Module {
+        Module::with_config(&self.stack.pkcs11_conf())
+    }
+
+    /// Another instance, a session of it, and the private or secret objects of these keys.
+    pub(crate) fn use_keys<const N: usize>(&self, keys: [&Key; N]) -> (Module, CK_SESSION_HANDLE, [CK_OBJECT_HANDLE; N]) {
+        let module = self.another();
+        let session = module.logged_in();
+        let objects = keys.map(|key| {
+            let hidden = [CKO_PRIVATE_KEY, CKO_SECRET_KEY]
+                .map(|class| module.find(session, &[(CKA_CLASS, &class.to_ne_bytes()), (CKA_LABEL, key.label.as_bytes())]));
+            let objects = hidden.concat();
+            assert_eq!(objects.len(), 1, "{}", key.label);
+            objects[0]
+        });
+        (module, session, objects)
+    }
+
+    /// The same for one key.
+    pub(crate) fn use_key(&self, key: &Key) -> (Module, CK_SESSION_HANDLE, CK_OBJECT_HANDLE) {
+        let (module, session, [object]) = self.use_keys([key]);
+        (module, session, object)
+    }
+
+    pub(crate) fn aes(&self) -> Key {
+        self.key(json!({"obj_type": "AES", "key_size": 256, "key_ops": ["ENCRYPT", "DECRYPT", "EXPORT"]}))
+    }
+
+    pub(crate) fn rsa(&self) -> Key {
+        self.key(json!({"obj_type": "RSA", "key_size": 2048, "key_ops": ["SIGN", "VERIFY", "ENCRYPT", "DECRYPT", "EXPORT"]}))
+    }
+
+    pub(crate) fn ec(&self) -> Key {
+        self.key(json!({"obj_type": "EC", "elliptic_curve": "NistP256", "key_ops": ["SIGN", "VERIFY", "EXPORT"]}))
+    }
+
+    /// Makes a key as described.
+    pub(crate) fn key(&self, mut spec: Value) -> Key {
+        let label = format!("p11 {}", uuid::Uuid::new_v4());
+        spec["name"] = json!(label);
+        Key { kid: self.stack.dsm().create_key(spec), label }
+    }
+}
+
+impl Key {
+    /// CKA_ID: the kid's 16 bytes.
+    pub(crate) fn id(&self) -> [u8; 16] {
+        *uuid::Uuid::parse_str(&self.kid).expect("a kid").as_bytes()
+    }
+}

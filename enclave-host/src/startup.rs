@@ -70,6 +70,7 @@ fn bind(config: &Config) -> Result<TcpListener, ConfigError> {
 }
 
 fn service(config: &Config) -> Result<Arc<Service>, ConfigError> {
+    let client_tls = tls::client(config.ca_file.as_deref())?;
     let engine = dsma_core::Config {
         api_endpoint: config.endpoint.clone(),
         api_key: Some(config.api_key.clone()),
@@ -83,7 +84,7 @@ fn service(config: &Config) -> Result<Arc<Service>, ConfigError> {
     let authority = config.endpoint.trim_start_matches("https://").parse().map_err(|_| {
         ConfigError::new("FORTANIX_API_ENDPOINT", "is not https://host[:port]", "give the host and, if needed, the port, and nothing else")
     })?;
-    let upstream = Arc::new(Upstream::new(&config.endpoint, authority, tls::client(config.ca_file.as_deref())?));
+    let upstream = Arc::new(Upstream::new(&config.endpoint, authority, client_tls));
     let callers = Callers::new(Arc::clone(&upstream), config.cache_ttl)
         .ok_or_else(|| ConfigError::new("/dev/urandom", "the system gives no randomness", "check the machine"))?;
     Ok(Arc::new(Service {

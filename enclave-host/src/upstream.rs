@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, Either, Limited};
 use hyper::body::Bytes;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -25,6 +25,8 @@ use crate::callers::Credential;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Until the head of DSM's reply; plugins may think for a while.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
+/// The same where a request body of any length is sent before.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(600);
 /// Shorter than what servers and load balancers usually keep, so that a connection seldom dies under a request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 /// Largest answer to a question of ours: an app or a sobject, never material.
@@ -131,7 +133,8 @@ impl Upstream {
     async fn exchange(&self, request: Request<Body>) -> Result<Response<Incoming>, Unreachable> {
         let path = request.uri().path().trim_start_matches('/');
         tracing::info!(target: "dsma::dsm", "OUTBOUND REQ {} {path}", request.method());
-        let response = match tokio::time::timeout(REPLY_TIMEOUT, self.client.request(request)).await {
+        let patience = if matches!(request.body(), Either::Left(_)) { REPLY_TIMEOUT } else { STREAM_TIMEOUT };
+        let response = match tokio::time::timeout(patience, self.client.request(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(self.lost(&error)),
             Err(_) => return Err(self.lost(&TooSlow)),

@@ -48,6 +48,20 @@ impl From<Unreachable> for Withheld {
     }
 }
 
+/// Why a credential is not good for anything.
+pub(crate) enum Unvouched {
+    /// DSM says so, in these words.
+    Refused(Answer),
+    /// DSM does not answer.
+    Unreachable(Unreachable),
+}
+
+impl From<Unreachable> for Unvouched {
+    fn from(error: Unreachable) -> Self {
+        Self::Unreachable(error)
+    }
+}
+
 /// All callers. Shared by all connections.
 pub(crate) struct Callers {
     upstream: Arc<Upstream>,
@@ -126,22 +140,30 @@ impl Callers {
         if allowed(operation) { Ok(visible.kid) } else { Err(Withheld::Refused) }
     }
 
-    /// DSM has done `operation` with `kid` for this caller, who called the key `key`: that is the grant.
-    pub(crate) fn granted_by_dsm(
-        &self,
-        credential: &Credential,
-        caller: &Arc<Caller>,
-        key: &SobjectDescriptor,
-        kid: Uuid,
-        operation: Operation,
-    ) {
-        let caller = self.registry.caller_or(credential.id(), caller);
+    /// DSM has done `operation` with `kid` for this caller, who called the key `key`: that is the grant. `clears` is
+    /// [`Callers::clears`] from before DSM was asked.
+    pub(crate) fn granted_by_dsm(&self, credential: &Credential, key: &SobjectDescriptor, kid: Uuid, operation: Operation, clears: u64) {
+        let caller = match self.registry.caller(&credential.id(), Moment::now()) {
+            Some(caller) => caller,
+            // A caller that can be confirmed is remembered by its confirmation alone.
+            None if self.can_confirm(credential) => return,
+            None => {
+                let caller = Arc::new(Caller::new(Rights::Untold, self.ttl, Arc::default()));
+                self.registry.remember(credential.id(), Arc::clone(&caller), clears);
+                caller
+            }
+        };
         caller.grant(key, kid, operation);
         caller.grant(&SobjectDescriptor::Kid(kid), kid, operation);
     }
 
-    /// Checks a credential for a request that touches no key. `Err(Ok(..))` is DSM's refusal.
-    pub(crate) async fn vouch(self: &Arc<Self>, credential: &Credential) -> Result<(), Result<Answer, Unreachable>> {
+    /// How often everything was forgotten.
+    pub(crate) fn clears(&self) -> u64 {
+        self.registry.clears()
+    }
+
+    /// Checks a credential for a request that touches no key.
+    pub(crate) async fn vouch(&self, credential: &Credential) -> Result<(), Unvouched> {
         if self.registry.caller(&credential.id(), Moment::now()).is_some() {
             return Ok(());
         }
@@ -149,9 +171,9 @@ impl Callers {
             Scheme::Basic => "/sys/v1/session/auth",
             Scheme::Bearer => "/sys/v1/session/refresh",
         };
-        let answer = self.upstream.ask(Method::POST, path, credential, None).await.map_err(Err)?;
+        let answer = self.upstream.ask(Method::POST, path, credential, None).await?;
         if !answer.status.is_success() {
-            return Err(Ok(answer));
+            return Err(Unvouched::Refused(answer));
         }
         if let Some(mut session) = parse_session(&answer) {
             self.close(&session.access_token);
@@ -199,13 +221,14 @@ impl Callers {
     }
 
     async fn confirm(&self, credential: &Credential, grants: Arc<Grants>) -> Result<Arc<Caller>, Withheld> {
+        let clears = self.registry.clears();
         let (rights, idle) = match (credential.scheme(), self.registry.issued(&credential.id())) {
             (Scheme::Basic, _) => self.confirm_basic(credential).await?,
             (Scheme::Bearer, Some(issued)) => (self.rights(issued.entity, credential).await?, issued.idle),
             (Scheme::Bearer, None) => return Err(Withheld::Refused),
         };
         let caller = Arc::new(Caller::new(rights, self.ttl.min(idle), grants));
-        self.registry.remember(credential.id(), Arc::clone(&caller));
+        self.registry.remember(credential.id(), Arc::clone(&caller), clears);
         Ok(caller)
     }
 

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use lru::LruCache;
@@ -24,7 +25,11 @@ pub(super) struct Issued {
 }
 
 /// Sharded, because every request looks here once.
-pub(super) struct Registry([Mutex<Shard>; SHARDS]);
+pub(super) struct Registry {
+    shards: [Mutex<Shard>; SHARDS],
+    /// How often everything was forgotten. What was asked before must not be remembered after.
+    clears: AtomicU64,
+}
 
 struct Shard {
     callers: LruCache<CredentialId, Arc<Caller>>,
@@ -35,10 +40,11 @@ struct Shard {
 
 impl Default for Registry {
     fn default() -> Self {
-        Self(std::array::from_fn(|_| {
+        let shards = std::array::from_fn(|_| {
             let (callers, issued, ended) = (LruCache::sparse(PER_SHARD), LruCache::sparse(PER_SHARD), LruCache::sparse(PER_SHARD));
             Mutex::new(Shard { callers, issued, ended })
-        }))
+        });
+        Self { shards, clears: AtomicU64::new(0) }
     }
 }
 
@@ -53,21 +59,17 @@ impl Registry {
         Some(Arc::clone(caller))
     }
 
-    /// Remembers a confirmed caller, unless its session has ended meanwhile.
-    pub(super) fn remember(&self, id: CredentialId, caller: Arc<Caller>) {
-        let mut shard = self.shard(&id);
-        if !shard.ended.contains(&id) {
-            shard.callers.put(id, caller);
-        }
+    /// To be read before DSM is asked, for [`Registry::remember`].
+    pub(super) fn clears(&self) -> u64 {
+        self.clears.load(SeqCst)
     }
 
-    /// The caller, or `new` from now on: grants that come at the same time must meet in one place.
-    pub(super) fn caller_or(&self, id: CredentialId, new: &Arc<Caller>) -> Arc<Caller> {
+    /// Remembers a confirmed caller, unless its session has ended or everything was forgotten since `clears` was read.
+    pub(super) fn remember(&self, id: CredentialId, caller: Arc<Caller>, clears: u64) {
         let mut shard = self.shard(&id);
-        if shard.ended.contains(&id) {
-            return Arc::clone(new);
+        if !shard.ended.contains(&id) && self.clears() == clears {
+            shard.callers.put(id, caller);
         }
-        Arc::clone(shard.callers.get_or_insert(id, || Arc::clone(new)))
     }
 
     pub(super) fn issued(&self, id: &CredentialId) -> Option<Issued> {
@@ -93,13 +95,15 @@ impl Registry {
 
     /// Forgets every caller, though not whose session is whose.
     pub(super) fn clear(&self) {
-        for shard in &self.0 {
+        // Before the shards are emptied: whoever adds later sees it.
+        self.clears.fetch_add(1, SeqCst);
+        for shard in &self.shards {
             shard.lock().callers.clear();
         }
     }
 
     fn shard(&self, id: &CredentialId) -> MutexGuard<'_, Shard> {
-        self.0[usize::from(id.shard_bits()) % SHARDS].lock()
+        self.shards[usize::from(id.shard_bits()) % SHARDS].lock()
     }
 }
 
@@ -118,13 +122,12 @@ mod tests {
         let registry = Registry::default();
         let id = Hasher::new().unwrap().bearer("token").unwrap().id();
         registry.issue(id, Issued { entity: Uuid::nil(), idle: Duration::from_secs(600) });
-        registry.remember(id, caller(60));
+        registry.remember(id, caller(60), 0);
         assert!(registry.caller(&id, Moment::now()).is_some());
         registry.end(id);
         assert!(registry.caller(&id, Moment::now()).is_none() && registry.issued(&id).is_none());
         // An answer that was on its way.
-        registry.remember(id, caller(60));
-        let _unregistered = registry.caller_or(id, &caller(60));
+        registry.remember(id, caller(60), 0);
         assert!(registry.caller(&id, Moment::now()).is_none());
     }
 
@@ -132,7 +135,19 @@ mod tests {
     fn callers_end_with_their_lifetime() {
         let registry = Registry::default();
         let id = Hasher::new().unwrap().bearer("token").unwrap().id();
-        registry.remember(id, caller(0));
+        registry.remember(id, caller(0), 0);
         assert!(registry.caller(&id, Moment::now()).is_none());
+    }
+
+    #[test]
+    fn what_was_asked_before_a_clear_is_not_remembered_after_it() {
+        let registry = Registry::default();
+        let id = Hasher::new().unwrap().bearer("token").unwrap().id();
+        let clears = registry.clears();
+        registry.clear();
+        registry.remember(id, caller(60), clears);
+        assert!(registry.caller(&id, Moment::now()).is_none());
+        registry.remember(id, caller(60), registry.clears());
+        assert!(registry.caller(&id, Moment::now()).is_some());
     }
 }

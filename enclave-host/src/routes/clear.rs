@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::passthrough;
 use super::sessions::unreadable;
 use crate::body::{self, BODY_LIMIT, Body, json, text};
+use crate::callers::Unvouched;
 use crate::service::Service;
 
 #[derive(Deserialize)]
@@ -33,8 +34,8 @@ pub(super) async fn answer(service: &Arc<Service>, request: Request<Incoming>) -
     };
     match service.callers.vouch(&credential).await {
         Ok(()) => {}
-        Err(Ok(refusal)) => return text(refusal.status, String::from_utf8_lossy(&refusal.body)),
-        Err(Err(error)) => return passthrough::unreachable(&error),
+        Err(Unvouched::Refused(refusal)) => return text(refusal.status, String::from_utf8_lossy(&refusal.body)),
+        Err(Unvouched::Unreachable(error)) => return passthrough::unreachable(&error),
     }
     let (head, body) = request.into_parts();
     let body = match body::read(&head.headers, body, BODY_LIMIT).await {

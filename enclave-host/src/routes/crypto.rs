@@ -127,6 +127,7 @@ async fn find(service: &Service, kid: Uuid) -> Result<Arc<CachedKey>, Detour> {
 
 /// DSM answers in the caller's name, and we learn from its answer.
 async fn pass_on(service: &Arc<Service>, asked: &Asked, mut head: request::Parts, body: Bytes, detour: &Detour) -> Response<Body> {
+    let clears = service.callers.clears();
     if matches!(detour, Detour::Learn(_)) {
         // The answer is to be read here.
         head.headers.remove(ACCEPT_ENCODING);
@@ -143,7 +144,7 @@ async fn pass_on(service: &Arc<Service>, asked: &Asked, mut head: request::Parts
         service.callers.forget(&asked.credential);
     }
     match detour {
-        Detour::Learn(key) if response.status().is_success() && fits(&response) => learn(service, asked, key, response).await,
+        Detour::Learn(key) if response.status().is_success() && fits(&response) => learn(service, asked, key, clears, response).await,
         _ => response.map(Either::Right),
     }
 }
@@ -153,7 +154,7 @@ fn fits(response: &Response<Incoming>) -> bool {
 }
 
 /// DSM did it: the kid in its answer is the one that was allowed, whatever name was used.
-async fn learn(service: &Service, asked: &Asked, key: &SobjectDescriptor, response: Response<Incoming>) -> Response<Body> {
+async fn learn(service: &Service, asked: &Asked, key: &SobjectDescriptor, clears: u64, response: Response<Incoming>) -> Response<Body> {
     #[derive(Deserialize)]
     struct Answer {
         kid: Option<Uuid>,
@@ -163,7 +164,7 @@ async fn learn(service: &Service, asked: &Asked, key: &SobjectDescriptor, respon
         return text(StatusCode::BAD_GATEWAY, "DSM broke off its answer; try again");
     };
     if let Ok(Answer { kid: Some(kid) }) = serde_json::from_slice(&bytes) {
-        service.callers.granted_by_dsm(&asked.credential, &asked.caller, key, kid, asked.operation);
+        service.callers.granted_by_dsm(&asked.credential, key, kid, asked.operation, clears);
     }
     Response::from_parts(head, full(bytes))
 }

@@ -111,7 +111,7 @@ impl Object {
         match (kind, self.kind) {
             (CKA_DECRYPT, _) => flag(self.is_rsa() && self.allows(KeyOperation::Decrypt)),
             (CKA_SIGN, _) => flag(self.allows(KeyOperation::Sign)),
-            (CKA_SIGN_RECOVER | CKA_ALWAYS_AUTHENTICATE, _) => flag(false),
+            (CKA_SIGN_RECOVER, _) => flag(false),
             (CKA_UNWRAP, _) => flag(self.is_rsa() && self.allows(KeyOperation::UnwrapKey)),
             (CKA_SUBJECT, _) => bytes(&[]),
             (CKA_PRIVATE_EXPONENT | CKA_PRIME_1 | CKA_PRIME_2 | CKA_EXPONENT_1 | CKA_EXPONENT_2 | CKA_COEFFICIENT, KeyKind::Rsa)
@@ -140,7 +140,8 @@ impl Object {
     fn hidden_key_attribute(&self, kind: CK_ATTRIBUTE_TYPE) -> Answer<'_> {
         match kind {
             CKA_SENSITIVE => flag(true),
-            CKA_EXTRACTABLE | CKA_WRAP_WITH_TRUSTED => flag(false),
+            // The last one is of private keys by the letter; OpenSC asks secret keys for it too.
+            CKA_EXTRACTABLE | CKA_WRAP_WITH_TRUSTED | CKA_ALWAYS_AUTHENTICATE => flag(false),
             CKA_ALWAYS_SENSITIVE => flag(self.is_local()),
             CKA_NEVER_EXTRACTABLE => {
                 flag(self.is_local() && self.sobject.never_exportable.unwrap_or_else(|| !self.allows(KeyOperation::Export)))

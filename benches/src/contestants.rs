@@ -10,7 +10,7 @@ use aws_lc_rs::{digest, rsa};
 use dsma_crypto::digest::Hash;
 use dsma_crypto::{AesKey, Buffers, CipherParams, Curve, EcPrivateKey, Encoding, Key, Message, RsaPrivateKey, SignatureScheme};
 
-use crate::ffi::{Client, Kind, Module};
+use crate::ffi::{Client, Kind, Module, Session};
 use crate::keys::Keys;
 use crate::operation::{DIGEST, Ivs, MESSAGE, Operation, PLAIN};
 
@@ -147,7 +147,7 @@ pub(crate) fn pkcs11(library: &Path, config: &Path) -> Result<Contestant, String
     let module = Module::load(library, Some(config))?;
     let session = module.session()?;
     session.login(None)?;
-    Ok(through_pkcs11(Column::Pkcs11, module))
+    Ok(through_pkcs11(Column::Pkcs11, module, session))
 }
 
 /// A SoftHSM2 token in a directory of its own.
@@ -181,19 +181,21 @@ impl SoftHsm {
         session.generate_rsa_2048(Operation::RsaSign.key())?;
         session.generate_p256(Operation::EcdsaSign.key())?;
         session.generate_aes_256(Operation::GcmEncrypt.key())?;
-        let contestant = through_pkcs11(Column::SoftHsm2, module);
-        // The token's files must outlive the workers; the logged-in session must stay, or the token would log out.
+        let contestant = through_pkcs11(Column::SoftHsm2, module, session);
         let worker = move |operation| {
-            let _held = (&self, &session);
+            // The token's files must outlive the workers.
+            let _held = &self;
             (contestant.worker)(operation)
         };
         Ok(Contestant { column: Column::SoftHsm2, worker: Box::new(worker) })
     }
 }
 
-/// Any PKCS#11 module that is logged in: a session a worker, the key found by its label.
-fn through_pkcs11(column: Column, module: Arc<Module>) -> Contestant {
+/// Any PKCS#11 module that is logged in: a session a worker, the key found by its label. `login` is the session that logged in: were
+/// it the last one and closed, the token would log out.
+fn through_pkcs11(column: Column, module: Arc<Module>, login: Session) -> Contestant {
     let start = move |operation: Operation| -> Result<Worker, String> {
+        let _held = &login;
         let session = module.session()?;
         let kind = if operation == Operation::GcmEncrypt { Kind::Secret } else { Kind::Private };
         let key = session.find(kind, operation.key())?;

@@ -80,7 +80,7 @@ fn run(args: &Args, softhsm: Result<contestants::SoftHsm, String>) -> Result<boo
     if cfg!(debug_assertions) {
         eprintln!("dsma-bench: this is a debug build, whose figures say little; use `make bench`");
     }
-    eprintln!("building the library and starting dsma-local");
+    eprintln!("building the library and dsma-local (some minutes the first time), starting dsma-local");
     let library = args.library.clone().unwrap_or_else(dsma_testkit::library);
     let stack = dsma_testkit::Stack::start();
     let keys = keys::create(&stack);

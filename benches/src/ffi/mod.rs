@@ -4,7 +4,7 @@ mod capi;
 mod pkcs11;
 
 pub(crate) use capi::Client;
-pub(crate) use pkcs11::{Kind, Module};
+pub(crate) use pkcs11::{Kind, Module, Session};
 
 use std::mem::ManuallyDrop;
 use std::path::Path;

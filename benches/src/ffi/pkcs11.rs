@@ -138,7 +138,7 @@ impl Session {
     }
 
     pub(crate) fn generate_rsa_2048(&self, label: &str) -> Result<(), String> {
-        let (mut bits, mut exponent): (CK_ULONG, _) = (2048, [1, 0, 1]);
+        let (mut bits, mut exponent): (CK_ULONG, _) = (2048, [1u8, 0, 1]);
         self.generate_pair(
             CKM_RSA_PKCS_KEY_PAIR_GEN,
             label,

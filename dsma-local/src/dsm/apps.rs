@@ -2,26 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use base64_simd::{STANDARD, URL_SAFE_NO_PAD};
 use dsma_api::{ApiError, App, AppGroups, AppRequest, Credential, CredentialResponse, Principal, Time};
-use dsma_crypto::random;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use super::authentication::Caller;
 use super::call::Call;
 use super::groups::{no_group, valid_name};
 use super::permissions::memberships;
 use super::reply::Reply;
-use crate::error::Error;
+use super::secrets::new_secret;
 use crate::store::{ActionType, AppRow, Audit};
-
-/// Random bytes in a secret or a token.
-pub(super) const DEFAULT_SECRET_SIZE: usize = 64;
-/// Shorter secrets could be guessed, longer ones do not fit in a header.
-const SECRET_SIZES: std::ops::RangeInclusive<u32> = 16..=512;
 
 /// `GET /sys/v1/apps`.
 pub(super) fn list(call: &Call) -> Result<Reply, ApiError> {
@@ -141,44 +133,6 @@ pub(super) fn reset_secret(call: &Call) -> Result<Reply, ApiError> {
 pub(super) fn client_configs(call: &Call) -> Result<Reply, ApiError> {
     call.caller()?;
     Reply::ok(&json!({}))
-}
-
-/// Random bytes in URL-safe base64, as DSM's secrets look.
-pub(super) fn make_secret(size: usize) -> Result<Zeroizing<String>, Error> {
-    let mut bytes = Zeroizing::new(vec![0; size]);
-    random::fill(&mut bytes)?;
-    Ok(Zeroizing::new(URL_SAFE_NO_PAD.encode_to_string(&*bytes)))
-}
-
-/// The API key: base64 of `app_id:secret`.
-pub(super) fn api_key(app_id: Uuid, secret: &[u8]) -> String {
-    STANDARD.encode_to_string([format!("{app_id}:").as_bytes(), secret].concat())
-}
-
-/// `{"secret":"text"}`, `{"secret":{"size":64}}`, or nothing.
-fn new_secret(credential: Option<&Value>, size: Option<u32>) -> Result<Zeroizing<String>, ApiError> {
-    let generate = |size: u32| {
-        if !SECRET_SIZES.contains(&size) {
-            let (least, most) = (SECRET_SIZES.start(), SECRET_SIZES.end());
-            return Err(ApiError::bad_request(format!("Invalid secret_size: {least} to {most} bytes")));
-        }
-        Ok(make_secret(size as usize)?)
-    };
-    let default = size.unwrap_or(DEFAULT_SECRET_SIZE as u32);
-    let Some(credential) = credential else {
-        return generate(default);
-    };
-    match credential.get("secret") {
-        Some(Value::String(secret)) if secret.is_empty() => Err(ApiError::bad_request("Invalid credential: the secret is empty")),
-        Some(Value::String(secret)) => Ok(Zeroizing::new(secret.clone())),
-        Some(Value::Object(wish)) => match wish.get("size").filter(|size| !size.is_null()) {
-            None => generate(default),
-            Some(size) => {
-                generate(size.as_u64().and_then(|size| u32::try_from(size).ok()).ok_or_else(|| ApiError::bad_request("Invalid size"))?)
-            }
-        },
-        _ => Err(ApiError::bad_request("Unsupported credential: this version knows `secret` only")),
-    }
 }
 
 /// Applies `del_groups`, `add_groups`, `mod_groups` and `default_group`, and checks the outcome.

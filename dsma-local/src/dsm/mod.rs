@@ -14,6 +14,7 @@ mod permissions;
 mod provision;
 mod query;
 mod reply;
+mod secrets;
 mod sessions;
 mod sobjects;
 mod system;

@@ -3,7 +3,7 @@
 use dsma_api::{App, AppGroups, AppRole, Group, Permissions, Principal, Time};
 use uuid::Uuid;
 
-use super::apps::{DEFAULT_SECRET_SIZE, api_key, make_secret};
+use super::secrets::{DEFAULT_SIZE, api_key, make_secret};
 use crate::error::Error;
 use crate::store::{ActionType, AppRow, Audit, Store};
 
@@ -64,7 +64,7 @@ fn find_app(store: &Store, name: &str) -> Result<Option<(Uuid, String)>, Error> 
 /// Makes an app with all classic permissions in its group; without a creator it is its own.
 fn make_app(store: &Store, creator: Option<Uuid>, name: &str, role: AppRole, group: Option<Uuid>) -> Result<(Uuid, String), Error> {
     let app_id = Uuid::new_v4();
-    let secret = make_secret(DEFAULT_SECRET_SIZE)?;
+    let secret = make_secret(DEFAULT_SIZE)?;
     let app = App {
         acct_id: store.acct_id(),
         app_id,

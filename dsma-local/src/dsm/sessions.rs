@@ -10,10 +10,10 @@ use dsma_crypto::digest::Hash;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use super::apps::{DEFAULT_SECRET_SIZE, make_secret};
 use super::authentication::Caller;
 use super::call::Call;
 use super::reply::Reply;
+use super::secrets::{DEFAULT_SIZE, make_secret};
 use crate::store::ActionType;
 
 /// The open sessions.
@@ -34,7 +34,7 @@ impl Sessions {
 
     /// Opens a session and returns its token.
     fn open(&self, app_id: Uuid) -> Result<String, ApiError> {
-        let token = make_secret(DEFAULT_SECRET_SIZE)?;
+        let token = make_secret(DEFAULT_SIZE)?;
         self.open.lock().insert(hash(&token), Session { app_id, last_used: Instant::now() });
         Ok(token.to_string())
     }

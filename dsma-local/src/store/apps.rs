@@ -24,21 +24,24 @@ pub(crate) struct AppRow {
 impl Store {
     /// An app.
     pub(crate) fn app(&self, app_id: Uuid) -> Result<Option<AppRow>, Error> {
-        read(&*self.reader()?, app_id)
+        self.read(|connection| read(connection, app_id))
     }
 
     /// All apps, by id.
     pub(crate) fn apps(&self) -> Result<Vec<AppRow>, Error> {
-        let reader = self.reader()?;
-        let mut statement = reader.prepare_cached("SELECT app_id FROM apps ORDER BY app_id")?;
-        let ids: Vec<Uuid> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        ids.into_iter().filter_map(|app_id| read(&reader, app_id).transpose()).collect()
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT app_id FROM apps ORDER BY app_id")?;
+            let ids: Vec<Uuid> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            ids.into_iter().filter_map(|app_id| read(connection, app_id).transpose()).collect()
+        })
     }
 
     /// The secret half of an app's API key.
     pub(crate) fn app_secret(&self, app_id: Uuid) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
-        let sealed: Option<Vec<u8>> =
-            self.reader()?.prepare_cached("SELECT sealed FROM apps WHERE app_id = ?1")?.query_row([app_id], |row| row.get(0)).optional()?;
+        let sealed: Option<Vec<u8>> = self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT sealed FROM apps WHERE app_id = ?1")?;
+            Ok(statement.query_row([app_id], |row| row.get(0)).optional()?)
+        })?;
         sealed.map(|sealed| self.seal.open(SECRET, app_id, &sealed)).transpose()
     }
 

@@ -124,24 +124,25 @@ impl Store {
             filter.size, filter.from
         );
         let acct_id = self.acct_id;
-        let reader = self.reader()?;
-        let mut statement = reader.prepare(&sql)?;
-        let hits = statement.query_map(params_from_iter(parameters), |row| {
-            let source = AuditRecord {
-                action_type: row.get(2)?,
-                actor_type: row.get(3)?,
-                message: row.get(9)?,
-                severity: row.get(7)?,
-                time: rfc3339(row.get(1)?),
-                acct_id,
-                actor_id: row.get(4)?,
-                group_ids: row.get::<_, Option<Uuid>>(6)?.into_iter().collect(),
-                object_id: row.get(5)?,
-                client_ip: row.get(8)?,
-            };
-            Ok(AuditHit { id: line_id(row.get(0)?).to_string(), source })
-        })?;
-        Ok(AuditLog { hits: hits.collect::<Result<_, _>>()? })
+        self.read(|connection| {
+            let mut statement = connection.prepare(&sql)?;
+            let hits = statement.query_map(params_from_iter(parameters), |row| {
+                let source = AuditRecord {
+                    action_type: row.get(2)?,
+                    actor_type: row.get(3)?,
+                    message: row.get(9)?,
+                    severity: row.get(7)?,
+                    time: rfc3339(row.get(1)?),
+                    acct_id,
+                    actor_id: row.get(4)?,
+                    group_ids: row.get::<_, Option<Uuid>>(6)?.into_iter().collect(),
+                    object_id: row.get(5)?,
+                    client_ip: row.get(8)?,
+                };
+                Ok(AuditHit { id: line_id(row.get(0)?).to_string(), source })
+            })?;
+            Ok(AuditLog { hits: hits.collect::<Result<_, _>>()? })
+        })
     }
 
     /// One transaction: lines that wait, `change`, and, where that answers `true`, `audit`; else nothing is written.

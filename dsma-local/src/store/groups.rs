@@ -10,20 +10,20 @@ use crate::error::Error;
 impl Store {
     /// A group.
     pub(crate) fn group(&self, group_id: Uuid) -> Result<Option<Group>, Error> {
-        let doc: Option<String> = self
-            .reader()?
-            .prepare_cached("SELECT doc FROM groups WHERE group_id = ?1")?
-            .query_row([group_id], |row| row.get(0))
-            .optional()?;
+        let doc: Option<String> = self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT doc FROM groups WHERE group_id = ?1")?;
+            Ok(statement.query_row([group_id], |row| row.get(0)).optional()?)
+        })?;
         Ok(doc.map(|doc| serde_json::from_str(&doc)).transpose()?)
     }
 
     /// All groups, by name.
     pub(crate) fn groups(&self) -> Result<Vec<Group>, Error> {
-        let reader = self.reader()?;
-        let mut statement = reader.prepare_cached("SELECT doc FROM groups ORDER BY name")?;
-        let docs = statement.query_map([], |row| row.get::<_, String>(0))?;
-        docs.map(|doc| Ok(serde_json::from_str(&doc?)?)).collect()
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT doc FROM groups ORDER BY name")?;
+            let docs = statement.query_map([], |row| row.get::<_, String>(0))?;
+            docs.map(|doc| Ok(serde_json::from_str(&doc?)?)).collect()
+        })
     }
 
     /// Adds a group; `false` where the name is taken.

@@ -10,7 +10,6 @@ mod schema;
 mod seal;
 mod sobjects;
 
-use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -71,47 +70,16 @@ impl Store {
         self.writer.lock()
     }
 
-    /// A connection for reading; it goes back to the pool on drop.
-    fn reader(&self) -> Result<Reader<'_>, Error> {
+    /// Reads on a connection from the pool, which grows to as many as read at the same time.
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
         let pooled = self.readers.lock().pop();
         let connection = match pooled {
             Some(connection) => connection,
             None => connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
         };
-        Ok(Reader { connection: Some(connection), pool: &self.readers })
-    }
-}
-
-/// A pooled connection.
-struct Reader<'a> {
-    /// Some until drop.
-    connection: Option<Connection>,
-    pool: &'a Mutex<Vec<Connection>>,
-}
-
-impl Deref for Reader<'_> {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        match &self.connection {
-            Some(connection) => connection,
-            None => unreachable!("taken on drop only"),
-        }
-    }
-}
-
-impl DerefMut for Reader<'_> {
-    fn deref_mut(&mut self) -> &mut Connection {
-        match &mut self.connection {
-            Some(connection) => connection,
-            None => unreachable!("taken on drop only"),
-        }
-    }
-}
-
-impl Drop for Reader<'_> {
-    fn drop(&mut self) {
-        self.pool.lock().extend(self.connection.take());
+        let answer = read(&connection);
+        self.readers.lock().push(connection);
+        answer
     }
 }
 

@@ -59,16 +59,15 @@ const COLUMNS: &str = "kid, group_id, lastused_at, doc, sealed";
 impl Store {
     /// The sobject with this id or name.
     pub(crate) fn sobject(&self, descriptor: &SobjectDescriptor) -> Result<Option<SobjectRow>, Error> {
-        let reader = self.reader()?;
-        match descriptor {
-            SobjectDescriptor::Kid(kid) => read(&reader, *kid),
-            SobjectDescriptor::Name(name) => reader
+        self.read(|connection| match descriptor {
+            SobjectDescriptor::Kid(kid) => read(connection, *kid),
+            SobjectDescriptor::Name(name) => connection
                 .prepare_cached(&format!("SELECT {COLUMNS} FROM sobjects WHERE name = ?1"))?
                 .query_row([name], |row| Ok(from_row(row)))
                 .optional()?
                 .transpose(),
             SobjectDescriptor::TransientKey(_) => Ok(None),
-        }
+        })
     }
 
     /// The key material.
@@ -116,24 +115,25 @@ impl Store {
 
     /// A page of the sobjects that a caller may see.
     pub(crate) fn list_sobjects(&self, filter: &SobjectFilter, count: bool) -> Result<Page, Error> {
-        let reader = self.reader()?;
         let groups: Vec<String> = filter.groups.iter().map(|id| format!("x'{}'", id.simple())).collect();
         let visible = format!("group_id IN ({})", groups.join(","));
         let (condition, mut parameters) = filter.sql();
-        let counted = |condition: &str, parameters: &[Value]| -> Result<i64, Error> {
-            let sql = format!("SELECT COUNT(*) FROM sobjects WHERE {visible} {condition}");
-            Ok(reader.query_row(&sql, params_from_iter(parameters), |row| row.get(0))?)
-        };
-        let (total, filtered) = if count { (counted("", &[])?, counted(&condition, &parameters)?) } else { (0, 0) };
-        let (start, order) = filter.order.sql(filter.start.as_deref(), &mut parameters);
-        let sql = format!(
-            "SELECT {COLUMNS} FROM sobjects WHERE {visible} {condition} {start} ORDER BY {order} LIMIT {} OFFSET {}",
-            filter.limit, filter.offset
-        );
-        let mut statement = reader.prepare(&sql)?;
-        let rows = statement.query_map(params_from_iter(parameters), |row| Ok(from_row(row)))?;
-        let sobjects = rows.map(|row| Ok(row??.sobject)).collect::<Result<_, Error>>()?;
-        Ok(Page { sobjects, total, filtered })
+        self.read(|connection| {
+            let counted = |condition: &str, parameters: &[Value]| -> Result<i64, Error> {
+                let sql = format!("SELECT COUNT(*) FROM sobjects WHERE {visible} {condition}");
+                Ok(connection.query_row(&sql, params_from_iter(parameters), |row| row.get(0))?)
+            };
+            let (total, filtered) = if count { (counted("", &[])?, counted(&condition, &parameters)?) } else { (0, 0) };
+            let (start, order) = filter.order.sql(filter.start.as_deref(), &mut parameters);
+            let sql = format!(
+                "SELECT {COLUMNS} FROM sobjects WHERE {visible} {condition} {start} ORDER BY {order} LIMIT {} OFFSET {}",
+                filter.limit, filter.offset
+            );
+            let mut statement = connection.prepare(&sql)?;
+            let rows = statement.query_map(params_from_iter(parameters), |row| Ok(from_row(row)))?;
+            let sobjects = rows.map(|row| Ok(row??.sobject)).collect::<Result<_, Error>>()?;
+            Ok(Page { sobjects, total, filtered })
+        })
     }
 }
 

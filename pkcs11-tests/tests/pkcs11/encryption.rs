@@ -121,7 +121,7 @@ fn openssl_reads_what_the_module_wrote() {
 fn rsa_encryption_works_with_the_public_key_alone() {
     let bench = shared();
     for ops in [&["ENCRYPT", "DECRYPT", "EXPORT"][..], &["ENCRYPT", "DECRYPT"]] {
-        let key = bench.key(json!({"obj_type": "RSA", "key_size": 2048, "key_ops": ops}));
+        let key = bench.rsa_with(ops);
         let (module, session, private) = bench.use_key(&key);
         let public = module.object(session, CKO_PUBLIC_KEY, &key.label);
         for mechanism in [Mechanism::Plain(CKM_RSA_PKCS), Mechanism::Oaep] {

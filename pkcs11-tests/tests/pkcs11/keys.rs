@@ -62,12 +62,25 @@ impl Bench {
         (module, session, object)
     }
 
+    /// SubjectPublicKeyInfo of a key pair, as DSM tells it.
+    pub(crate) fn public_key(&self, key: &Key) -> Vec<u8> {
+        let sobject = self.stack.dsm().request("GET", &format!("/crypto/v1/keys/{}", key.kid), None).success().json();
+        let spki = sobject["pub_key"].as_str().expect("a public key");
+        base64_simd::STANDARD.decode_to_vec(spki).expect("base64")
+    }
+
     pub(crate) fn aes(&self) -> Key {
         self.key(json!({"obj_type": "AES", "key_size": 256, "key_ops": ["ENCRYPT", "DECRYPT", "EXPORT"]}))
     }
 
     pub(crate) fn rsa(&self) -> Key {
-        self.key(json!({"obj_type": "RSA", "key_size": 2048, "key_ops": ["SIGN", "VERIFY", "ENCRYPT", "DECRYPT", "EXPORT"]}))
+        self.rsa_with(&["SIGN", "VERIFY", "ENCRYPT", "DECRYPT", "EXPORT"])
+    }
+
+    /// With any padding: DSM's default policy allows OAEP alone.
+    pub(crate) fn rsa_with(&self, key_ops: &[&str]) -> Key {
+        let policy = json!({"encryption_policy": [{"padding": {"OAEP": {}}}, {"padding": {"PKCS1_V15": {}}}], "signature_policy": []});
+        self.key(json!({"obj_type": "RSA", "key_size": 2048, "key_ops": key_ops, "rsa": policy}))
     }
 
     pub(crate) fn ec(&self) -> Key {

@@ -120,7 +120,8 @@ Examples:
       -d '{\"key\":{\"name\":\"first\"},\"alg\":\"AES\",\"mode\":\"GCM\",\"tag_len\":128,\"plain\":\"aGVsbG8=\"}'
     curl -k -H \"Authorization: Basic $FORTANIX_API_KEY\" -X POST https://localhost:8443/accelerator/v1/keys/clear
 
-Exit codes: 0 after SIGTERM or SIGINT, 64 for settings that cannot be used, 1 for any other failure.";
+SIGHUP clears the cache. SIGTERM and SIGINT let the requests under way end.
+Exit codes: 0 after either, 64 for settings that cannot be used, 1 for any other failure.";
 
 /// What this version leaves out, by the variables that ask for it.
 const ATTESTED_ONLY: [&str; 3] = ["TLS_KEY_ID", "DSMA_APP_ID", "NODE_AGENT"];

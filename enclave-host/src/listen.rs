@@ -24,9 +24,12 @@ use crate::routes::route;
 use crate::service::Service;
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// From the first byte of a request's head to its last.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-/// A handshake costs as much as ten requests, so an idle client may stay for a while. Also the pace at which idleness is looked for.
+/// Until a request's head is complete. hyper counts from the end of the request before, so it is also how long an HTTP/1.1 connection
+/// may be idle; a handshake costs as much as ten requests, so not too short.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often an HTTP/2 client must show that it is alive.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+/// After so long without a request an HTTP/2 connection is closed; at most twice as long, because that is also how often it is looked.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 /// Requests under way when the stop signal comes get this long.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -108,7 +111,7 @@ async fn accept(listener: &TcpListener, open: &Arc<Semaphore>) -> io::Result<(Tc
 fn http() -> auto::Builder<TokioExecutor> {
     let mut http = auto::Builder::new(TokioExecutor::new());
     http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    http.http2().timer(TokioTimer::new()).max_concurrent_streams(256).keep_alive_interval(HEADER_TIMEOUT);
+    http.http2().timer(TokioTimer::new()).max_concurrent_streams(256).keep_alive_interval(PING_INTERVAL);
     http
 }
 

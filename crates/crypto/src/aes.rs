@@ -2,8 +2,8 @@
 
 use zeroize::Zeroizing;
 
-use crate::aws_lc::{CipherContext, Direction, GcmContext};
-use crate::{Buffers, CipherParams, CipherStream, Error};
+use crate::aws_lc::{CipherContext, CmacContext, Direction, GcmContext};
+use crate::{Buffers, CipherParams, CipherStream, Error, MacScheme, MacStream};
 
 /// Bytes of a block.
 const BLOCK: usize = 16;
@@ -93,6 +93,13 @@ impl AesKey {
 
     pub(crate) fn start_decrypt(&self, params: &CipherParams<'_>) -> Result<CipherStream, Error> {
         CipherStream::new(self.bytes(), params, Direction::Decrypt)
+    }
+
+    pub(crate) fn start_mac(&self, scheme: &MacScheme) -> Result<MacStream, Error> {
+        match scheme {
+            MacScheme::Cmac => Ok(MacStream::cmac(CmacContext::aes(self.bytes())?)),
+            MacScheme::Hmac { .. } => Err(Error::Unsupported),
+        }
     }
 
     fn bytes(&self) -> &[u8] {

@@ -1,13 +1,16 @@
 //! A prepared key of any kind, and the operations that every front speaks of.
 
 use crate::{
-    AesKey, Buffers, CipherParams, CipherStream, EcPrivateKey, EcPublicKey, Error, Message, RsaPrivateKey, RsaPublicKey, SignatureScheme,
+    AesKey, Buffers, CipherParams, CipherStream, EcPrivateKey, EcPublicKey, Error, HmacKey, Mac, MacScheme, MacStream, Message,
+    RsaPrivateKey, RsaPublicKey, SignatureScheme,
 };
 
 /// A parsed key, ready for use by many threads at once. It shows nothing of its content; the memory is overwritten when it is dropped.
 pub enum Key {
     /// A secret AES key.
     Aes(AesKey),
+    /// A secret HMAC key.
+    Hmac(HmacKey),
     /// An RSA private key.
     Rsa(RsaPrivateKey),
     /// An RSA public key.
@@ -26,7 +29,7 @@ impl Key {
             Self::Aes(key) => key.encrypt(params, data, tag),
             Self::Rsa(key) => key.encrypt(params, data, tag),
             Self::RsaPublic(key) => key.encrypt(params, data, tag),
-            Self::Ec(_) | Self::EcPublic(_) => Err(Error::Unsupported),
+            Self::Hmac(_) | Self::Ec(_) | Self::EcPublic(_) => Err(Error::Unsupported),
         }
     }
 
@@ -36,7 +39,7 @@ impl Key {
         match self {
             Self::Aes(key) => key.decrypt(params, data, tag),
             Self::Rsa(key) => key.decrypt(params, data, tag),
-            Self::RsaPublic(_) | Self::Ec(_) | Self::EcPublic(_) => Err(Error::Unsupported),
+            Self::Hmac(_) | Self::RsaPublic(_) | Self::Ec(_) | Self::EcPublic(_) => Err(Error::Unsupported),
         }
     }
 
@@ -45,7 +48,7 @@ impl Key {
         match self {
             Self::Rsa(key) => key.sign(scheme, message, out),
             Self::Ec(key) => key.sign(scheme, message, out),
-            Self::Aes(_) | Self::RsaPublic(_) | Self::EcPublic(_) => Err(Error::Unsupported),
+            Self::Aes(_) | Self::Hmac(_) | Self::RsaPublic(_) | Self::EcPublic(_) => Err(Error::Unsupported),
         }
     }
 
@@ -57,7 +60,7 @@ impl Key {
             Self::RsaPublic(key) => key.verify(scheme, message, signature),
             Self::Ec(key) => key.verify(scheme, message, signature),
             Self::EcPublic(key) => key.verify(scheme, message, signature),
-            Self::Aes(_) => Err(Error::Unsupported),
+            Self::Aes(_) | Self::Hmac(_) => Err(Error::Unsupported),
         }
     }
 
@@ -67,7 +70,7 @@ impl Key {
             Self::Aes(_) => crate::aes::encrypted_len(params, input_len),
             Self::Rsa(key) => key.modulus_len(),
             Self::RsaPublic(key) => key.modulus_len(),
-            Self::Ec(_) | Self::EcPublic(_) => 0,
+            Self::Hmac(_) | Self::Ec(_) | Self::EcPublic(_) => 0,
         }
     }
 
@@ -99,10 +102,31 @@ impl Key {
         }
     }
 
+    /// The authentication code of a message: [`MacScheme::Hmac`] with an HMAC key, [`MacScheme::Cmac`] with a block cipher's.
+    pub fn mac(&self, scheme: &MacScheme, data: &[u8]) -> Result<Mac, Error> {
+        let mut stream = self.start_mac(scheme)?;
+        stream.update(data)?;
+        stream.finish()
+    }
+
+    /// Whether a code of full length is the message's, in constant time.
+    pub fn verify_mac(&self, scheme: &MacScheme, data: &[u8], mac: &[u8]) -> Result<bool, Error> {
+        Ok(self.mac(scheme, data)?.matches(mac))
+    }
+
+    /// Begins an authentication code in parts.
+    pub fn start_mac(&self, scheme: &MacScheme) -> Result<MacStream, Error> {
+        match self {
+            Self::Aes(key) => key.start_mac(scheme),
+            Self::Hmac(key) => key.start_mac(scheme),
+            _ => Err(Error::Unsupported),
+        }
+    }
+
     /// The public half, for a private key or a public one; `None` for a secret key.
     pub fn public(&self) -> Option<Self> {
         match self {
-            Self::Aes(_) => None,
+            Self::Aes(_) | Self::Hmac(_) => None,
             Self::Rsa(key) => Some(Self::RsaPublic(key.public())),
             Self::RsaPublic(key) => Some(Self::RsaPublic(key.clone())),
             Self::Ec(key) => Some(Self::EcPublic(key.public())),
@@ -116,6 +140,7 @@ impl Key {
             + match self {
                 // The AEAD context on the heap.
                 Self::Aes(_) => 640,
+                Self::Hmac(key) => key.len(),
                 // Five to eight numbers of up to the modulus' length, their Montgomery forms and some blinding factors.
                 Self::Rsa(key) => 2048 + 16 * key.modulus_len(),
                 Self::RsaPublic(key) => 1024 + 4 * key.modulus_len(),

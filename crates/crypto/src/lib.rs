@@ -1,4 +1,4 @@
-//! Local operations on parsed keys: AES, RSA, elliptic curves, digests, random numbers. No I/O, no clock, no policy.
+//! Local operations on parsed keys: AES, RSA, elliptic curves, authentication codes, digests, random numbers. No I/O, no clock, no policy.
 //!
 //! A [`Key`] is parsed once and then used by any number of threads through a shared reference; what costs time at parsing (an RSA
 //! consistency check is 220 microseconds) is never paid per call. Every primitive is aws-lc's: nothing here computes on its own. All
@@ -12,6 +12,7 @@ pub mod digest;
 mod ec;
 mod error;
 mod key;
+mod mac;
 mod params;
 pub mod random;
 mod rsa;
@@ -22,6 +23,7 @@ pub use aws_lc::Buffers;
 pub use ec::{Curve, EcPrivateKey, EcPublicKey};
 pub use error::Error;
 pub use key::Key;
+pub use mac::{HmacKey, Mac, MacScheme, MacStream};
 pub use params::{CipherParams, Encoding, Message, SignatureScheme};
 pub use rsa::{RsaPrivateKey, RsaPublicKey};
 pub use stream::CipherStream;

@@ -2,6 +2,7 @@
 
 mod ciphers;
 mod formats;
+mod macs;
 mod openssl;
 mod signatures;
 mod streams;

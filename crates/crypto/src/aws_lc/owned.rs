@@ -68,6 +68,8 @@ macro_rules! release {
 
 release! {
     sys::EVP_AEAD_CTX => sys::EVP_AEAD_CTX_free,
+    sys::CMAC_CTX => sys::CMAC_CTX_free,
+    sys::HMAC_CTX => sys::HMAC_CTX_free,
     sys::EVP_CIPHER_CTX => sys::EVP_CIPHER_CTX_free,
     sys::EVP_PKEY => sys::EVP_PKEY_free,
     sys::EVP_PKEY_CTX => sys::EVP_PKEY_CTX_free,

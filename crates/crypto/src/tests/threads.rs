@@ -12,6 +12,7 @@ fn keys_are_shared_and_streams_move() {
     assert_shared::<Key>();
     fn assert_send<T: Send>() {}
     assert_send::<crate::CipherStream>();
+    assert_send::<crate::MacStream>();
     assert_send::<crate::digest::Hasher>();
 }
 

@@ -5,15 +5,20 @@
 //! way instead of failing the whole document, while in a *request* it is refused by [`ApiError`].
 #![forbid(unsafe_code)]
 
+mod approval;
 mod authorize;
 mod blob;
 mod error;
 mod operation;
+mod quorum;
 mod session;
 mod set;
 mod sobject;
 mod time;
 
+pub use approval::{
+    ApprovableResult, ApprovalRequest, ApprovalRequestRequest, ApprovalStatus, ApprovalSubject, ApproveRequest, DenyRequest, Reviewer,
+};
 pub use authorize::{KeyFacts, Operation, authorize};
 pub use blob::{Blob, SecretBlob};
 pub use error::{ApiError, text};
@@ -22,6 +27,7 @@ pub use operation::{
     EncryptResponse, HashAlgorithm, Mgf, Mgf1, Oaep, Pss, RsaEncryptionPadding, RsaSignaturePadding, SignRequest, SignResponse,
     VerifyRequest, VerifyResponse,
 };
+pub use quorum::{Act, Approval, Approver, GroupApprovalPolicy, Quorum, QuorumPolicy, approvers, requires_password, satisfied};
 pub use session::{
     App, AppGroups, AppRequest, AppRole, AuditHit, AuditLog, AuditRecord, AuthResponse, Credential, CredentialResponse, Group, GroupNames,
     GroupRequest, Principal, VersionResponse,

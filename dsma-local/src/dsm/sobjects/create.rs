@@ -58,7 +58,7 @@ fn add(
         return Err(ApiError::bad_request("Transient keys are not supported by this version"));
     }
     let name = valid_name(request.name)?;
-    let public_only = material.value.is_none();
+    let public_only = material.value.is_none() || material.obj_type == ObjectType::Certificate;
     let key_ops = key_ops::initial(request.key_ops.as_deref(), material.obj_type, public_only, imported)?;
     let now = Time::now();
     let state = initial_state(request.state, request.activation_date, request.deactivation_date, now)?;

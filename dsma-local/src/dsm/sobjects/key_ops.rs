@@ -16,6 +16,7 @@ const fn supported(obj_type: ObjectType) -> KeyOperations {
         }
         ObjectType::Rsa => KeyOperations::of(&[Sign, Verify, Encrypt, Decrypt, WrapKey, UnwrapKey, AppManageable, Export]),
         ObjectType::Ec => KeyOperations::of(&[Sign, Verify, AgreeKey, AppManageable, Export]),
+        ObjectType::Hmac => KeyOperations::of(&[DeriveKey, MacGenerate, MacVerify, AppManageable, Export]),
         _ => KeyOperations::of(&[AppManageable, Export]),
     }
 }
@@ -62,6 +63,7 @@ mod tests {
             (ObjectType::Aes, "ENCRYPT DECRYPT WRAPKEY UNWRAPKEY DERIVEKEY MACGENERATE MACVERIFY APPMANAGEABLE"),
             (ObjectType::Rsa, "SIGN VERIFY ENCRYPT DECRYPT WRAPKEY UNWRAPKEY APPMANAGEABLE"),
             (ObjectType::Ec, "SIGN VERIFY AGREEKEY APPMANAGEABLE"),
+            (ObjectType::Hmac, "DERIVEKEY MACGENERATE MACVERIFY APPMANAGEABLE"),
         ] {
             let default = KeyOperations::from_names(names.split(' ')).unwrap();
             assert_eq!(initial(None, obj_type, false, false), Ok(default));

@@ -10,7 +10,7 @@ mod listing;
 mod material;
 mod update;
 
-use dsma_api::{ApiError, Operation, Sobject, SobjectDescriptor, Time};
+use dsma_api::{ApiError, Operation, SecretBlob, Sobject, SobjectDescriptor, Time};
 
 pub(super) use self::access::{Opened, open};
 pub(super) use self::create::{generate, import};
@@ -52,7 +52,8 @@ fn describe(call: &Call, caller: &Caller, descriptor: &SobjectDescriptor) -> Res
         return reveal(call, caller, descriptor);
     }
     let row = find(call, caller, descriptor, Operation::Info)?;
-    Reply::ok(&shown(row.sobject))
+    let value = if material::is_public(row.sobject.obj_type) { call.store().material(&row)? } else { None };
+    Reply::ok(&Sobject { value: value.map(SecretBlob), ..shown(row.sobject) })
 }
 
 fn reveal(call: &Call, caller: &Caller, descriptor: &SobjectDescriptor) -> Result<Reply, ApiError> {
@@ -60,9 +61,7 @@ fn reveal(call: &Call, caller: &Caller, descriptor: &SobjectDescriptor) -> Resul
     let material = call.store().material(&row)?;
     // The line is on the disk before the key leaves.
     call.store().audit_now(line(call, caller, ActionType::CryptoOperation, "Exported", &row))?;
-    let mut sobject = shown(row.sobject);
-    sobject.value = material.map(dsma_api::SecretBlob);
-    Reply::ok(&sobject)
+    Reply::ok(&Sobject { value: material.map(SecretBlob), ..shown(row.sobject) })
 }
 
 /// What a client sees: the state that the dates make of it now.

@@ -1,0 +1,109 @@
+//! The types of sobjects: how their material is made, imported, stored and parsed.
+//!
+//! `value` is raw for symmetric keys and opaque types, PKCS #1 for RSA, SEC1 with curve and public key for EC, X.509 for certificates;
+//! public keys are SubjectPublicKeyInfo.
+
+mod asymmetric;
+mod opaque;
+mod symmetric;
+
+use dsma_api::{ApiError, EllipticCurve, ObjectType, Sobject, SobjectRequest};
+use dsma_crypto::{AesKey, EcPrivateKey, EcPublicKey, Error, Key, RsaPrivateKey, RsaPublicKey};
+use zeroize::Zeroizing;
+
+/// Material of a new sobject.
+pub(super) struct Material {
+    pub(super) obj_type: ObjectType,
+    /// Bits: of the key, the modulus, the curve's field; of the value where it is no key.
+    pub(super) key_size: u32,
+    pub(super) curve: Option<EllipticCurve>,
+    /// RSA only.
+    pub(super) public_exponent: Option<u32>,
+    /// As exported; `None` for a public key.
+    pub(super) value: Option<Zeroizing<Vec<u8>>>,
+    /// SubjectPublicKeyInfo of asymmetric types and certificates.
+    pub(super) pub_key: Option<Vec<u8>>,
+    /// Check value of symmetric types, upper-case hex.
+    pub(super) kcv: Option<String>,
+}
+
+/// Makes new material as the request describes it.
+pub(super) fn generate(request: &SobjectRequest) -> Result<Material, ApiError> {
+    match obj_type(request)? {
+        ObjectType::Aes => symmetric::generate_aes(request),
+        ObjectType::Hmac => symmetric::generate_hmac(request),
+        ObjectType::Rsa => asymmetric::generate_rsa(request),
+        ObjectType::Ec => asymmetric::generate_ec(request),
+        ObjectType::Secret | ObjectType::Opaque | ObjectType::Certificate => {
+            Err(ApiError::bad_request("Sobjects of this obj_type cannot be generated, only imported"))
+        }
+        _ => Err(no_type()),
+    }
+}
+
+/// Takes the request's `value`: raw, PKCS #1, SEC1, PKCS #8, X.509, or a public key.
+pub(super) fn import(request: &SobjectRequest) -> Result<Material, ApiError> {
+    let value = request.value.as_ref().ok_or_else(|| ApiError::bad_request("Missing field `value`"))?.as_ref();
+    let material = match obj_type(request)? {
+        ObjectType::Aes => symmetric::aes(Zeroizing::new(value.to_vec())),
+        ObjectType::Hmac => symmetric::hmac(Zeroizing::new(value.to_vec())),
+        ObjectType::Rsa => asymmetric::import_rsa(value),
+        ObjectType::Ec => asymmetric::import_ec(value),
+        obj_type @ (ObjectType::Secret | ObjectType::Opaque) => opaque::data(obj_type, value),
+        ObjectType::Certificate => opaque::certificate(value),
+        _ => Err(no_type()),
+    }?;
+    if request.key_size.is_some_and(|bits| bits != material.key_size) {
+        return Err(ApiError::bad_request("key_size does not match the value"));
+    }
+    if request.elliptic_curve.is_some() && request.elliptic_curve != material.curve {
+        return Err(ApiError::bad_request("elliptic_curve does not match the value"));
+    }
+    Ok(material)
+}
+
+/// The key of a stored sobject; `value` is `None` for a public key.
+pub(super) fn parse(sobject: &Sobject, value: Option<&[u8]>) -> Result<Key, ApiError> {
+    let key = match (sobject.obj_type, value, &sobject.pub_key) {
+        (ObjectType::Aes, Some(value), _) => AesKey::from_bytes(value).map(Key::Aes),
+        (ObjectType::Rsa, Some(value), _) => RsaPrivateKey::from_der(value).map(Key::Rsa),
+        (ObjectType::Rsa, None, Some(spki)) => RsaPublicKey::from_der(&spki.0).map(Key::RsaPublic),
+        (ObjectType::Ec, Some(value), _) => EcPrivateKey::from_der(value).map(Key::Ec),
+        (ObjectType::Ec, None, Some(spki)) => EcPublicKey::from_spki_der(&spki.0).map(Key::EcPublic),
+        _ => return Err(ApiError::bad_request("This type of sobject is not possible with this operation")),
+    };
+    key.map_err(internal)
+}
+
+/// Whether the value is no secret: everybody who sees the sobject sees it.
+pub(super) const fn is_public(obj_type: ObjectType) -> bool {
+    matches!(obj_type, ObjectType::Opaque | ObjectType::Certificate)
+}
+
+fn obj_type(request: &SobjectRequest) -> Result<ObjectType, ApiError> {
+    request.obj_type.ok_or_else(|| ApiError::bad_request("Missing field `obj_type`"))
+}
+
+/// Bits of a value.
+fn bits(value: &[u8]) -> u32 {
+    u32::try_from(value.len() * 8).unwrap_or(u32::MAX)
+}
+
+fn no_type() -> ApiError {
+    ApiError::bad_request("This obj_type is not supported by this version: AES, HMAC, RSA, EC, SECRET, OPAQUE and CERTIFICATE are")
+}
+
+fn no_size() -> ApiError {
+    ApiError::bad_request("Missing field `key_size`")
+}
+
+/// The caller's bytes are at fault.
+fn invalid(what: &str, error: Error) -> ApiError {
+    ApiError::bad_request(format!("Invalid {what}: {error}"))
+}
+
+/// Ours are.
+fn internal(error: Error) -> ApiError {
+    tracing::error!("a key of the store cannot be used: {error}");
+    ApiError::new(500, "Internal error")
+}

@@ -1,0 +1,91 @@
+//! Each type of sobject: what it takes, what it shows, and what `value` holds. OpenSSL says whether a value is what it should be.
+
+mod openssl;
+
+use base64_simd::STANDARD;
+use dsma_testkit::{Dsm, Reply, Stack};
+use openssl::openssl;
+use serde_json::{Value, json};
+
+fn create(dsm: &Dsm, spec: Value) -> Reply {
+    dsm.request("POST", "/crypto/v1/keys", Some(spec))
+}
+
+fn import(dsm: &Dsm, name: &str, obj_type: &str, value: &[u8]) -> Reply {
+    let spec = json!({"name": name, "obj_type": obj_type, "value": STANDARD.encode_to_string(value)});
+    dsm.request("PUT", "/crypto/v1/keys", Some(spec))
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    STANDARD.decode_to_vec(value.as_str().expect("base64")).unwrap()
+}
+
+fn exported(dsm: &Dsm, name: &str) -> Vec<u8> {
+    bytes(&dsm.request("POST", "/crypto/v1/keys/export", Some(json!({"name": name}))).success().json()["value"])
+}
+
+fn info(dsm: &Dsm, name: &str) -> Value {
+    dsm.request("POST", "/crypto/v1/keys/info", Some(json!({"name": name}))).success().json()
+}
+
+#[test]
+fn hmac_keys_are_raw_bytes_of_112_to_8192_bits() {
+    let stack = Stack::start();
+    let dsm = stack.dsm();
+    let key = create(&dsm, json!({"name": "mac", "obj_type": "HMAC", "key_size": 256})).success().json();
+    assert_eq!(key["key_ops"], json!(["DERIVEKEY", "MACGENERATE", "MACVERIFY", "APPMANAGEABLE"]));
+    assert_eq!((key["key_size"].as_u64(), &key["kcv"]), (Some(256), &Value::Null));
+    for size in [104, 120 + 4, 8200] {
+        assert_eq!(create(&dsm, json!({"name": "bad", "obj_type": "HMAC", "key_size": size})).status, 400, "{size}");
+    }
+    for length in [14, 1024] {
+        let name = format!("{length}");
+        assert_eq!(import(&dsm, &name, "HMAC", &vec![7; length]).status, 201);
+        assert_eq!(exported(&dsm, &name), vec![7; length]);
+    }
+    for length in [13, 1025] {
+        assert_eq!(import(&dsm, "bad", "HMAC", &vec![7; length]).status, 400, "{length}");
+    }
+}
+
+#[test]
+fn secrets_leave_by_export_alone_and_opaque_data_is_seen_by_members() {
+    let stack = Stack::start();
+    let dsm = stack.dsm();
+    for obj_type in ["SECRET", "OPAQUE"] {
+        let made = import(&dsm, obj_type, obj_type, b"\0any bytes\xff").success().json();
+        assert_eq!(made["key_ops"], json!(["EXPORT", "APPMANAGEABLE"]));
+        assert_eq!((made["key_size"].as_u64(), &made["value"]), (Some(88), &Value::Null));
+        assert_eq!(exported(&dsm, obj_type), b"\0any bytes\xff");
+        assert_eq!(create(&dsm, json!({"name": "x", "obj_type": obj_type, "key_size": 128})).status, 400);
+        assert_eq!(import(&dsm, "x", obj_type, b"").status, 400);
+        assert_eq!(import(&dsm, "x", obj_type, &vec![0; (512 << 10) + 1]).status, 400);
+    }
+    assert!(info(&dsm, "SECRET")["value"].is_null());
+    assert_eq!(bytes(&info(&dsm, "OPAQUE")["value"]), b"\0any bytes\xff");
+    let refused = dsm.request("POST", "/crypto/v1/sign", Some(json!({"key": {"name": "SECRET"}, "hash_alg": "SHA256", "data": "AAAA"})));
+    assert_eq!(refused.status, 403);
+}
+
+#[test]
+fn certificates_show_themselves_and_their_public_key() {
+    let stack = Stack::start();
+    let dsm = stack.dsm();
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("key.pem").display().to_string();
+    let subject = ["-subj", "/CN=bäcker", "-days", "2", "-nodes", "-keyout", &key];
+    for (name, algorithm) in [("ec", &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"][..]), ("ed", &["ed25519"]), ("rsa", &["rsa:2048"])] {
+        let args = [&["req", "-x509", "-utf8", "-outform", "DER", "-newkey"], algorithm, &subject].concat();
+        let certificate = openssl(&args, &[]);
+        let made = import(&dsm, name, "CERTIFICATE", &certificate).success().json();
+        assert_eq!((made["public_only"].as_bool(), made["key_size"].as_u64()), (Some(true), Some(certificate.len() as u64 * 8)));
+        let public = openssl(&["x509", "-inform", "DER", "-pubkey", "-noout"], &certificate);
+        assert_eq!(bytes(&made["pub_key"]), openssl(&["pkey", "-pubin", "-outform", "DER"], &public));
+        assert_eq!(bytes(&info(&dsm, name)["value"]), certificate);
+        assert_eq!(exported(&dsm, name), certificate);
+        for cut in [1, certificate.len() / 2, certificate.len() - 1] {
+            assert_eq!(import(&dsm, "x", "CERTIFICATE", &certificate[..cut]).status, 400, "{cut}");
+        }
+    }
+    assert_eq!(create(&dsm, json!({"name": "x", "obj_type": "CERTIFICATE"})).status, 400);
+}

@@ -14,6 +14,7 @@ mod error;
 mod key;
 mod mac;
 mod params;
+mod parts;
 pub mod random;
 mod rsa;
 mod stream;
@@ -25,6 +26,7 @@ pub use error::Error;
 pub use key::Key;
 pub use mac::{HmacKey, Mac, MacScheme, MacStream};
 pub use params::{CipherParams, Encoding, Message, SignatureScheme};
+pub use parts::CipherParts;
 pub use rsa::{RsaPrivateKey, RsaPublicKey};
 pub use stream::CipherStream;
 

@@ -11,6 +11,7 @@ mod blob;
 mod error;
 mod operation;
 mod quorum;
+mod rsa_policy;
 mod session;
 mod set;
 mod sobject;

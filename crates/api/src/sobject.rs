@@ -155,6 +155,18 @@ pub struct Sobject {
     /// RSA settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rsa: Option<RsaOptions>,
+    /// AES settings: restrictions of mode, IV and tag, and tokenization.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aes: Option<serde_json::Value>,
+    /// Tokenization: the format that the key's plaintexts have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fpe: Option<serde_json::Value>,
+    /// Whether ECDSA signatures are made as in RFC 6979.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deterministic_signatures: Option<bool>,
+    /// Access justifications that a use must name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub google_access_reason_policy: Option<serde_json::Value>,
     /// What the key allows.
     pub key_ops: KeyOperations,
     /// Whether it may be used at all.

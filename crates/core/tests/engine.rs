@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use dsma_core::{Accelerator, ApiKey, Config, Error, KeyRef};
+use dsma_crypto::digest::Hash;
 use dsma_crypto::{Buffers, CipherParams};
 use dsma_testkit::Stack;
 use serde_json::json;
@@ -195,4 +196,19 @@ fn without_ttl_nothing_is_exported() {
     let engine = Accelerator::open(Config { cache_ttl: Duration::ZERO, ..config(&stack) }).unwrap();
     encrypt(&engine, &kid(&text)).unwrap();
     assert_eq!((stack.dsm().exports_of(&text), engine.stats().forwards), (0, 1));
+}
+
+/// DSM's default policy of a new RSA key allows OAEP alone: the accelerator does not do more than DSM would.
+#[test]
+fn an_rsa_key_s_own_policy_holds_on_this_side_too() {
+    let stack = Stack::start();
+    let ops = ["ENCRYPT", "DECRYPT", "EXPORT"];
+    let text = stack.dsm().create_key(json!({"obj_type": "RSA", "key_size": 2048, "key_ops": ops}));
+    let engine = Accelerator::open(config(&stack)).unwrap();
+    let mut out = [0; 256];
+    let oaep = CipherParams::RsaOaep { hash: Hash::Sha256, mgf1: Hash::Sha256, label: b"" };
+    assert_eq!(engine.encrypt(&kid(&text), &oaep, Buffers::new(b"text", &mut out), &mut []).unwrap(), 256);
+    let refusal = engine.encrypt(&kid(&text), &CipherParams::RsaPkcs1, Buffers::new(b"text", &mut out), &mut []).unwrap_err();
+    assert_eq!(refusal.status(), 403, "{refusal}");
+    assert!(refusal.to_string().contains("policy"), "{refusal}");
 }

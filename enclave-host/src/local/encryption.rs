@@ -1,13 +1,12 @@
 //! Encrypt and decrypt: AES in GCM, CBC, CTR and ECB, and RSA.
 
-use dsma_api::{CipherMode, CryptMode, DecryptRequest, EncryptRequest, HashAlgorithm, ObjectType, RsaEncryptionPadding};
+use dsma_api::{CipherMode, CryptMode, DecryptRequest, EncryptRequest, HashAlgorithm, RsaEncryptionPadding};
 use dsma_core::CachedKey;
 use dsma_crypto::{Buffers, CipherParams, Key};
 use hyper::body::Bytes;
 use zeroize::Zeroizing;
 
 use super::Outcome;
-use super::policy;
 use super::reply::Reply;
 use super::signing::hash;
 
@@ -121,7 +120,7 @@ fn random_iv(mode: CipherMode) -> Result<Vec<u8>, Outcome> {
 /// The padding that was asked for, where the key's policy is known to allow it. What is meant without one is DSM's to say.
 fn asymmetric<'a>(cached: &CachedKey, mode: Option<CryptMode>, label: Option<&'a [u8]>) -> Result<CipherParams<'a>, Outcome> {
     let Some(CryptMode::Rsa(padding)) = mode else { return Err(Outcome::PassOn) };
-    if cached.sobject().obj_type != ObjectType::Rsa || !policy::allows_encryption(cached.sobject(), padding) {
+    if !cached.sobject().rsa.as_ref().is_some_and(|rsa| rsa.allows_encryption(padding)) {
         return Err(Outcome::PassOn);
     }
     match padding {

@@ -5,7 +5,6 @@
 
 mod encryption;
 mod members;
-mod policy;
 mod reply;
 mod signing;
 

@@ -7,7 +7,6 @@ use dsma_crypto::{Encoding, Key, Message, SignatureScheme};
 use hyper::body::Bytes;
 
 use super::Outcome;
-use super::policy;
 use super::reply::Reply;
 
 pub(super) fn sign(cached: &CachedKey, key: &Key, request: &SignRequest) -> Result<Bytes, Outcome> {
@@ -57,7 +56,7 @@ fn scheme(
     match key {
         Key::Rsa(_) | Key::RsaPublic(_) => {
             let padding = mode.unwrap_or(RsaSignaturePadding::Pkcs1V15 {});
-            if !policy::allows_signature(cached.sobject(), padding) {
+            if !cached.sobject().rsa.as_ref().is_some_and(|rsa| rsa.allows_signature(padding)) {
                 return Err(Outcome::PassOn);
             }
             match padding {

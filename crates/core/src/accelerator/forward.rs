@@ -82,8 +82,8 @@ impl Accelerator {
         let reply = self.counted().dsm.sign(&SignRequest {
             key: Some(SobjectDescriptor::Kid(key.kid())),
             hash_alg: Some(signature.hash_alg),
-            hash: Some(Blob(signature.hash)),
-            data: None,
+            hash: signature.hash,
+            data: signature.data,
             mode: signature.mode,
             deterministic_signature: None,
             context: None,
@@ -118,8 +118,8 @@ impl Accelerator {
         let reply = self.counted().dsm.verify(&VerifyRequest {
             key: Some(SobjectDescriptor::Kid(key.kid())),
             hash_alg: Some(parts.hash_alg),
-            hash: Some(Blob(parts.hash)),
-            data: None,
+            hash: parts.hash,
+            data: parts.data,
             mode: parts.mode,
             signature: Blob(signature),
             context: None,
@@ -186,7 +186,9 @@ impl Cipher {
 /// [`SignatureScheme`] and [`Message`] in DSM's words.
 struct Signature {
     hash_alg: HashAlgorithm,
-    hash: Vec<u8>,
+    hash: Option<Blob>,
+    /// The message itself, for the schemes that hash it in their own way.
+    data: Option<Blob>,
     mode: Option<RsaSignaturePadding>,
     /// The caller wants `r || s` on this curve.
     fixed: Option<Curve>,
@@ -200,6 +202,13 @@ impl Signature {
         };
         let (hash, digest, mode) = match scheme {
             SignatureScheme::RsaPkcs1 { hash } => (*hash, digest(*hash), Some(RsaSignaturePadding::Pkcs1V15 {})),
+            // DSM names the hash that Ed25519 has inside.
+            SignatureScheme::EdDsa => {
+                let Message::Data(data) = message else {
+                    return Err(Error::Unsupported { what: "EdDSA over a ready digest" });
+                };
+                return Ok(Self { hash_alg: HashAlgorithm::Sha512, hash: None, data: Some(Blob::from(data)), mode: None, fixed: None });
+            }
             SignatureScheme::RsaPkcs1Raw => {
                 let (Message::Data(info) | Message::Digest(info)) = message;
                 let (hash, digest) = open_digest_info(info)?;
@@ -225,13 +234,13 @@ impl Signature {
             SignatureScheme::Ecdsa { encoding: Encoding::Fixed, .. } => Some(curve_of(sobject)?),
             _ => None,
         };
-        Ok(Self { hash_alg: wire_hash(hash), hash: digest, mode, fixed })
+        Ok(Self { hash_alg: wire_hash(hash), hash: Some(Blob(digest)), data: None, mode, fixed })
     }
 }
 
 const HASHES: [Hash; 5] = [Hash::Sha1, Hash::Sha224, Hash::Sha256, Hash::Sha384, Hash::Sha512];
 
-const fn wire_hash(hash: Hash) -> HashAlgorithm {
+pub(super) const fn wire_hash(hash: Hash) -> HashAlgorithm {
     match hash {
         Hash::Sha1 => HashAlgorithm::Sha1,
         Hash::Sha224 => HashAlgorithm::Sha224,

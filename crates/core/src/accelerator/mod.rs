@@ -3,6 +3,7 @@
 mod forward;
 mod objects;
 mod operations;
+mod policy;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

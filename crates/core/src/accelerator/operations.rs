@@ -17,7 +17,7 @@ impl Accelerator {
     /// A refusal in DSM's words, [`Error::Unreachable`], or [`Error::Crypto`] for parameters and buffers that do not fit.
     pub fn encrypt(&self, key: &KeyRef, params: &CipherParams<'_>, io: Buffers<'_>, tag: &mut [u8]) -> Result<usize, Error> {
         let key = self.granted(key, Operation::Encrypt)?;
-        match key.local() {
+        match key.local_for_cipher(params) {
             Some(local) => Ok(local.encrypt(params, io, tag)?),
             None => self.forward_encrypt(&key, params, io, tag),
         }
@@ -29,7 +29,7 @@ impl Accelerator {
     /// As [`Self::encrypt`].
     pub fn decrypt(&self, key: &KeyRef, params: &CipherParams<'_>, io: Buffers<'_>, tag: &[u8]) -> Result<usize, Error> {
         let key = self.granted(key, Operation::Decrypt)?;
-        match key.local() {
+        match key.local_for_cipher(params) {
             Some(local) => Ok(local.decrypt(params, io, tag)?),
             None => self.forward_decrypt(&key, params, io, tag),
         }
@@ -41,7 +41,7 @@ impl Accelerator {
     /// As [`Self::encrypt`].
     pub fn sign(&self, key: &KeyRef, scheme: &SignatureScheme, message: Message<'_>, out: &mut [u8]) -> Result<usize, Error> {
         let key = self.granted(key, Operation::Sign)?;
-        match key.local() {
+        match key.local_for_signature(scheme) {
             Some(local) => Ok(local.sign(scheme, message, out)?),
             None => self.forward_sign(&key, scheme, message, out),
         }
@@ -53,7 +53,7 @@ impl Accelerator {
     /// As [`Self::encrypt`]; a signature that does not hold is no error.
     pub fn verify(&self, key: &KeyRef, scheme: &SignatureScheme, message: Message<'_>, signature: &[u8]) -> Result<bool, Error> {
         let key = self.granted(key, Operation::Verify)?;
-        match key.local() {
+        match key.local_for_signature(scheme) {
             Some(local) => Ok(local.verify(scheme, message, signature)?),
             None => self.forward_verify(&key, scheme, message, signature),
         }

@@ -1,28 +1,33 @@
 //! The paddings that an RSA key's own policy allows.
 //!
 //! A policy is a list of alternatives (`rsa.encryption_policy`, `rsa.signature_policy`): `{}` allows everything, `{"padding":{..}}` one
-//! padding, whose hash may be left open. A form that is not known here allows nothing, so DSM decides.
+//! padding, whose hash may be left open. A form that is not known here allows nothing.
 
-use dsma_api::{HashAlgorithm, RsaEncryptionPadding, RsaSignaturePadding, Sobject};
 use serde_json::Value;
 
-pub(super) fn allows_encryption(sobject: &Sobject, padding: RsaEncryptionPadding) -> bool {
-    let Some(rsa) = &sobject.rsa else { return false };
-    let (name, hash) = match padding {
-        RsaEncryptionPadding::Oaep(oaep) => ("OAEP", Some(oaep.mgf.hash())),
-        RsaEncryptionPadding::Pkcs1V15 {} => ("PKCS1_V15", None),
-        RsaEncryptionPadding::RawDecrypt {} => ("RAW_DECRYPT", None),
-    };
-    rsa.encryption_policy.iter().any(|alternative| allows(alternative, name, hash))
-}
+use crate::{HashAlgorithm, RsaEncryptionPadding, RsaOptions, RsaSignaturePadding};
 
-pub(super) fn allows_signature(sobject: &Sobject, padding: RsaSignaturePadding) -> bool {
-    let Some(rsa) = &sobject.rsa else { return false };
-    let (name, hash) = match padding {
-        RsaSignaturePadding::Pss(pss) => ("PSS", Some(pss.mgf.hash())),
-        RsaSignaturePadding::Pkcs1V15 {} => ("PKCS1_V15", None),
-    };
-    rsa.signature_policy.iter().any(|alternative| allows(alternative, name, hash))
+impl RsaOptions {
+    /// Whether the key may encrypt and decrypt with this padding.
+    #[must_use]
+    pub fn allows_encryption(&self, padding: RsaEncryptionPadding) -> bool {
+        let (name, hash) = match padding {
+            RsaEncryptionPadding::Oaep(oaep) => ("OAEP", Some(oaep.mgf.hash())),
+            RsaEncryptionPadding::Pkcs1V15 {} => ("PKCS1_V15", None),
+            RsaEncryptionPadding::RawDecrypt {} => ("RAW_DECRYPT", None),
+        };
+        self.encryption_policy.iter().any(|alternative| allows(alternative, name, hash))
+    }
+
+    /// Whether the key may sign and verify with this padding.
+    #[must_use]
+    pub fn allows_signature(&self, padding: RsaSignaturePadding) -> bool {
+        let (name, hash) = match padding {
+            RsaSignaturePadding::Pss(pss) => ("PSS", Some(pss.mgf.hash())),
+            RsaSignaturePadding::Pkcs1V15 {} => ("PKCS1_V15", None),
+        };
+        self.signature_policy.iter().any(|alternative| allows(alternative, name, hash))
+    }
 }
 
 fn allows(alternative: &Value, name: &str, hash: Option<HashAlgorithm>) -> bool {

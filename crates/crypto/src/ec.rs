@@ -1,4 +1,4 @@
-//! Keys on elliptic curves, and ECDSA (FIPS 186-5) in both encodings.
+//! Keys on elliptic curves, ECDSA (FIPS 186-5) in both encodings, and ECDH.
 
 use std::sync::Arc;
 
@@ -104,6 +104,20 @@ impl EcPrivateKey {
     /// The curve.
     pub fn curve(&self) -> Curve {
         self.key.curve()
+    }
+
+    /// ECDH (NIST SP 800-56A, 5.7.1.2): the x-coordinate of the shared point, as long as a coordinate of the curve. It is a secret, but
+    /// not yet a key: derive one from it.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where the other key lies on another curve.
+    pub fn agree(&self, peer: &EcPublicKey) -> Result<Zeroizing<Vec<u8>>, Error> {
+        if peer.curve() != self.curve() {
+            return Err(Error::Unsupported);
+        }
+        let mut secret = Zeroizing::new(vec![0; self.curve().coordinate_len()]);
+        self.key.agree(&peer.0.key, &mut secret)?;
+        Ok(secret)
     }
 
     pub(crate) fn sign(&self, scheme: &SignatureScheme, message: Message<'_>, out: &mut [u8]) -> Result<usize, Error> {

@@ -1,8 +1,8 @@
 //! A prepared key of any kind, and the operations that every front speaks of.
 
 use crate::{
-    AesKey, Buffers, CipherParams, CipherStream, EcPrivateKey, EcPublicKey, Error, HmacKey, Mac, MacScheme, MacStream, Message,
-    RsaPrivateKey, RsaPublicKey, SignatureScheme,
+    AesKey, Buffers, CipherParams, CipherStream, EcPrivateKey, EcPublicKey, Ed25519PrivateKey, Ed25519PublicKey, Error, HmacKey, Mac,
+    MacScheme, MacStream, Message, RsaPrivateKey, RsaPublicKey, SignatureScheme,
 };
 
 /// A parsed key, ready for use by many threads at once. It shows nothing of its content; the memory is overwritten when it is dropped.
@@ -19,6 +19,10 @@ pub enum Key {
     Ec(EcPrivateKey),
     /// A public key on an elliptic curve.
     EcPublic(EcPublicKey),
+    /// An Ed25519 private key.
+    Ed25519(Ed25519PrivateKey),
+    /// An Ed25519 public key.
+    Ed25519Public(Ed25519PublicKey),
 }
 
 impl Key {
@@ -29,7 +33,7 @@ impl Key {
             Self::Aes(key) => key.encrypt(params, data, tag),
             Self::Rsa(key) => key.encrypt(params, data, tag),
             Self::RsaPublic(key) => key.encrypt(params, data, tag),
-            Self::Hmac(_) | Self::Ec(_) | Self::EcPublic(_) => Err(Error::Unsupported),
+            _ => Err(Error::Unsupported),
         }
     }
 
@@ -39,7 +43,7 @@ impl Key {
         match self {
             Self::Aes(key) => key.decrypt(params, data, tag),
             Self::Rsa(key) => key.decrypt(params, data, tag),
-            Self::Hmac(_) | Self::RsaPublic(_) | Self::Ec(_) | Self::EcPublic(_) => Err(Error::Unsupported),
+            _ => Err(Error::Unsupported),
         }
     }
 
@@ -48,7 +52,8 @@ impl Key {
         match self {
             Self::Rsa(key) => key.sign(scheme, message, out),
             Self::Ec(key) => key.sign(scheme, message, out),
-            Self::Aes(_) | Self::Hmac(_) | Self::RsaPublic(_) | Self::EcPublic(_) => Err(Error::Unsupported),
+            Self::Ed25519(key) => key.sign(scheme, message, out),
+            _ => Err(Error::Unsupported),
         }
     }
 
@@ -60,6 +65,8 @@ impl Key {
             Self::RsaPublic(key) => key.verify(scheme, message, signature),
             Self::Ec(key) => key.verify(scheme, message, signature),
             Self::EcPublic(key) => key.verify(scheme, message, signature),
+            Self::Ed25519(key) => key.public().verify(scheme, message, signature),
+            Self::Ed25519Public(key) => key.verify(scheme, message, signature),
             Self::Aes(_) | Self::Hmac(_) => Err(Error::Unsupported),
         }
     }
@@ -70,7 +77,7 @@ impl Key {
             Self::Aes(_) => crate::aes::encrypted_len(params, input_len),
             Self::Rsa(key) => key.modulus_len(),
             Self::RsaPublic(key) => key.modulus_len(),
-            Self::Hmac(_) | Self::Ec(_) | Self::EcPublic(_) => 0,
+            _ => 0,
         }
     }
 
@@ -81,6 +88,7 @@ impl Key {
             (Self::RsaPublic(key), _) => key.modulus_len(),
             (Self::Ec(key), SignatureScheme::Ecdsa { encoding, .. }) => key.curve().signature_len(*encoding),
             (Self::EcPublic(key), SignatureScheme::Ecdsa { encoding, .. }) => key.curve().signature_len(*encoding),
+            (Self::Ed25519(_) | Self::Ed25519Public(_), SignatureScheme::EdDsa) => crate::ed25519::SIGNATURE_LEN,
             _ => 0,
         }
     }
@@ -131,6 +139,8 @@ impl Key {
             Self::RsaPublic(key) => Some(Self::RsaPublic(key.clone())),
             Self::Ec(key) => Some(Self::EcPublic(key.public())),
             Self::EcPublic(key) => Some(Self::EcPublic(key.clone())),
+            Self::Ed25519(key) => Some(Self::Ed25519Public(key.public())),
+            Self::Ed25519Public(key) => Some(Self::Ed25519Public(*key)),
         }
     }
 
@@ -145,6 +155,7 @@ impl Key {
                 Self::Rsa(key) => 2048 + 16 * key.modulus_len(),
                 Self::RsaPublic(key) => 1024 + 4 * key.modulus_len(),
                 Self::Ec(_) | Self::EcPublic(_) => 1024,
+                Self::Ed25519(_) | Self::Ed25519Public(_) => 0,
             }
     }
 }

@@ -10,18 +10,22 @@ mod aes;
 mod aws_lc;
 pub mod digest;
 mod ec;
+mod ed25519;
 mod error;
 mod key;
 mod mac;
 mod params;
 mod parts;
 pub mod random;
+mod rfc8410;
 mod rsa;
 mod stream;
+mod x25519;
 
 pub use aes::AesKey;
 pub use aws_lc::Buffers;
 pub use ec::{Curve, EcPrivateKey, EcPublicKey};
+pub use ed25519::{Ed25519PrivateKey, Ed25519PublicKey};
 pub use error::Error;
 pub use key::Key;
 pub use mac::{HmacKey, Mac, MacScheme, MacStream};
@@ -29,6 +33,7 @@ pub use params::{CipherParams, Encoding, Message, SignatureScheme};
 pub use parts::CipherParts;
 pub use rsa::{RsaPrivateKey, RsaPublicKey};
 pub use stream::CipherStream;
+pub use x25519::{X25519PrivateKey, X25519PublicKey};
 
 #[cfg(test)]
 mod tests;

@@ -34,6 +34,8 @@ pub enum SignatureScheme {
     /// ECDSA (FIPS 186-5, 6.4). `hash: None` takes a ready digest of any length, truncated to the curve's order where it is longer;
     /// data cannot be signed that way.
     Ecdsa { hash: Option<Hash>, encoding: Encoding },
+    /// EdDSA as Ed25519 (RFC 8032, 5.1): it hashes the message itself, twice, so a ready digest cannot be signed.
+    EdDsa,
 }
 
 /// The two ways to write an ECDSA signature.

@@ -73,7 +73,7 @@ impl RsaPrivateKey {
                 let salt_len = self.public.check_salt(hash, salt_len)?;
                 self.key.sign_pss(hash, mgf1, salt_len, Digested::new(hash, message)?.as_ref(), out)
             }
-            SignatureScheme::Ecdsa { .. } => Err(Error::Unsupported),
+            SignatureScheme::Ecdsa { .. } | SignatureScheme::EdDsa => Err(Error::Unsupported),
         }
     }
 
@@ -144,7 +144,7 @@ impl RsaPublicKey {
                 let salt_len = self.check_salt(hash, salt_len)?;
                 Ok(self.0.key.verify_pss(hash, mgf1, salt_len, Digested::new(hash, message)?.as_ref(), signature))
             }
-            SignatureScheme::Ecdsa { .. } => Err(Error::Unsupported),
+            SignatureScheme::Ecdsa { .. } | SignatureScheme::EdDsa => Err(Error::Unsupported),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Tests of the public interface: published vectors, another implementation (OpenSSL's command line), properties, threads.
 
+mod agreement;
 mod ciphers;
 mod formats;
 mod macs;

@@ -7,7 +7,7 @@ use aws_lc_sys as sys;
 use zeroize::Zeroizing;
 
 use super::owned::Owned;
-use super::{check, clear_errors, der};
+use super::{check, clear_errors, der, holds};
 use crate::{Curve, Error};
 
 /// Longest DER-encoded signature: two numbers of 66 bytes (P-521) with their headers.
@@ -144,6 +144,18 @@ impl EcKey {
         Ok(holds(unsafe { sys::ECDSA_do_verify(digest.as_ptr(), digest.len(), signature.as_ptr(), self.key.as_ptr()) }))
     }
 
+    /// The x-coordinate of this private key times the other's point, `secret` being as long as a coordinate.
+    pub(crate) fn agree(&self, peer: &Self, secret: &mut [u8]) -> Result<(), Error> {
+        // SAFETY: the peer's point belongs to its key, which outlives the call; the output's length is passed with its pointer; no KDF. Both
+        // keys are only read.
+        let len = unsafe {
+            let point = sys::EC_KEY_get0_public_key(peer.key.as_ptr());
+            sys::ECDH_compute_key(secret.as_mut_ptr().cast(), secret.len(), point, self.key.as_ptr(), None)
+        };
+        let whole = usize::try_from(len).is_ok_and(|len| len == secret.len());
+        check(c_int::from(whole), Error::Malformed)
+    }
+
     fn unwrap_pkey(key: &Owned<sys::EVP_PKEY>) -> Result<Self, Error> {
         // SAFETY: reads a valid key; the result is null (not an EC key) or a reference of our own.
         Self::wrap(unsafe { Owned::new(sys::EVP_PKEY_get1_EC_KEY(key.as_ptr()), Error::Malformed)? })
@@ -172,12 +184,4 @@ fn nid(curve: Curve) -> c_int {
         Curve::P521 => sys::NID_secp521r1,
         Curve::K256 => sys::NID_secp256k1,
     }
-}
-
-/// The library's verdict on a signature; a "no" leaves errors behind.
-fn holds(outcome: c_int) -> bool {
-    if outcome != 1 {
-        clear_errors();
-    }
-    outcome == 1
 }

@@ -12,6 +12,7 @@
 mod aead;
 mod buffers;
 mod cipher;
+mod curve25519;
 mod der;
 mod ec;
 mod hash;
@@ -25,6 +26,7 @@ pub use buffers::Buffers;
 
 pub(crate) use aead::GcmContext;
 pub(crate) use cipher::{CipherContext, Direction};
+pub(crate) use curve25519::{ed25519_expand, ed25519_sign, ed25519_verify, private_from_der, public_from_der, x25519, x25519_public};
 pub(crate) use ec::{EcKey, MAX_SIGNATURE};
 pub(crate) use hash::HashState;
 pub(crate) use mac::{CmacContext, HmacContext, MAX_MAC};
@@ -41,6 +43,11 @@ fn check(outcome: std::ffi::c_int, error: Error) -> Result<(), Error> {
     }
     clear_errors();
     Err(error)
+}
+
+/// The library's verdict on a signature; a "no" leaves errors behind.
+fn holds(outcome: std::ffi::c_int) -> bool {
+    check(outcome, Error::Authentication).is_ok()
 }
 
 /// Empties this thread's error queue.

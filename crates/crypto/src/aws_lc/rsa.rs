@@ -7,7 +7,7 @@ use aws_lc_sys as sys;
 use zeroize::Zeroizing;
 
 use super::owned::Owned;
-use super::{check, clear_errors, der, hash};
+use super::{check, clear_errors, der, hash, holds};
 use crate::Error;
 use crate::digest::Hash;
 
@@ -248,14 +248,6 @@ impl RsaKey {
         let this = Self { key, rsa };
         if this.size() > MAX_MODULUS { Err(Error::KeySize) } else { Ok(this) }
     }
-}
-
-/// The library's verdict on a signature; a "no" leaves errors behind.
-fn holds(outcome: c_int) -> bool {
-    if outcome != 1 {
-        clear_errors();
-    }
-    outcome == 1
 }
 
 fn set_label(context: &Owned<sys::EVP_PKEY_CTX>, label: &[u8]) -> Result<(), Error> {

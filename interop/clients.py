@@ -24,7 +24,9 @@ class SdkmsCli:
     """The published `sdkms-cli`, unmodified, logged in at one endpoint, with files of its own."""
 
     def __init__(self, endpoint, ca_file, api_key):
-        self.folder = Path(tempfile.mkdtemp(prefix="sdkms-cli."))
+        # Goes with the client, or when Python ends.
+        self._owner = tempfile.TemporaryDirectory(prefix="sdkms-cli.")
+        self.folder = Path(self._owner.name)
         self._command = [
             str(Path(sys.executable).with_name("sdkms-cli")),
             "--api-endpoint", endpoint, "--ssl-ca-cert", ca_file,

@@ -6,7 +6,6 @@ DSM. The last line counts what passed and what failed.
 """
 
 import os
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -142,8 +141,6 @@ def main():
         else:
             passed += 1
             print(f"PASS {run.__doc__} ({time.monotonic() - started:.1f} s)", flush=True)
-    for cli in scenarios.cli.values():
-        shutil.rmtree(cli.folder, ignore_errors=True)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 

@@ -5,6 +5,7 @@
 //! way instead of failing the whole document, while in a *request* it is refused by [`ApiError`].
 #![forbid(unsafe_code)]
 
+mod account;
 mod approval;
 mod authorize;
 mod blob;
@@ -17,6 +18,7 @@ mod set;
 mod sobject;
 mod time;
 
+pub use account::{Account, AccountRequest, SignupRequest, User, UserRequest, UserRole};
 pub use approval::{
     ApprovableResult, ApprovalRequest, ApprovalRequestRequest, ApprovalStatus, ApprovalSubject, ApproveRequest, DenyRequest, Reviewer,
 };

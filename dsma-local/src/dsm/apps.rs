@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dsma_api::{ApiError, App, AppGroups, AppRequest, Credential, CredentialResponse, Principal, Time};
+use dsma_api::{ApiError, App, AppGroups, AppRequest, Credential, CredentialResponse, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -27,7 +27,7 @@ pub(super) fn list(call: &Call) -> Result<Reply, ApiError> {
 pub(super) fn show(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
     let app_id = call.id()?;
-    if app_id != caller.app_id() {
+    if app_id != caller.id() {
         caller.need_admin()?;
     }
     Reply::ok(&shown(call, call.store().app(app_id)?.ok_or_else(no_app)?))
@@ -45,7 +45,7 @@ pub(super) fn create(call: &Call) -> Result<Reply, ApiError> {
         app_type: request.app_type.clone().unwrap_or_else(|| "default".into()),
         name: valid_name(request.name.clone())?,
         description: request.description.clone(),
-        creator: Principal::App(caller.app_id()),
+        creator: caller.principal(),
         created_at: Time::now(),
         lastused_at: None,
         enabled: request.enabled.unwrap_or(true),
@@ -195,5 +195,5 @@ fn name_taken() -> ApiError {
 }
 
 fn audit(call: &Call, caller: &Caller, verb: &str, app: &App) -> Audit {
-    call.audit(ActionType::Administrative, caller.app_id(), app.app_id, format!("{verb} app \"{}\"", app.name))
+    call.audit(ActionType::Administrative, caller.principal(), app.app_id, format!("{verb} app \"{}\"", app.name))
 }

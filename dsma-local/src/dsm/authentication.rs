@@ -1,7 +1,7 @@
 //! Who calls: `Authorization: Basic <API key>` or `Bearer <token>`, on every endpoint alike.
 
 use base64_simd::STANDARD;
-use dsma_api::{ApiError, AppRole, Permission, Permissions, text};
+use dsma_api::{ApiError, AppRole, Permission, Permissions, Principal, text};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -18,8 +18,23 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    pub(super) const fn app_id(&self) -> Uuid {
+    pub(super) const fn id(&self) -> Uuid {
         self.row.app.app_id
+    }
+
+    /// The caller as the log and other objects name it.
+    pub(super) const fn principal(&self) -> Principal {
+        Principal::App(self.id())
+    }
+
+    /// Group of sobjects that it makes without naming one.
+    pub(super) const fn default_group(&self) -> Option<Uuid> {
+        self.row.app.default_group
+    }
+
+    /// The groups that it belongs to.
+    pub(super) fn groups(&self) -> impl Iterator<Item = Uuid> {
+        self.row.groups.keys().copied()
     }
 
     pub(super) fn is_admin(&self) -> bool {
@@ -47,13 +62,15 @@ impl Call {
         let no_credentials = || ApiError::unauthorized(text::NO_CREDENTIALS);
         let (scheme, credential) = self.authorization().and_then(|value| value.trim().split_once(' ')).ok_or_else(no_credentials)?;
         let credential = credential.trim();
-        if scheme.eq_ignore_ascii_case("basic") {
+        let caller = if scheme.eq_ignore_ascii_case("basic") {
             by_api_key(&self.dsm, credential)
         } else if scheme.eq_ignore_ascii_case("bearer") {
             by_token(&self.dsm, credential)
         } else {
             Err(no_credentials())
-        }
+        }?;
+        self.enter(caller.row.app.acct_id);
+        Ok(caller)
     }
 }
 
@@ -69,7 +86,7 @@ fn by_api_key(dsm: &Dsm, api_key: &str) -> Result<Caller, ApiError> {
     if !bool::from(secret.ct_eq(&decoded[colon + 1..])) {
         return Err(wrong());
     }
-    let row = dsm.store.app(app_id)?.ok_or_else(wrong)?;
+    let row = dsm.store.any_app(app_id)?.ok_or_else(wrong)?;
     if !row.app.enabled {
         return Err(ApiError::forbidden("App is disabled"));
     }
@@ -79,6 +96,6 @@ fn by_api_key(dsm: &Dsm, api_key: &str) -> Result<Caller, ApiError> {
 fn by_token(dsm: &Dsm, token: &str) -> Result<Caller, ApiError> {
     let no_session = || ApiError::unauthorized(text::NO_SESSION);
     let app_id = dsm.sessions.touch(token).ok_or_else(no_session)?;
-    let row = dsm.store.app(app_id)?.filter(|row| row.app.enabled).ok_or_else(no_session)?;
+    let row = dsm.store.any_app(app_id)?.filter(|row| row.app.enabled).ok_or_else(no_session)?;
     Ok(Caller { row, token: Some(token.to_owned()) })
 }

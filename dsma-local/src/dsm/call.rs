@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -11,7 +11,7 @@ use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use dsma_api::{ApiError, text};
+use dsma_api::{ApiError, Principal, Time, text};
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -39,6 +39,8 @@ pub(super) struct Call {
     pub(super) query: Query,
     pub(super) peer: IpAddr,
     uri: Uri,
+    /// The store as the caller's account sees it, from the moment that the caller is known.
+    account: OnceLock<Store>,
     authorization: Option<String>,
     body: Bytes,
 }
@@ -78,7 +80,7 @@ impl Call {
             .unwrap_or_else(|_| Err(ApiError::new(408, "Request body did not arrive in time")))?;
         let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0);
         let query = Query::parse(parts.uri.query().unwrap_or_default());
-        Ok(Self { dsm, query, peer, uri: parts.uri, authorization, body })
+        Ok(Self { dsm, query, peer, uri: parts.uri, account: OnceLock::new(), authorization, body })
     }
 
     /// The value of the `Authorization` header.
@@ -91,8 +93,14 @@ impl Call {
         self.uri.path()
     }
 
+    /// The store as the caller's account sees it; before [`Call::caller`] it is nobody's, and empty.
     pub(super) fn store(&self) -> &Store {
-        &self.dsm.store
+        self.account.get().unwrap_or(&self.dsm.nobody)
+    }
+
+    /// Says whose account [`Call::store`] is.
+    pub(super) fn enter(&self, acct_id: Uuid) {
+        self.account.get_or_init(|| self.dsm.store.in_account(acct_id));
     }
 
     /// The last id in the path, where the path has one: `/crypto/v1/keys/{id}/sign`.
@@ -124,8 +132,9 @@ impl Call {
     }
 
     /// A line for the audit log.
-    pub(super) fn audit(&self, action_type: ActionType, actor_id: Uuid, object_id: Uuid, message: String) -> Audit {
-        Audit { action_type, actor_id, object_id, group_id: None, client_ip: Some(self.peer), message, time: dsma_api::Time::now() }
+    pub(super) fn audit(&self, action_type: ActionType, actor: Principal, object_id: Uuid, message: String) -> Audit {
+        let acct_id = self.store().acct_id();
+        Audit { action_type, acct_id, actor, object_id, group_id: None, client_ip: Some(self.peer), message, time: Time::now() }
     }
 }
 

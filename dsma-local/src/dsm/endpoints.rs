@@ -55,7 +55,8 @@ impl Endpoints {
 
     /// The router for these endpoints.
     pub(super) fn into_router(self) -> Router<Arc<Dsm>> {
-        let each = self.0.into_iter().flat_map(|(path, methods)| methods.0.into_iter().map(move |(method, handler)| (path, method, handler)));
+        let each =
+            self.0.into_iter().flat_map(|(path, methods)| methods.0.into_iter().map(move |(method, handler)| (path, method, handler)));
         each.fold(Router::new(), |router, (path, method, handler)| router.route(path, on(method, serve(handler))))
     }
 }

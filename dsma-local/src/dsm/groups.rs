@@ -1,6 +1,6 @@
 //! `/sys/v1/groups`. Members see a group; apps with role admin manage all of them.
 
-use dsma_api::{ApiError, Group, GroupRequest, Principal, Time};
+use dsma_api::{ApiError, Group, GroupRequest, Time};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -36,7 +36,7 @@ pub(super) fn create(call: &Call) -> Result<Reply, ApiError> {
         group_id: Uuid::new_v4(),
         name: valid_name(request.name)?,
         description: request.description,
-        creator: Principal::App(caller.app_id()),
+        creator: caller.principal(),
         created_at: Time::now(),
     };
     if !call.store().insert_group(&group, audit(call, &caller, "Created", &group))? {
@@ -105,6 +105,6 @@ fn name_taken() -> ApiError {
 
 fn audit(call: &Call, caller: &Caller, verb: &str, group: &Group) -> Audit {
     let message = format!("{verb} group \"{}\"", group.name);
-    let line = call.audit(ActionType::Administrative, caller.app_id(), group.group_id, message);
+    let line = call.audit(ActionType::Administrative, caller.principal(), group.group_id, message);
     Audit { group_id: Some(group.group_id), ..line }
 }

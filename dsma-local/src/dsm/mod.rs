@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::time::{MissedTickBehavior, interval};
+use uuid::Uuid;
 
 pub(crate) use self::provision::{Account, provision};
 use self::sessions::Sessions;
@@ -37,14 +38,17 @@ pub(crate) const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Everything that a request needs.
 pub(crate) struct Dsm {
+    /// As the account that came with it sees it.
     store: Store,
+    /// The same store as nobody's account sees it.
+    nobody: Store,
     sessions: Sessions,
 }
 
 impl Dsm {
     /// The service over this store.
     pub(crate) fn new(store: Store, session_idle: Duration) -> Self {
-        Self { store, sessions: Sessions::new(session_idle) }
+        Self { nobody: store.in_account(Uuid::nil()), store, sessions: Sessions::new(session_idle) }
     }
 
     /// Writes what is in memory only. No request may be running.

@@ -48,7 +48,7 @@ fn make_group(store: &Store, creator: Uuid) -> Result<Uuid, Error> {
         creator: Principal::App(creator),
         created_at: Time::now(),
     };
-    store.insert_group(&group, made(group.group_id, format!("Created group \"{GROUP}\"")))?;
+    store.insert_group(&group, made(store, group.group_id, format!("Created group \"{GROUP}\"")))?;
     Ok(group.group_id)
 }
 
@@ -81,15 +81,16 @@ fn make_app(store: &Store, creator: Option<Uuid>, name: &str, role: AppRole, gro
         role,
     };
     let groups = group.map(|group_id| (group_id, Permissions::CLASSIC)).into_iter().collect();
-    store.insert_app(&AppRow { app, groups }, secret.as_bytes(), made(app_id, format!("Created app \"{name}\"")))?;
+    store.insert_app(&AppRow { app, groups }, secret.as_bytes(), made(store, app_id, format!("Created app \"{name}\"")))?;
     Ok((app_id, api_key(app_id, secret.as_bytes())))
 }
 
 /// DSM itself has no id in the log: the nil UUID stands for it.
-fn made(object_id: Uuid, message: String) -> Audit {
+fn made(store: &Store, object_id: Uuid, message: String) -> Audit {
     Audit {
         action_type: ActionType::Administrative,
-        actor_id: Uuid::nil(),
+        acct_id: store.acct_id(),
+        actor: Principal::System,
         object_id,
         group_id: None,
         client_ip: None,

@@ -105,9 +105,9 @@ pub(super) fn select_account(call: &Call) -> Result<Reply, ApiError> {
 
 fn open(call: &Call, caller: &Caller) -> Result<Reply, ApiError> {
     let sessions = &call.dsm.sessions;
-    let access_token = sessions.open(caller.app_id())?;
+    let access_token = sessions.open(caller.id())?;
     log(call, caller, "Authenticated")?;
-    Reply::ok(&AuthResponse { token_type: "Bearer".into(), expires_in: sessions.idle.as_secs(), access_token, entity_id: caller.app_id() })
+    Reply::ok(&AuthResponse { token_type: "Bearer".into(), expires_in: sessions.idle.as_secs(), access_token, entity_id: caller.id() })
 }
 
 fn in_session(call: &Call) -> Result<(Caller, String), ApiError> {
@@ -117,9 +117,8 @@ fn in_session(call: &Call) -> Result<(Caller, String), ApiError> {
 }
 
 fn log(call: &Call, caller: &Caller, verb: &str) -> Result<(), ApiError> {
-    let app_id = caller.app_id();
     let message = format!("{verb} app \"{}\"", caller.row.app.name);
-    Ok(call.store().audit_soon(call.audit(ActionType::Auth, app_id, app_id, message))?)
+    Ok(call.store().audit_soon(call.audit(ActionType::Auth, caller.principal(), caller.id(), message))?)
 }
 
 #[cfg(test)]

@@ -24,35 +24,40 @@ pub(crate) struct AppRow {
 impl Store {
     /// An app.
     pub(crate) fn app(&self, app_id: Uuid) -> Result<Option<AppRow>, Error> {
+        Ok(self.any_app(app_id)?.filter(|row| row.app.acct_id == self.acct_id))
+    }
+
+    /// An app of any account: whoever authenticates says which app, not whose.
+    pub(crate) fn any_app(&self, app_id: Uuid) -> Result<Option<AppRow>, Error> {
         self.read(|connection| read(connection, app_id))
     }
 
     /// All apps, by id.
     pub(crate) fn apps(&self) -> Result<Vec<AppRow>, Error> {
         self.read(|connection| {
-            let mut statement = connection.prepare_cached("SELECT app_id FROM apps ORDER BY app_id")?;
-            let ids: Vec<Uuid> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            let mut statement = connection.prepare_cached("SELECT app_id FROM apps WHERE acct_id = ?1 ORDER BY app_id")?;
+            let ids: Vec<Uuid> = statement.query_map([self.acct_id], |row| row.get(0))?.collect::<Result<_, _>>()?;
             ids.into_iter().filter_map(|app_id| read(connection, app_id).transpose()).collect()
         })
     }
 
-    /// The secret half of an app's API key.
+    /// The secret half of an app's API key, whatever its account.
     pub(crate) fn app_secret(&self, app_id: Uuid) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
         let sealed: Option<Vec<u8>> = self.read(|connection| {
             let mut statement = connection.prepare_cached("SELECT sealed FROM apps WHERE app_id = ?1")?;
             Ok(statement.query_row([app_id], |row| row.get(0)).optional()?)
         })?;
-        sealed.map(|sealed| self.seal.open(SECRET, app_id, &sealed)).transpose()
+        sealed.map(|sealed| self.seal().open(SECRET, app_id, &sealed)).transpose()
     }
 
     /// Adds an app; `false` where the name is taken.
     pub(crate) fn insert_app(&self, row: &AppRow, secret: &[u8], audit: Audit) -> Result<bool, Error> {
         let app_id = row.app.app_id;
-        let sealed = self.seal.close(SECRET, app_id, secret)?;
+        let sealed = self.seal().close(SECRET, app_id, secret)?;
         self.write(audit, |transaction| {
             let inserted = transaction.execute(
-                "INSERT INTO apps (app_id, name, doc, sealed) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name) DO NOTHING",
-                (app_id, &row.app.name, serde_json::to_string(&row.app)?, sealed),
+                "INSERT INTO apps (app_id, acct_id, name, doc, sealed) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (acct_id, name) DO NOTHING",
+                (app_id, self.acct_id, &row.app.name, serde_json::to_string(&row.app)?, sealed),
             )?;
             if inserted == 1 {
                 write_memberships(transaction, row)?;
@@ -70,9 +75,9 @@ impl Store {
         change: impl FnOnce(&mut AppRow) -> Result<Audit, E>,
         taken: impl FnOnce() -> E,
     ) -> Result<Option<AppRow>, E> {
-        let sealed = secret.map(|secret| self.seal.close(SECRET, app_id, secret)).transpose()?;
+        let sealed = secret.map(|secret| self.seal().close(SECRET, app_id, secret)).transpose()?;
         self.write_with(|transaction| {
-            let Some(mut row) = read(transaction, app_id)? else {
+            let Some(mut row) = read(transaction, app_id)?.filter(|row| row.app.acct_id == self.acct_id) else {
                 return Ok(None);
             };
             let audit = change(&mut row)?;
@@ -88,13 +93,15 @@ impl Store {
 
     /// Replaces an app's secret; `false` where there is no such app.
     pub(crate) fn set_app_secret(&self, app_id: Uuid, secret: &[u8], audit: Audit) -> Result<bool, Error> {
-        let sealed = self.seal.close(SECRET, app_id, secret)?;
+        let sealed = self.seal().close(SECRET, app_id, secret)?;
         self.write(audit, |transaction| set_secret(transaction, app_id, &sealed))
     }
 
     /// Deletes an app; `false` where there is no such app.
     pub(crate) fn delete_app(&self, app_id: Uuid, audit: Audit) -> Result<bool, Error> {
-        self.write(audit, |transaction| Ok(transaction.execute("DELETE FROM apps WHERE app_id = ?1", [app_id])? == 1))
+        self.write(audit, |transaction| {
+            Ok(transaction.execute("DELETE FROM apps WHERE app_id = ?1 AND acct_id = ?2", (app_id, self.acct_id))? == 1)
+        })
     }
 }
 

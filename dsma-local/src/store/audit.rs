@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use dsma_api::{AuditHit, AuditLog, AuditRecord, Time};
+use dsma_api::{AuditHit, AuditLog, AuditRecord, Principal, Time};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params_from_iter};
 use time::OffsetDateTime;
@@ -37,8 +37,8 @@ pub(crate) enum ActionType {
 #[derive(Clone, Debug)]
 pub(crate) struct Audit {
     pub(crate) action_type: ActionType,
-    /// An app, in this version.
-    pub(crate) actor_id: Uuid,
+    pub(crate) acct_id: Uuid,
+    pub(crate) actor: Principal,
     pub(crate) object_id: Uuid,
     pub(crate) group_id: Option<Uuid>,
     pub(crate) client_ip: Option<IpAddr>,
@@ -94,18 +94,18 @@ impl Store {
 
     /// Takes a line that is written soon, and marks the sobject as used.
     pub(crate) fn audit_soon(&self, audit: Audit) -> Result<(), Error> {
-        let full = self.pending.lock().len() >= FLUSH_LINES;
+        let full = self.file.pending.lock().len() >= FLUSH_LINES;
         if full {
             // Where the disk is full, operations fail from here on: none goes unlogged, and the queue stays bounded.
             self.flush_audit()?;
         }
-        self.pending.lock().push(audit);
+        self.file.pending.lock().push(audit);
         Ok(())
     }
 
     /// Writes the lines that are waiting.
     pub(crate) fn flush_audit(&self) -> Result<(), Error> {
-        if self.pending.lock().is_empty() {
+        if self.file.pending.lock().is_empty() {
             return Ok(());
         }
         let mut writer = self.writer();
@@ -117,13 +117,16 @@ impl Store {
     /// Reads the log.
     pub(crate) fn audit_log(&self, filter: &AuditFilter) -> Result<AuditLog, Error> {
         self.flush_audit()?;
-        let (condition, parameters) = filter.sql();
+        let (condition, mut parameters) = filter.sql();
         let sql = format!(
             "SELECT id, time, action_type, actor_type, actor_id, object_id, group_id, severity, client_ip, message \
-             FROM audit WHERE {condition} ORDER BY id DESC LIMIT {} OFFSET {}",
-            filter.size, filter.from
+             FROM audit WHERE {condition} AND acct_id = ?{} ORDER BY id DESC LIMIT {} OFFSET {}",
+            parameters.len() + 1,
+            filter.size,
+            filter.from
         );
         let acct_id = self.acct_id;
+        parameters.push(acct_id.as_bytes().to_vec().into());
         self.read(|connection| {
             let mut statement = connection.prepare(&sql)?;
             let hits = statement.query_map(params_from_iter(parameters), |row| {
@@ -170,7 +173,7 @@ impl Store {
     /// Copies waiting lines into the transaction; they leave the queue in [`commit`](Self::commit), once they are safe.
     fn write_pending(&self, transaction: &Transaction<'_>) -> Result<usize, Error> {
         // A copy: those who add lines must not wait for the disk. The writer's lock keeps other takers out.
-        let lines = self.pending.lock().clone();
+        let lines = self.file.pending.lock().clone();
         for line in &lines {
             insert(transaction, line)?;
             if line.action_type == ActionType::CryptoOperation {
@@ -184,7 +187,7 @@ impl Store {
 
     fn commit(&self, transaction: Transaction<'_>, lines: usize) -> Result<(), Error> {
         transaction.commit()?;
-        self.pending.lock().drain(..lines);
+        self.file.pending.lock().drain(..lines);
         Ok(())
     }
 }
@@ -237,19 +240,28 @@ pub(crate) fn line_number(id: Uuid) -> i64 {
 }
 
 fn insert(connection: &Connection, audit: &Audit) -> Result<(), Error> {
+    let (actor_type, actor_id) = match audit.actor {
+        Principal::User(id) => ("User", id),
+        Principal::Plugin(id) => ("Plugin", id),
+        // DSM itself has no type of its own in the log, and no id.
+        Principal::System | Principal::UnregisteredUser => ("App", Uuid::nil()),
+        Principal::App(id) => ("App", id),
+    };
     connection
         .prepare_cached(
-            "INSERT INTO audit (time, action_type, actor_type, actor_id, object_id, group_id, severity, client_ip, message) \
-             VALUES (?1, ?2, 'App', ?3, ?4, ?5, 'INFO', ?6, ?7)",
+            "INSERT INTO audit (time, action_type, actor_type, actor_id, object_id, group_id, severity, client_ip, message, acct_id) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'INFO', ?7, ?8, ?9)",
         )?
         .execute((
             audit.time.0,
             audit.action_type.name(),
-            audit.actor_id,
+            actor_type,
+            actor_id,
             audit.object_id,
             audit.group_id,
             audit.client_ip.map(|ip| ip.to_string()),
             &audit.message,
+            audit.acct_id,
         ))?;
     Ok(())
 }

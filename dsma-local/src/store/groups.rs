@@ -11,8 +11,8 @@ impl Store {
     /// A group.
     pub(crate) fn group(&self, group_id: Uuid) -> Result<Option<Group>, Error> {
         let doc: Option<String> = self.read(|connection| {
-            let mut statement = connection.prepare_cached("SELECT doc FROM groups WHERE group_id = ?1")?;
-            Ok(statement.query_row([group_id], |row| row.get(0)).optional()?)
+            let mut statement = connection.prepare_cached("SELECT doc FROM groups WHERE group_id = ?1 AND acct_id = ?2")?;
+            Ok(statement.query_row((group_id, self.acct_id), |row| row.get(0)).optional()?)
         })?;
         Ok(doc.map(|doc| serde_json::from_str(&doc)).transpose()?)
     }
@@ -20,8 +20,8 @@ impl Store {
     /// All groups, by name.
     pub(crate) fn groups(&self) -> Result<Vec<Group>, Error> {
         self.read(|connection| {
-            let mut statement = connection.prepare_cached("SELECT doc FROM groups ORDER BY name")?;
-            let docs = statement.query_map([], |row| row.get::<_, String>(0))?;
+            let mut statement = connection.prepare_cached("SELECT doc FROM groups WHERE acct_id = ?1 ORDER BY name")?;
+            let docs = statement.query_map([self.acct_id], |row| row.get::<_, String>(0))?;
             docs.map(|doc| Ok(serde_json::from_str(&doc?)?)).collect()
         })
     }
@@ -31,8 +31,8 @@ impl Store {
         self.write(audit, |transaction| {
             let doc = serde_json::to_string(group)?;
             Ok(transaction.execute(
-                "INSERT INTO groups (group_id, name, doc) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO NOTHING",
-                (group.group_id, &group.name, doc),
+                "INSERT INTO groups (group_id, acct_id, name, doc) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (acct_id, name) DO NOTHING",
+                (group.group_id, self.acct_id, &group.name, doc),
             )? == 1)
         })
     }

@@ -11,8 +11,10 @@ mod seal;
 mod sobjects;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use dsma_api::Account;
 use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use uuid::Uuid;
@@ -24,19 +26,25 @@ use crate::error::Error;
 use crate::state_dir::StateDir;
 use seal::Seal;
 
-/// The store of one instance.
+/// The store of one instance, as one account sees it: methods read and write that account only, but for those that say otherwise.
+#[derive(Clone)]
 pub(crate) struct Store {
+    file: Arc<StoreFile>,
+    acct_id: Uuid,
+}
+
+/// What all accounts share.
+struct StoreFile {
     path: PathBuf,
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
     seal: Seal,
-    acct_id: Uuid,
     /// Audit lines of crypto operations that are not yet in the file, oldest first.
     pending: Mutex<Vec<Audit>>,
 }
 
 impl Store {
-    /// Opens the store, makes it where it is missing, and brings an older one up to date.
+    /// Opens the store, makes it where it is missing, and brings an older one up to date. It comes as its first account sees it.
     pub(crate) fn open(state: &StateDir) -> Result<Self, Error> {
         let path = state.make_private("store.db")?;
         let mut writer = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
@@ -46,11 +54,17 @@ impl Store {
         writer.pragma_update(None, "secure_delete", true)?;
         schema::migrate(&mut writer, &path)?;
         let seal = Seal::load_or_create(state, is_new(&writer)?)?;
-        let acct_id = account(&writer, &seal, &path)?;
-        Ok(Self { path, writer: Mutex::new(writer), readers: Mutex::default(), seal, acct_id, pending: Mutex::default() })
+        let acct_id = first_account(&writer, &seal, &path)?;
+        let file = StoreFile { path, writer: Mutex::new(writer), readers: Mutex::default(), seal, pending: Mutex::default() };
+        Ok(Self { file: Arc::new(file), acct_id })
     }
 
-    /// The account. This version has one.
+    /// The same store as another account sees it. The nil UUID is nobody's account: nothing is seen.
+    pub(crate) fn in_account(&self, acct_id: Uuid) -> Self {
+        Self { file: Arc::clone(&self.file), acct_id }
+    }
+
+    /// The account.
     pub(crate) fn acct_id(&self) -> Uuid {
         self.acct_id
     }
@@ -58,8 +72,8 @@ impl Store {
     /// Brings everything into the main file. Errors are logged: the state is whole without it.
     pub(crate) fn close(&self) {
         let flushed = self.flush_audit().and_then(|()| {
-            self.readers.lock().clear();
-            Ok(self.writer.lock().pragma_update(None, "wal_checkpoint", "TRUNCATE")?)
+            self.file.readers.lock().clear();
+            Ok(self.writer().pragma_update(None, "wal_checkpoint", "TRUNCATE")?)
         });
         if let Err(error) = flushed {
             tracing::error!("{error}");
@@ -67,18 +81,22 @@ impl Store {
     }
 
     fn writer(&self) -> MutexGuard<'_, Connection> {
-        self.writer.lock()
+        self.file.writer.lock()
+    }
+
+    fn seal(&self) -> &Seal {
+        &self.file.seal
     }
 
     /// Reads on a connection from the pool, which grows to as many as read at the same time.
     fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
-        let pooled = self.readers.lock().pop();
+        let pooled = self.file.readers.lock().pop();
         let connection = match pooled {
             Some(connection) => connection,
-            None => connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+            None => connect(&self.file.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
         };
         let answer = read(&connection);
-        self.readers.lock().push(connection);
+        self.file.readers.lock().push(connection);
         answer
     }
 }
@@ -96,8 +114,8 @@ fn is_new(connection: &Connection) -> Result<bool, Error> {
     Ok(connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM account)", [], |row| row.get(0))?)
 }
 
-/// The account, made where the store is new. Its sealed mark tells whether the key file belongs to this store.
-fn account(connection: &Connection, seal: &Seal, path: &Path) -> Result<Uuid, Error> {
+/// The account that came with the store, made where it is new. Its sealed mark tells whether the key file belongs to this store.
+fn first_account(connection: &Connection, seal: &Seal, path: &Path) -> Result<Uuid, Error> {
     const MARK: &[u8] = b"dsma-local";
     let known: Option<(Uuid, Vec<u8>)> =
         connection.query_row("SELECT acct_id, seal_mark FROM account", [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
@@ -107,9 +125,13 @@ fn account(connection: &Connection, seal: &Seal, path: &Path) -> Result<Uuid, Er
             _ => Err(Error::Damaged { path: path.with_file_name("seal.key"), problem: "it is not the key of this store" }),
         },
         None => {
-            let acct_id = Uuid::new_v4();
-            connection
-                .execute("INSERT INTO account (acct_id, seal_mark) VALUES (?1, ?2)", (acct_id, seal.close("mark", acct_id, MARK)?))?;
+            let account = Account::new(Uuid::new_v4(), "Default account".into());
+            let acct_id = account.acct_id;
+            let mark = seal.close("mark", acct_id, MARK)?;
+            let transaction = connection.unchecked_transaction()?;
+            transaction.execute("INSERT INTO account (acct_id, seal_mark) VALUES (?1, ?2)", (acct_id, mark))?;
+            transaction.execute("INSERT INTO accounts (acct_id, doc) VALUES (?1, ?2)", (acct_id, serde_json::to_string(&account)?))?;
+            transaction.commit()?;
             Ok(acct_id)
         }
     }

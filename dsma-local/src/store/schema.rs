@@ -9,7 +9,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::Error;
 
 /// Step `n` leads from version `n` to `n + 1`.
-const STEPS: &[&str] = &[FIRST];
+const STEPS: &[&str] = &[FIRST, ACCOUNTS];
 
 /// UUIDs are 16-byte blobs, times are seconds since the epoch, `doc` is the wire's JSON without secrets, `sealed` see `seal.rs`.
 const FIRST: &str = "
@@ -63,9 +63,80 @@ CREATE INDEX audit_by_object ON audit (object_id, id);
 CREATE INDEX audit_by_time ON audit (time);
 ";
 
+/// Several accounts: whatever there is belongs to one, and names are unique within it. Users have a password and, by account, roles.
+const ACCOUNTS: &str = "
+CREATE TABLE accounts (acct_id BLOB PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
+INSERT INTO accounts SELECT acct_id, json_object(
+    'acct_id', lower(substr(hex(acct_id), 1, 8) || '-' || substr(hex(acct_id), 9, 4) || '-' || substr(hex(acct_id), 13, 4) || '-'
+        || substr(hex(acct_id), 17, 4) || '-' || substr(hex(acct_id), 21)),
+    'name', 'Default account',
+    'created_at', strftime('%Y%m%dT%H%M%SZ', 'now'),
+    'enabled', json('true')) FROM account;
+
+CREATE TABLE users (
+    user_id  BLOB PRIMARY KEY,
+    email    TEXT NOT NULL UNIQUE COLLATE NOCASE,
+    doc      TEXT NOT NULL,
+    password TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE members (
+    user_id BLOB NOT NULL REFERENCES users ON DELETE CASCADE,
+    acct_id BLOB NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    doc     TEXT NOT NULL,
+    PRIMARY KEY (user_id, acct_id)
+) WITHOUT ROWID;
+CREATE INDEX members_by_account ON members (acct_id);
+
+CREATE TABLE new_groups (
+    group_id BLOB PRIMARY KEY,
+    acct_id  BLOB NOT NULL REFERENCES accounts,
+    name     TEXT NOT NULL,
+    doc      TEXT NOT NULL,
+    UNIQUE (acct_id, name)
+) WITHOUT ROWID;
+INSERT INTO new_groups SELECT group_id, (SELECT acct_id FROM account), name, doc FROM groups;
+DROP TABLE groups;
+ALTER TABLE new_groups RENAME TO groups;
+
+CREATE TABLE new_apps (
+    app_id  BLOB PRIMARY KEY,
+    acct_id BLOB NOT NULL REFERENCES accounts,
+    name    TEXT NOT NULL,
+    doc     TEXT NOT NULL,
+    sealed  BLOB NOT NULL,
+    UNIQUE (acct_id, name)
+) WITHOUT ROWID;
+INSERT INTO new_apps SELECT app_id, (SELECT acct_id FROM account), name, doc, sealed FROM apps;
+DROP TABLE apps;
+ALTER TABLE new_apps RENAME TO apps;
+
+CREATE TABLE new_sobjects (
+    kid         BLOB PRIMARY KEY,
+    acct_id     BLOB NOT NULL REFERENCES accounts,
+    group_id    BLOB NOT NULL REFERENCES groups,
+    name        TEXT NOT NULL,
+    obj_type    TEXT NOT NULL,
+    lastused_at INTEGER NOT NULL DEFAULT 0,
+    doc         TEXT NOT NULL,
+    sealed      BLOB,
+    UNIQUE (acct_id, name)
+);
+INSERT INTO new_sobjects SELECT kid, (SELECT acct_id FROM account), group_id, name, obj_type, lastused_at, doc, sealed FROM sobjects;
+DROP TABLE sobjects;
+ALTER TABLE new_sobjects RENAME TO sobjects;
+CREATE INDEX sobjects_by_group ON sobjects (group_id, kid);
+
+ALTER TABLE audit ADD COLUMN acct_id BLOB;
+UPDATE audit SET acct_id = (SELECT acct_id FROM account);
+CREATE INDEX audit_by_account ON audit (acct_id, id);
+";
+
 /// Brings the file to the version that this program knows.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Error> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
+    // A step that makes a table anew drops the old one; rows that point to it must not be asked then.
+    connection.pragma_update(None, "foreign_keys", false)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
@@ -79,5 +150,39 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Er
         transaction.pragma_update(None, "user_version", known)?;
         tracing::info!("store brought from schema version {found} to {known}");
     }
-    Ok(transaction.commit()?)
+    transaction.commit()?;
+    Ok(connection.pragma_update(None, "foreign_keys", true)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_store_of_one_account_becomes_the_first_of_several() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "foreign_keys", true).unwrap();
+        connection.execute_batch(FIRST).unwrap();
+        let [acct, group, app, kid] = [1, 2, 3, 4].map(Uuid::from_u128);
+        connection.execute("INSERT INTO account VALUES (?1, x'00')", [acct]).unwrap();
+        connection.execute("INSERT INTO groups VALUES (?1, 'group', '{}')", [group]).unwrap();
+        connection.execute("INSERT INTO apps VALUES (?1, 'app', '{}', x'00')", [app]).unwrap();
+        connection.execute("INSERT INTO memberships VALUES (?1, ?2, '[]')", [app, group]).unwrap();
+        connection.execute("INSERT INTO sobjects VALUES (?1, ?2, 'key', 'AES', 7, '{}', NULL)", [kid, group]).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+
+        migrate(&mut connection, Path::new("store.db")).unwrap();
+        let owner = |table: &str| -> Uuid { connection.query_row(&format!("SELECT acct_id FROM {table}"), [], |row| row.get(0)).unwrap() };
+        assert_eq!(["groups", "apps", "sobjects"].map(owner), [acct; 3]);
+        let doc: String = connection.query_row("SELECT doc FROM accounts", [], |row| row.get(0)).unwrap();
+        let account: dsma_api::Account = serde_json::from_str(&doc).unwrap();
+        assert_eq!((account.acct_id, account.enabled), (acct, true));
+
+        assert!(connection.execute("DELETE FROM groups", []).is_err(), "sobjects still point to their group");
+        connection.execute("DELETE FROM apps", []).unwrap();
+        let left: i64 = connection.query_row("SELECT count(*) FROM memberships", [], |row| row.get(0)).unwrap();
+        assert_eq!(left, 0, "memberships still end with their app");
+    }
 }

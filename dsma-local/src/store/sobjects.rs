@@ -60,10 +60,10 @@ impl Store {
     /// The sobject with this id or name.
     pub(crate) fn sobject(&self, descriptor: &SobjectDescriptor) -> Result<Option<SobjectRow>, Error> {
         self.read(|connection| match descriptor {
-            SobjectDescriptor::Kid(kid) => read(connection, *kid),
+            SobjectDescriptor::Kid(kid) => read(connection, self.acct_id, *kid),
             SobjectDescriptor::Name(name) => connection
-                .prepare_cached(&format!("SELECT {COLUMNS} FROM sobjects WHERE name = ?1"))?
-                .query_row([name], |row| Ok(from_row(row)))
+                .prepare_cached(&format!("SELECT {COLUMNS} FROM sobjects WHERE name = ?1 AND acct_id = ?2"))?
+                .query_row((name, self.acct_id), |row| Ok(from_row(row)))
                 .optional()?
                 .transpose(),
             SobjectDescriptor::TransientKey(_) => Ok(None),
@@ -72,18 +72,18 @@ impl Store {
 
     /// The key material.
     pub(crate) fn material(&self, row: &SobjectRow) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
-        row.sealed.as_ref().map(|sealed| self.seal.open(MATERIAL, row.kid, sealed)).transpose()
+        row.sealed.as_ref().map(|sealed| self.seal().open(MATERIAL, row.kid, sealed)).transpose()
     }
 
     /// Adds a sobject; `false` where the name is taken. `kid`, `name` and `group_id` of `sobject` are set.
     pub(crate) fn insert_sobject(&self, sobject: &Sobject, material: Option<&[u8]>, audit: Audit) -> Result<bool, Error> {
         let kid = sobject.kid.unwrap_or_default();
-        let sealed = material.map(|material| self.seal.close(MATERIAL, kid, material)).transpose()?;
+        let sealed = material.map(|material| self.seal().close(MATERIAL, kid, material)).transpose()?;
         self.write(audit, |transaction| {
             Ok(transaction.execute(
-                "INSERT INTO sobjects (kid, group_id, name, obj_type, doc, sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
-                 ON CONFLICT (name) DO NOTHING",
-                (kid, sobject.group_id, &sobject.name, obj_type(sobject)?, serde_json::to_string(sobject)?, sealed),
+                "INSERT INTO sobjects (kid, acct_id, group_id, name, obj_type, doc, sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+                 ON CONFLICT (acct_id, name) DO NOTHING",
+                (kid, self.acct_id, sobject.group_id, &sobject.name, obj_type(sobject)?, serde_json::to_string(sobject)?, sealed),
             )? == 1)
         })
     }
@@ -97,7 +97,7 @@ impl Store {
         taken: impl FnOnce() -> E,
     ) -> Result<Option<SobjectRow>, E> {
         self.write_with(|transaction| {
-            let Some(mut row) = read(transaction, kid)? else {
+            let Some(mut row) = read(transaction, self.acct_id, kid)? else {
                 return Ok(None);
             };
             let audit = change(&mut row)?;
@@ -110,7 +110,9 @@ impl Store {
 
     /// Deletes a sobject; `false` where there is no such sobject.
     pub(crate) fn delete_sobject(&self, kid: Uuid, audit: Audit) -> Result<bool, Error> {
-        self.write(audit, |transaction| Ok(transaction.execute("DELETE FROM sobjects WHERE kid = ?1", [kid])? == 1))
+        self.write(audit, |transaction| {
+            Ok(transaction.execute("DELETE FROM sobjects WHERE kid = ?1 AND acct_id = ?2", (kid, self.acct_id))? == 1)
+        })
     }
 
     /// A page of the sobjects that a caller may see.
@@ -192,10 +194,10 @@ impl Order {
     }
 }
 
-fn read(connection: &Connection, kid: Uuid) -> Result<Option<SobjectRow>, Error> {
+fn read(connection: &Connection, acct_id: Uuid, kid: Uuid) -> Result<Option<SobjectRow>, Error> {
     connection
-        .prepare_cached(&format!("SELECT {COLUMNS} FROM sobjects WHERE kid = ?1"))?
-        .query_row([kid], |row| Ok(from_row(row)))
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM sobjects WHERE kid = ?1 AND acct_id = ?2"))?
+        .query_row((kid, acct_id), |row| Ok(from_row(row)))
         .optional()?
         .transpose()
 }

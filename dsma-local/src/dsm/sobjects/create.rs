@@ -1,8 +1,7 @@
 //! `POST` and `PUT /crypto/v1/keys`: generate and import.
 
 use dsma_api::{
-    ApiError, Blob, KeyOperation, ObjectOrigin, ObjectType, Permission, Principal, RsaOptions, Sobject, SobjectRequest, SobjectState, Time,
-    text,
+    ApiError, Blob, KeyOperation, ObjectOrigin, ObjectType, Permission, RsaOptions, Sobject, SobjectRequest, SobjectState, Time, text,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -36,7 +35,7 @@ pub(crate) fn import(call: &Call) -> Result<Reply, ApiError> {
 
 /// The request's group or the app's default, where the caller may make sobjects.
 fn target_group(call: &Call, caller: &Caller, request: &SobjectRequest) -> Result<Uuid, ApiError> {
-    let group_id = request.group_id.or(caller.row.app.default_group);
+    let group_id = request.group_id.or_else(|| caller.default_group());
     let group_id = group_id.ok_or_else(|| ApiError::bad_request("Missing field `group_id`: the app has no default group"))?;
     let permissions = caller.permissions(group_id).ok_or_else(no_group)?;
     call.store().group(group_id)?.ok_or_else(no_group)?;
@@ -83,7 +82,7 @@ fn add(
         public_only,
         // Imported material was outside already.
         never_exportable: Some(!imported && !key_ops.contains(KeyOperation::Export)),
-        creator: Principal::App(caller.app_id()),
+        creator: caller.principal(),
         created_at: now,
         lastused_at: Time::EPOCH,
         activation_date: request.activation_date.or_else(|| (state == SobjectState::Active).then_some(now)),
@@ -99,7 +98,7 @@ fn add(
     };
     let verb = if imported { "Imported" } else { "Created" };
     let message = format!("{verb} sobject \"{}\"", sobject.name.as_deref().unwrap_or_default());
-    let line = call.audit(ActionType::Administrative, caller.app_id(), sobject.kid.unwrap_or_default(), message);
+    let line = call.audit(ActionType::Administrative, caller.principal(), sobject.kid.unwrap_or_default(), message);
     let audit = Audit { group_id: Some(group_id), ..line };
     if !call.store().insert_sobject(&sobject, material.value.as_ref().map(|value| value.as_slice()), audit)? {
         return Err(name_taken());

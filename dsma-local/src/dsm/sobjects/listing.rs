@@ -23,7 +23,7 @@ pub(crate) fn list(call: &Call) -> Result<Reply, ApiError> {
     let visible: Vec<Uuid> = if caller.is_admin() {
         call.store().groups()?.into_iter().map(|group| group.group_id).collect()
     } else {
-        caller.row.groups.keys().copied().collect()
+        caller.groups().collect()
     };
     let group_id = query.parsed::<Uuid>("group_id")?;
     let filter = SobjectFilter {

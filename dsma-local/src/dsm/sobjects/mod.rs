@@ -73,7 +73,7 @@ fn shown(mut sobject: Sobject) -> Sobject {
 /// A line of the audit log about this sobject: `verb` begins it.
 pub(super) fn line(call: &Call, caller: &Caller, action_type: ActionType, verb: &str, row: &SobjectRow) -> Audit {
     let name = row.sobject.name.as_deref().unwrap_or_default();
-    let line = call.audit(action_type, caller.app_id(), row.kid, format!("{verb} sobject \"{name}\""));
+    let line = call.audit(action_type, caller.principal(), row.kid, format!("{verb} sobject \"{name}\""));
     Audit { group_id: Some(row.group_id), ..line }
 }
 

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SESSION_HANDLE, CKF_DECRYPT, CKF_ENCRYPT};
 use dsma_api::Operation;
+use dsma_core::allows_cipher;
 use dsma_crypto::{Buffers, CipherStream};
 use zeroize::Zeroizing;
 
 use super::error::During;
 use super::ffi::{Input, Mechanism, Output, Room};
-use super::index::{Half, Object};
+use super::index::Object;
 use super::mechanisms::{self, CipherSpec};
 use super::operation::Slot;
 use super::{Error, Result, session_table};
@@ -278,8 +279,7 @@ impl Ciphering {
 
     fn encrypt(&self, data: Buffers<'_>, tag: &mut [u8]) -> Result<usize> {
         let params = self.spec.params.as_params();
-        if self.object.half == Half::Public {
-            let key = self.object.usable_public(Operation::Encrypt)?;
+        if let Some(key) = self.object.usable_public(Operation::Encrypt, |sobject| allows_cipher(sobject, &params))? {
             return key.encrypt(&params, data, tag).map_err(|error| Error::from_crypto(error, During::Protect));
         }
         let engine = self.object.engine();

@@ -95,14 +95,18 @@ impl Object {
         self.public.get_or_init(|| PublicKey::parse(self.kind, self.sobject.pub_key.as_ref()?.as_ref())).as_ref()
     }
 
-    /// The public half to work with, if policy allows `operation` now. Needs no export and no network.
+    /// The public half to work with: needs no export and no network. `None` where the engine has to decide, because `policy`, the key's
+    /// own on paddings, is not known to allow the use, or because there is no usable public key.
     ///
     /// # Errors
-    /// DSM's refusal as a code, or [`Error::DeviceError`] where DSM does not show a usable public key.
-    pub(super) fn usable_public(&self, operation: Operation) -> Result<&Key> {
+    /// Key operations, state or dates forbid `operation`.
+    pub(super) fn usable_public(&self, operation: Operation, policy: impl FnOnce(&Sobject) -> bool) -> Result<Option<&Key>> {
+        if self.half != Half::Public {
+            return Ok(None);
+        }
         authorize(operation, Some(Permissions::all()), &KeyFacts::from(&*self.sobject), Time::now())
             .map_err(|refusal| Error::from_engine(&refusal.into(), During::Protect))?;
-        self.public().map(|public| &public.key).ok_or(Error::DeviceError)
+        Ok(self.public().filter(|_| policy(&self.sobject)).map(|public| &public.key))
     }
 
     /// Length of the modulus in bytes; 0 for what is no RSA key.

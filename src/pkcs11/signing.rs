@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SESSION_HANDLE, CKF_SIGN, CKF_VERIFY};
 use dsma_api::Operation;
+use dsma_core::allows_signature;
 use dsma_crypto::digest::Hasher;
 use dsma_crypto::{Message, SignatureScheme};
 use zeroize::Zeroizing;
@@ -187,11 +188,12 @@ impl Signing {
         if signature.len() != self.spec.signature_len {
             return Err(Error::SignatureLenRange);
         }
-        let holds = self
-            .object
-            .usable_public(Operation::Verify)?
-            .verify(&self.spec.scheme, message, signature)
-            .map_err(|error| Error::from_crypto(error, During::Protect))?;
+        let scheme = &self.spec.scheme;
+        let holds = match self.object.usable_public(Operation::Verify, |sobject| allows_signature(sobject, scheme))? {
+            Some(key) => key.verify(scheme, message, signature).map_err(|error| Error::from_crypto(error, During::Protect)),
+            None => (self.object.engine().verify(&self.object.key_ref(), scheme, message, signature))
+                .map_err(|error| Error::from_engine(&error, During::Protect)),
+        }?;
         if holds { Ok(()) } else { Err(Error::SignatureInvalid) }
     }
 }

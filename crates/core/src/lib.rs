@@ -16,7 +16,7 @@ pub mod gate;
 mod secret;
 pub mod telemetry;
 
-pub use accelerator::{Accelerator, Snapshot, Stats};
+pub use accelerator::{Accelerator, Snapshot, Stats, allows_cipher, allows_signature};
 pub use cache::{CachedKey, KeyRef, Lead, Resolution};
 pub use config::{ApiKey, Config, LogConfig};
 pub use dsm::{Dsm, Reply};

@@ -18,7 +18,7 @@ pub(crate) fn isolated(test: &str, env: impl FnOnce() -> Vec<(&'static str, Stri
     }
     let program = std::env::current_exe().expect("the path of the test program");
     // Built here, so that the new process needs no compiler.
-    dsma_testkit::library();
+    let _library = dsma_testkit::library();
     let output = Command::new(program)
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env(MARK, "1")

@@ -30,7 +30,14 @@ pub(crate) fn shared() -> &'static Bench {
 impl Bench {
     /// A DSM and a library of one's own.
     pub(crate) fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// The same with these lines more in the configuration.
+    pub(crate) fn start_with(lines: &str) -> Self {
         let stack = Stack::start();
+        let given = std::fs::read_to_string(stack.pkcs11_conf()).expect("a configuration");
+        std::fs::write(stack.pkcs11_conf(), format!("{lines}{given}")).expect("a file is written");
         let module = Module::with_config(&stack.pkcs11_conf());
         // The login lasts as long as a session is open.
         module.logged_in();

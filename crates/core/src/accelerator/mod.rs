@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use self::objects::Objects;
 pub use self::objects::Snapshot;
+pub use self::policy::{allows_cipher, allows_signature};
 use crate::cache::KeyCache;
 use crate::{CachedKey, Config, Dsm, Error, KeyRef, Lead, Resolution};
 

@@ -11,6 +11,7 @@ mod authorize;
 mod blob;
 mod error;
 mod operation;
+mod parts;
 mod quorum;
 mod rsa_policy;
 mod session;
@@ -29,6 +30,10 @@ pub use operation::{
     BatchItem, BatchReply, CipherMode, CryptMode, DecryptRequest, DecryptResponse, DigestRequest, DigestResponse, EncryptRequest,
     EncryptResponse, HashAlgorithm, Mgf, Mgf1, Oaep, Pss, RsaEncryptionPadding, RsaSignaturePadding, SignRequest, SignResponse,
     VerifyRequest, VerifyResponse,
+};
+pub use parts::{
+    DecryptFinalRequest, DecryptFinalResponse, DecryptInitRequest, DecryptInitResponse, DecryptUpdateRequest, DecryptUpdateResponse,
+    EncryptFinalRequest, EncryptFinalResponse, EncryptInitRequest, EncryptInitResponse, EncryptUpdateRequest, EncryptUpdateResponse,
 };
 pub use quorum::{Act, Approval, Approver, GroupApprovalPolicy, Quorum, QuorumPolicy, approvers, requires_password, satisfied};
 pub use session::{

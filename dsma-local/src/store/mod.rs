@@ -6,6 +6,7 @@
 mod apps;
 mod audit;
 mod groups;
+mod kept;
 mod schema;
 mod seal;
 mod sobjects;

@@ -4,6 +4,8 @@ mod batch;
 mod cipher;
 mod digest;
 mod modes;
+mod params;
+mod parts;
 mod signature;
 
 use dsma_api::{ApiError, KeyOperation, SobjectDescriptor};
@@ -12,6 +14,7 @@ use dsma_crypto::Error;
 pub(super) use self::batch::{batch_decrypt, batch_encrypt, batch_sign, batch_verify};
 pub(super) use self::cipher::{decrypt, encrypt};
 pub(super) use self::digest::digest;
+pub(super) use self::parts::{decrypt_final, decrypt_init, decrypt_update, encrypt_final, encrypt_init, encrypt_update};
 pub(super) use self::signature::{sign, verify};
 use super::authentication::Caller;
 use super::call::Call;
@@ -20,7 +23,8 @@ use crate::store::{ActionType, SobjectRow};
 
 /// The key that the request means: the path's, or the body's.
 fn descriptor(call: &Call, in_body: Option<SobjectDescriptor>) -> Result<SobjectDescriptor, ApiError> {
-    match call.path_id()? {
+    let kid = if call.path().starts_with("/crypto/v1/keys/") { call.path_id()? } else { None };
+    match kid {
         Some(kid) => Ok(SobjectDescriptor::Kid(kid)),
         None => in_body.ok_or_else(|| ApiError::bad_request("Missing field `key`")),
     }

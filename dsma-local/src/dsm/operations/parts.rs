@@ -1,0 +1,147 @@
+//! `/crypto/v1/{encrypt,decrypt}/{init,update,final}`: a message in parts, and nothing kept here in between.
+//!
+//! The state goes to the client and comes back: sealed, bound to the account, the key and the direction, and good for an hour. A client
+//! that presents a state twice continues the message twice, as it could begin it twice with one IV.
+
+use dsma_api::{
+    ApiError, Blob, CipherMode, DecryptFinalRequest, DecryptFinalResponse, DecryptInitRequest, DecryptInitResponse, DecryptUpdateRequest,
+    DecryptUpdateResponse, EncryptFinalRequest, EncryptFinalResponse, EncryptInitRequest, EncryptInitResponse, EncryptUpdateRequest,
+    EncryptUpdateResponse, Operation, SecretBlob, SobjectDescriptor, Time,
+};
+use dsma_crypto::CipherParts;
+use zeroize::Zeroizing;
+
+use super::modes::{check_alg, symmetric};
+use super::params::{Parameters, iv_for, none_given, tag_bytes};
+use super::{descriptor, log, refused};
+use crate::dsm::authentication::Caller;
+use crate::dsm::call::Call;
+use crate::dsm::reply::Reply;
+use crate::dsm::sobjects::{Opened, open};
+use crate::store::SobjectRow;
+
+/// Seconds from one part to the next.
+const STATE_TIME: i64 = 3600;
+/// A tag's bits where the end of an encryption names none: older clients cannot.
+const DEFAULT_TAG: usize = 128;
+
+/// `POST /crypto/v1/encrypt/init`, `POST /crypto/v1/keys/{id}/encrypt/init`.
+pub(crate) fn encrypt_init(call: &Call) -> Result<Reply, ApiError> {
+    let caller = call.caller()?;
+    let request: EncryptInitRequest = call.json()?;
+    let opened = open(call, &caller, &descriptor(call, request.key)?, Operation::Encrypt)?;
+    check_alg(Some(request.alg), &opened.row.sobject)?;
+    let mode = mode_in_parts(symmetric(request.mode)?)?;
+    let iv = iv_for(mode, request.iv.as_ref())?;
+    let params = Parameters::Aes(mode).with(iv.as_ref(), request.ad.as_ref(), None)?;
+    let parts = CipherParts::start(&opened.key, &params, true).map_err(refused)?;
+    log(call, &caller, "Encrypted with", &opened.row)?;
+    let state = close(call, &opened.row, Operation::Encrypt, &parts)?;
+    Reply::ok(&EncryptInitResponse { kid: Some(opened.row.kid), iv, state })
+}
+
+/// `POST /crypto/v1/decrypt/init`, `POST /crypto/v1/keys/{id}/decrypt/init`.
+pub(crate) fn decrypt_init(call: &Call) -> Result<Reply, ApiError> {
+    let caller = call.caller()?;
+    let request: DecryptInitRequest = call.json()?;
+    let opened = open(call, &caller, &descriptor(call, request.key)?, Operation::Decrypt)?;
+    check_alg(request.alg, &opened.row.sobject)?;
+    let mode = mode_in_parts(symmetric(request.mode)?)?;
+    if request.iv.is_none() {
+        return Err(ApiError::bad_request("Missing field `iv`"));
+    }
+    let params = Parameters::Aes(mode).with(request.iv.as_ref(), request.ad.as_ref(), None)?;
+    let parts = CipherParts::start(&opened.key, &params, false).map_err(refused)?;
+    log(call, &caller, "Decrypted with", &opened.row)?;
+    let state = close(call, &opened.row, Operation::Decrypt, &parts)?;
+    Reply::ok(&DecryptInitResponse { kid: Some(opened.row.kid), state })
+}
+
+/// `POST /crypto/v1/encrypt/update`, `POST /crypto/v1/keys/{id}/encrypt/update`.
+pub(crate) fn encrypt_update(call: &Call) -> Result<Reply, ApiError> {
+    let caller = call.caller()?;
+    let request: EncryptUpdateRequest = call.json()?;
+    let key = descriptor(call, request.key)?;
+    let (Opened { row, key }, mut parts) = resume(call, &caller, &key, Operation::Encrypt, &request.state)?;
+    let cipher = parts.update(&key, request.plain.as_ref()).map_err(refused)?;
+    Reply::ok(&EncryptUpdateResponse { cipher: Blob(cipher.to_vec()), state: close(call, &row, Operation::Encrypt, &parts)? })
+}
+
+/// `POST /crypto/v1/decrypt/update`, `POST /crypto/v1/keys/{id}/decrypt/update`.
+pub(crate) fn decrypt_update(call: &Call) -> Result<Reply, ApiError> {
+    let caller = call.caller()?;
+    let request: DecryptUpdateRequest = call.json()?;
+    let key = descriptor(call, request.key)?;
+    let (Opened { row, key }, mut parts) = resume(call, &caller, &key, Operation::Decrypt, &request.state)?;
+    let plain = parts.update(&key, request.cipher.as_ref()).map_err(refused)?;
+    Reply::ok(&DecryptUpdateResponse { plain: SecretBlob(plain), state: close(call, &row, Operation::Decrypt, &parts)? })
+}
+
+/// `POST /crypto/v1/encrypt/final`, `POST /crypto/v1/keys/{id}/encrypt/final`.
+pub(crate) fn encrypt_final(call: &Call) -> Result<Reply, ApiError> {
+    let caller = call.caller()?;
+    let request: EncryptFinalRequest = call.json()?;
+    let key = descriptor(call, request.key)?;
+    let (Opened { key, .. }, parts) = resume(call, &caller, &key, Operation::Encrypt, &request.state)?;
+    let tag_len = if parts.is_authenticated() {
+        tag_bytes(CipherMode::Gcm, Some(request.tag_len.unwrap_or(DEFAULT_TAG)))?
+    } else {
+        none_given(&[("tag_len", request.tag_len.is_some())])?;
+        0
+    };
+    let mut tag = vec![0; tag_len];
+    let cipher = parts.finish_encrypt(&key, &mut tag).map_err(refused)?;
+    Reply::ok(&EncryptFinalResponse { cipher: Blob(cipher.to_vec()), tag: (tag_len > 0).then_some(Blob(tag)) })
+}
+
+/// `POST /crypto/v1/decrypt/final`, `POST /crypto/v1/keys/{id}/decrypt/final`.
+pub(crate) fn decrypt_final(call: &Call) -> Result<Reply, ApiError> {
+    let caller = call.caller()?;
+    let request: DecryptFinalRequest = call.json()?;
+    let key = descriptor(call, request.key)?;
+    let (Opened { key, .. }, parts) = resume(call, &caller, &key, Operation::Decrypt, &request.state)?;
+    let tag = match (parts.is_authenticated(), request.tag) {
+        (true, None) => return Err(ApiError::bad_request("Missing field `tag`")),
+        (true, Some(tag)) => tag,
+        (false, tag) => none_given(&[("tag", tag.is_some())]).map(|()| Blob::default())?,
+    };
+    let plain = parts.finish_decrypt(&key, tag.as_ref()).map_err(refused)?;
+    Reply::ok(&DecryptFinalResponse { plain: SecretBlob(plain) })
+}
+
+fn mode_in_parts(mode: CipherMode) -> Result<CipherMode, ApiError> {
+    match mode {
+        CipherMode::Cbc | CipherMode::CbcNoPad | CipherMode::Ctr | CipherMode::Gcm => Ok(mode),
+        other => Err(ApiError::bad_request(format!("Mode {other} is not possible in parts: CBC, CBCNOPAD, CTR or GCM"))),
+    }
+}
+
+/// What a state is sealed for: a state of an encryption is none of a decryption.
+fn kind(call: &Call, operation: Operation) -> String {
+    let direction = if operation == Operation::Encrypt { "encrypt" } else { "decrypt" };
+    format!("parts/{direction}/{}", call.store().acct_id())
+}
+
+fn close(call: &Call, row: &SobjectRow, operation: Operation, parts: &CipherParts) -> Result<Blob, ApiError> {
+    let until = Time::now().0 + STATE_TIME;
+    let content = Zeroizing::new([until.to_be_bytes().as_slice(), &parts.to_bytes()].concat());
+    Ok(Blob(call.store().seal_for_client(&kind(call, operation), row.kid, &content)?))
+}
+
+/// The key, where the caller may still use it, and the message as the state left it.
+fn resume(
+    call: &Call,
+    caller: &Caller,
+    key: &SobjectDescriptor,
+    operation: Operation,
+    state: &Blob,
+) -> Result<(Opened, CipherParts), ApiError> {
+    let opened = open(call, caller, key, operation)?;
+    let invalid = || ApiError::bad_request("Invalid state: it is not from this key's last answer");
+    let content = call.store().open_from_client(&kind(call, operation), opened.row.kid, state.as_ref()).ok_or_else(invalid)?;
+    let (until, parts) = content.split_first_chunk().ok_or_else(invalid)?;
+    if i64::from_be_bytes(*until) < Time::now().0 {
+        return Err(ApiError::bad_request("Invalid state: it has expired"));
+    }
+    Ok((opened, CipherParts::from_bytes(parts).map_err(|_| invalid())?))
+}

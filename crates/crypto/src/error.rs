@@ -7,16 +7,21 @@ pub enum Error {
     /// The encoding of a key does not parse, is not the kind of key asked for, or its numbers contradict each other.
     #[error("the key's encoding is malformed or its numbers do not belong together")]
     Malformed,
-    /// The key's size does not fit: AES wants 16, 24 or 32 bytes; an RSA modulus must hold the padding, the hash and the salt.
-    #[error("the key's size does not fit this operation: AES keys have 16, 24 or 32 bytes, RSA keys need room for padding, hash and salt")]
+    /// The key's size does not fit: AES wants 16, 24 or 32 bytes, triple DES 16 or 24, HMAC at least one; an RSA modulus must hold the padding, the hash and the salt.
+    #[error(
+        "the key's size does not fit this operation: AES keys have 16, 24 or 32 bytes, triple DES keys 16 or 24, RSA keys need room for padding, hash and salt"
+    )]
     KeySize,
-    /// The IV's length does not fit the mode: 16 bytes for CBC and CTR, at least one byte for GCM.
-    #[error("the IV's length does not fit the mode: CBC and CTR take 16 bytes, GCM at least one (12 is usual)")]
+    /// The IV's length does not fit the mode: a block for CBC, CTR, CFB and OFB, at least one byte for GCM, 7 to
+    /// 13 for CCM.
+    #[error(
+        "the IV's length does not fit the mode: CBC, CTR, CFB and OFB take a block (16 bytes; 8 in triple DES), GCM at least one byte (12 is usual), CCM 7 to 13"
+    )]
     IvLength,
-    /// The tag's length does not fit: 4 to 16 bytes for GCM, none for every other mode.
-    #[error("the tag's length does not fit the mode: GCM takes 4 to 16 bytes, every other mode none")]
+    /// The tag's length does not fit: 4 to 16 bytes for GCM, an even number of them for CCM, none for every other mode.
+    #[error("the tag's length does not fit the mode: GCM takes 4 to 16 bytes, CCM an even number of them, every other mode none")]
     TagLength,
-    /// The input's length does not fit: whole blocks without padding, the hash's length for a digest, at most what the padding leaves
+    /// The input's length does not fit: whole blocks without padding or in key wrapping, the hash's length for a digest, at most what the padding leaves
     /// room for in RSA.
     #[error(
         "the input's length does not fit: whole blocks without padding, the exact length of a digest, or what RSA's padding leaves room for"

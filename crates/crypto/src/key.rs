@@ -1,14 +1,16 @@
 //! A prepared key of any kind, and the operations that every front speaks of.
 
 use crate::{
-    AesKey, Buffers, CipherParams, CipherStream, EcPrivateKey, EcPublicKey, Ed25519PrivateKey, Ed25519PublicKey, Error, HmacKey, Mac,
-    MacScheme, MacStream, Message, RsaPrivateKey, RsaPublicKey, SignatureScheme,
+    AesKey, Buffers, CipherParams, CipherStream, Des3Key, EcPrivateKey, EcPublicKey, Ed25519PrivateKey, Ed25519PublicKey, Error, HmacKey,
+    Mac, MacScheme, MacStream, Message, RsaPrivateKey, RsaPublicKey, SignatureScheme,
 };
 
 /// A parsed key, ready for use by many threads at once. It shows nothing of its content; the memory is overwritten when it is dropped.
 pub enum Key {
     /// A secret AES key.
     Aes(AesKey),
+    /// A secret triple DES key.
+    Des3(Des3Key),
     /// A secret HMAC key.
     Hmac(HmacKey),
     /// An RSA private key.
@@ -26,11 +28,12 @@ pub enum Key {
 }
 
 impl Key {
-    /// Encrypts the whole input and returns the bytes written to the output. `tag` is filled in GCM (its length is the tag's, 4 to 16
+    /// Encrypts the whole input and returns the bytes written to the output. `tag` is filled in GCM and CCM (its length is the tag's, 4 to 16
     /// bytes) and must be empty elsewhere; it must not overlap the data. With a private RSA key, its public half is used.
     pub fn encrypt(&self, params: &CipherParams<'_>, data: Buffers<'_>, tag: &mut [u8]) -> Result<usize, Error> {
         match self {
             Self::Aes(key) => key.encrypt(params, data, tag),
+            Self::Des3(key) => key.encrypt(params, data, tag),
             Self::Rsa(key) => key.encrypt(params, data, tag),
             Self::RsaPublic(key) => key.encrypt(params, data, tag),
             _ => Err(Error::Unsupported),
@@ -42,6 +45,7 @@ impl Key {
     pub fn decrypt(&self, params: &CipherParams<'_>, data: Buffers<'_>, tag: &[u8]) -> Result<usize, Error> {
         match self {
             Self::Aes(key) => key.decrypt(params, data, tag),
+            Self::Des3(key) => key.decrypt(params, data, tag),
             Self::Rsa(key) => key.decrypt(params, data, tag),
             _ => Err(Error::Unsupported),
         }
@@ -67,14 +71,14 @@ impl Key {
             Self::EcPublic(key) => key.verify(scheme, message, signature),
             Self::Ed25519(key) => key.public().verify(scheme, message, signature),
             Self::Ed25519Public(key) => key.verify(scheme, message, signature),
-            Self::Aes(_) | Self::Hmac(_) => Err(Error::Unsupported),
+            Self::Aes(_) | Self::Des3(_) | Self::Hmac(_) => Err(Error::Unsupported),
         }
     }
 
     /// Bytes that [`Key::encrypt`] writes for so much input, the tag not counted. Meaningless where the key cannot encrypt so (0).
     pub fn encrypted_len(&self, params: &CipherParams<'_>, input_len: usize) -> usize {
         match self {
-            Self::Aes(_) => crate::aes::encrypted_len(params, input_len),
+            Self::Aes(_) | Self::Des3(_) => params.encrypted_len(input_len).unwrap_or(0),
             Self::Rsa(key) => key.modulus_len(),
             Self::RsaPublic(key) => key.modulus_len(),
             _ => 0,
@@ -93,19 +97,21 @@ impl Key {
         }
     }
 
-    /// Begins an encryption in parts (AES only).
+    /// Begins an encryption in parts (AES and triple DES, modes without an end that must be known at the beginning).
     pub fn start_encrypt(&self, params: &CipherParams<'_>) -> Result<CipherStream, Error> {
         match self {
             Self::Aes(key) => key.start_encrypt(params),
+            Self::Des3(key) => key.start_encrypt(params),
             _ => Err(Error::Unsupported),
         }
     }
 
-    /// Begins a decryption in parts (AES only). In GCM the parts come out before the tag has been checked: a caller that must not act
+    /// Begins a decryption in parts, as [`Key::start_encrypt`]. In GCM the parts come out before the tag has been checked: a caller that must not act
     /// on unauthenticated text holds them back until [`CipherStream::finish_decrypt`] says yes.
     pub fn start_decrypt(&self, params: &CipherParams<'_>) -> Result<CipherStream, Error> {
         match self {
             Self::Aes(key) => key.start_decrypt(params),
+            Self::Des3(key) => key.start_decrypt(params),
             _ => Err(Error::Unsupported),
         }
     }
@@ -126,6 +132,7 @@ impl Key {
     pub fn start_mac(&self, scheme: &MacScheme) -> Result<MacStream, Error> {
         match self {
             Self::Aes(key) => key.start_mac(scheme),
+            Self::Des3(key) => key.start_mac(scheme),
             Self::Hmac(key) => key.start_mac(scheme),
             _ => Err(Error::Unsupported),
         }
@@ -134,7 +141,7 @@ impl Key {
     /// The public half, for a private key or a public one; `None` for a secret key.
     pub fn public(&self) -> Option<Self> {
         match self {
-            Self::Aes(_) | Self::Hmac(_) => None,
+            Self::Aes(_) | Self::Des3(_) | Self::Hmac(_) => None,
             Self::Rsa(key) => Some(Self::RsaPublic(key.public())),
             Self::RsaPublic(key) => Some(Self::RsaPublic(key.clone())),
             Self::Ec(key) => Some(Self::EcPublic(key.public())),
@@ -150,6 +157,7 @@ impl Key {
             + match self {
                 // The AEAD context on the heap.
                 Self::Aes(_) => 640,
+                Self::Des3(_) => 0,
                 Self::Hmac(key) => key.len(),
                 // Five to eight numbers of up to the modulus' length, their Montgomery forms and some blinding factors.
                 Self::Rsa(key) => 2048 + 16 * key.modulus_len(),

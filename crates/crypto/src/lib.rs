@@ -8,6 +8,8 @@
 mod aes;
 #[allow(unsafe_code)]
 mod aws_lc;
+mod block;
+mod des3;
 pub mod digest;
 mod ec;
 mod ed25519;
@@ -24,6 +26,7 @@ mod x25519;
 
 pub use aes::AesKey;
 pub use aws_lc::Buffers;
+pub use des3::Des3Key;
 pub use ec::{Curve, EcPrivateKey, EcPublicKey};
 pub use ed25519::{Ed25519PrivateKey, Ed25519PublicKey};
 pub use error::Error;

@@ -1,5 +1,6 @@
 //! What an operation is told beside the key and the data: mode, padding, hash, encoding. All of it borrows and is `Copy`.
 
+use crate::aws_lc::WRAP_OVERHEAD;
 use crate::digest::Hash;
 
 /// Mode and parameters of an encryption.
@@ -14,10 +15,56 @@ pub enum CipherParams<'a> {
     AesEcb,
     /// AES-CTR with a 128-bit big-endian counter, whose first value is the 16-byte IV.
     AesCtr { iv: &'a [u8] },
+    /// AES-CFB with segments of 128 bits (NIST SP 800-38A, 6.3), IV of 16 bytes.
+    AesCfb { iv: &'a [u8] },
+    /// AES-OFB, IV of 16 bytes.
+    AesOfb { iv: &'a [u8] },
+    /// AES-CCM (NIST SP 800-38C). The nonce has 7 to 13 bytes (the longer it is, the shorter the message must be: 64 KiB at 13); the tag is
+    /// passed beside the data and has an even length of 4 to 16 bytes. Not in parts: the length comes first.
+    AesCcm { iv: &'a [u8], aad: &'a [u8] },
+    /// AES key wrap (RFC 3394, NIST SP 800-38F KW) of whole blocks of 8 bytes, at least two. Not in parts.
+    AesKw,
+    /// AES key wrap with padding (RFC 5649, KWP) of any bytes but none. Not in parts.
+    AesKwp,
+    /// Triple DES in ECB without padding: whole blocks of 8 bytes.
+    Des3Ecb,
+    /// Triple DES in CBC, IV of 8 bytes; `padding` as in [`CipherParams::AesCbc`].
+    Des3Cbc { iv: &'a [u8], padding: bool },
     /// RSAES-PKCS1-v1_5 (RFC 8017, 7.2).
     RsaPkcs1,
     /// RSAES-OAEP (RFC 8017, 7.1): the hash of the label, the hash of the mask generation, the label.
     RsaOaep { hash: Hash, mgf1: Hash, label: &'a [u8] },
+}
+
+impl CipherParams<'_> {
+    /// Bytes that come out of an encryption of so many, the tag not counted; `None` for RSA, where the key decides.
+    #[must_use]
+    pub fn encrypted_len(&self, input_len: usize) -> Option<usize> {
+        match self {
+            Self::RsaPkcs1 | Self::RsaOaep { .. } => None,
+            Self::AesCbc { padding: true, .. } | Self::Des3Cbc { padding: true, .. } => {
+                Some((input_len / self.block_len()).saturating_add(1).saturating_mul(self.block_len()))
+            }
+            Self::AesKw => Some(input_len.saturating_add(WRAP_OVERHEAD)),
+            Self::AesKwp => Some(input_len.checked_next_multiple_of(8).unwrap_or(usize::MAX).saturating_add(WRAP_OVERHEAD)),
+            _ => Some(input_len),
+        }
+    }
+
+    /// Whether a decryption gives as many bytes as it takes: there is no padding or check value that goes.
+    #[must_use]
+    pub fn keeps_len(&self) -> bool {
+        self.encrypted_len(0) == Some(0)
+    }
+
+    /// Bytes of the cipher's block; 0 for RSA.
+    pub(crate) fn block_len(&self) -> usize {
+        match self {
+            Self::Des3Ecb | Self::Des3Cbc { .. } => 8,
+            Self::RsaPkcs1 | Self::RsaOaep { .. } => 0,
+            _ => 16,
+        }
+    }
 }
 
 /// How a signature is made.

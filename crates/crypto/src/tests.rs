@@ -2,7 +2,9 @@
 
 mod agreement;
 mod ciphers;
+mod des3;
 mod formats;
+mod keywrap;
 mod macs;
 mod openssl;
 mod signatures;

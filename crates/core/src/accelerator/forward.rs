@@ -53,8 +53,7 @@ impl Accelerator {
     ) -> Result<usize, Error> {
         let cipher = Cipher::new(params)?;
         // Padding takes its length with it; the other modes give what they get.
-        let exact = !matches!(params, CipherParams::AesCbc { padding: true, .. } | CipherParams::RsaPkcs1 | CipherParams::RsaOaep { .. });
-        check_room(exact.then_some(io.input_len()), io.output_len())?;
+        check_room(params.keeps_len().then_some(io.input_len()), io.output_len())?;
         let reply = self.counted().dsm.decrypt(&DecryptRequest {
             key: Some(SobjectDescriptor::Kid(key.kid())),
             alg: Some(cipher.alg),
@@ -152,13 +151,10 @@ struct Cipher {
 
 impl Cipher {
     fn new(params: &CipherParams<'_>) -> Result<Self, Error> {
-        let aes = |mode, iv: Option<&[u8]>| Self {
-            alg: ObjectType::Aes,
-            mode: CryptMode::Symmetric(mode),
-            iv: iv.map(Blob::from),
-            ad: None,
-            label: None,
-        };
+        let symmetric =
+            |alg, mode, iv: Option<&[u8]>| Self { alg, mode: CryptMode::Symmetric(mode), iv: iv.map(Blob::from), ad: None, label: None };
+        let aes = |mode, iv| symmetric(ObjectType::Aes, mode, iv);
+        let with_aad = |mode, iv, aad: &[u8]| Self { ad: (!aad.is_empty()).then(|| Blob::from(aad)), ..aes(mode, Some(iv)) };
         let rsa = |padding, label: &[u8]| Self {
             alg: ObjectType::Rsa,
             mode: CryptMode::Rsa(padding),
@@ -167,11 +163,19 @@ impl Cipher {
             label: (!label.is_empty()).then(|| Blob::from(label)),
         };
         Ok(match params {
-            CipherParams::AesGcm { iv, aad } => Self { ad: (!aad.is_empty()).then(|| Blob::from(*aad)), ..aes(CipherMode::Gcm, Some(iv)) },
+            CipherParams::AesGcm { iv, aad } => with_aad(CipherMode::Gcm, iv, aad),
+            CipherParams::AesCcm { iv, aad } => with_aad(CipherMode::Ccm, iv, aad),
             CipherParams::AesCbc { iv, padding: true } => aes(CipherMode::Cbc, Some(iv)),
             CipherParams::AesCbc { iv, padding: false } => aes(CipherMode::CbcNoPad, Some(iv)),
             CipherParams::AesEcb => aes(CipherMode::Ecb, None),
             CipherParams::AesCtr { iv } => aes(CipherMode::Ctr, Some(iv)),
+            CipherParams::AesCfb { iv } => aes(CipherMode::Cfb, Some(iv)),
+            CipherParams::AesOfb { iv } => aes(CipherMode::Ofb, Some(iv)),
+            CipherParams::AesKw => aes(CipherMode::Kw, None),
+            CipherParams::AesKwp => aes(CipherMode::Kwp, None),
+            CipherParams::Des3Ecb => symmetric(ObjectType::Des3, CipherMode::Ecb, None),
+            CipherParams::Des3Cbc { iv, padding: true } => symmetric(ObjectType::Des3, CipherMode::Cbc, Some(iv)),
+            CipherParams::Des3Cbc { iv, padding: false } => symmetric(ObjectType::Des3, CipherMode::CbcNoPad, Some(iv)),
             CipherParams::RsaPkcs1 => rsa(RsaEncryptionPadding::Pkcs1V15 {}, &[]),
             CipherParams::RsaOaep { hash, mgf1, label } if hash == mgf1 => {
                 rsa(RsaEncryptionPadding::Oaep(Oaep { mgf: Mgf::mgf1(wire_hash(*hash)) }), label)

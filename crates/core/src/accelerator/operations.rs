@@ -88,9 +88,7 @@ impl CachedKey {
     pub fn encrypted_len(&self, params: &CipherParams<'_>, input_len: usize) -> Option<usize> {
         match (self.local(), params) {
             (Some(key), _) => Some(key.encrypted_len(params, input_len)),
-            (None, CipherParams::AesCbc { padding: true, .. }) => (input_len / 16).checked_add(1)?.checked_mul(16),
-            (None, CipherParams::RsaPkcs1 | CipherParams::RsaOaep { .. }) => self.modulus_len(),
-            (None, _) => Some(input_len),
+            (None, params) => params.encrypted_len(input_len).or_else(|| self.modulus_len()),
         }
     }
 

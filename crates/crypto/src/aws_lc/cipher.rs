@@ -1,4 +1,4 @@
-//! AES in every mode through the library's streaming interface: parts, unusual IVs and tags, CBC, ECB, CTR.
+//! AES and triple DES through the library's streaming interface: parts, unusual IVs and tags, and the modes without authentication.
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -10,8 +10,8 @@ use super::owned::Owned;
 use super::{check, clear_errors};
 use crate::{CipherParams, Error};
 
-/// Bytes of an AES block.
-pub(crate) const BLOCK: usize = 16;
+/// Bytes of the longest block, AES'.
+pub(crate) const MAX_BLOCK: usize = 16;
 /// The library counts in `int`; longer inputs are passed in pieces of this many bytes (whole blocks).
 const PIECE: usize = 1 << 30;
 
@@ -27,7 +27,9 @@ pub(crate) struct CipherContext {
     context: Owned<sys::EVP_CIPHER_CTX>,
     direction: Direction,
     family: Family,
-    /// Bytes taken in whose result has not come out yet: 0 to 15, or up to 16 where the last block is held back for its padding.
+    /// Bytes of a block.
+    block: usize,
+    /// Bytes taken in whose result has not come out yet: less than a block, or up to one where the last is held back for its padding.
     pending: usize,
 }
 
@@ -39,7 +41,7 @@ unsafe impl Sync for CipherContext {}
 /// How a mode treats lengths.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Family {
-    /// GCM and CTR: a byte in is a byte out.
+    /// GCM, CTR, CFB and OFB: a byte in is a byte out.
     Stream,
     /// Whole blocks.
     Blocks,
@@ -48,19 +50,36 @@ enum Family {
 }
 
 impl CipherContext {
-    /// Starts with a key of 16, 24 or 32 bytes. RSA's parameters are `Unsupported`.
+    /// Starts with a key of 16, 24 or 32 bytes for AES, of 24 for triple DES. Parameters that are not a mode in parts are `Unsupported`.
     pub(crate) fn new(key: &[u8], params: &CipherParams<'_>, direction: Direction) -> Result<Self, Error> {
         let family = match params {
-            CipherParams::AesGcm { .. } | CipherParams::AesCtr { .. } => Family::Stream,
-            CipherParams::AesEcb | CipherParams::AesCbc { padding: false, .. } => Family::Blocks,
-            CipherParams::AesCbc { padding: true, .. } => Family::Padded,
-            CipherParams::RsaPkcs1 | CipherParams::RsaOaep { .. } => return Err(Error::Unsupported),
+            CipherParams::AesGcm { .. } | CipherParams::AesCtr { .. } | CipherParams::AesCfb { .. } | CipherParams::AesOfb { .. } => {
+                Family::Stream
+            }
+            CipherParams::AesEcb | CipherParams::Des3Ecb => Family::Blocks,
+            CipherParams::AesCbc { padding, .. } | CipherParams::Des3Cbc { padding, .. } => {
+                if *padding {
+                    Family::Padded
+                } else {
+                    Family::Blocks
+                }
+            }
+            _ => return Err(Error::Unsupported),
         };
+        let block = params.block_len();
         let iv: &[u8] = match *params {
             CipherParams::AesGcm { iv: [], .. } => return Err(Error::IvLength),
             CipherParams::AesGcm { iv, .. } => iv,
-            CipherParams::AesCbc { iv, .. } | CipherParams::AesCtr { iv } if iv.len() == BLOCK => iv,
-            CipherParams::AesCbc { .. } | CipherParams::AesCtr { .. } => return Err(Error::IvLength),
+            CipherParams::AesCbc { iv, .. }
+            | CipherParams::AesCtr { iv }
+            | CipherParams::AesCfb { iv }
+            | CipherParams::AesOfb { iv }
+            | CipherParams::Des3Cbc { iv, .. } => {
+                if iv.len() != block {
+                    return Err(Error::IvLength);
+                }
+                iv
+            }
             _ => &[],
         };
         let iv_len = c_int::try_from(iv.len()).map_err(|_| Error::IvLength)?;
@@ -79,7 +98,7 @@ impl CipherContext {
             check(sys::EVP_CipherInit_ex(raw, ptr::null(), none, key.as_ptr(), iv.as_ptr(), encrypt), Error::Internal)?;
             sys::EVP_CIPHER_CTX_set_padding(raw, c_int::from(family == Family::Padded));
         }
-        let mut this = Self { context, direction, family, pending: 0 };
+        let mut this = Self { context, direction, family, block, pending: 0 };
         if let CipherParams::AesGcm { aad, .. } = params {
             this.authenticate(aad)?;
         }
@@ -92,8 +111,8 @@ impl CipherContext {
         Ok(match (self.family, self.direction) {
             (Family::Stream, _) => input_len,
             // The last full block waits, for it may hold the padding.
-            (Family::Padded, Direction::Decrypt) => total.saturating_sub(1) / BLOCK * BLOCK,
-            _ => total / BLOCK * BLOCK,
+            (Family::Padded, Direction::Decrypt) => total.saturating_sub(1) / self.block * self.block,
+            _ => total / self.block * self.block,
         })
     }
 
@@ -135,15 +154,15 @@ impl CipherContext {
 
     /// Ends it and returns the bytes of the last block: what the padding adds, or leaves. A wrong tag (see [`CipherContext::expect_tag`])
     /// or padding is `Authentication`; a broken last block is `InputLength`.
-    pub(crate) fn finish(&mut self, last: &mut [u8; BLOCK]) -> Result<usize, Error> {
+    pub(crate) fn finish(&mut self, last: &mut [u8; MAX_BLOCK]) -> Result<usize, Error> {
         let failure = match (self.family, self.direction) {
             (Family::Blocks, _) if self.pending != 0 => return Err(Error::InputLength),
-            (Family::Padded, Direction::Decrypt) if self.pending != BLOCK => return Err(Error::InputLength),
+            (Family::Padded, Direction::Decrypt) if self.pending != self.block => return Err(Error::InputLength),
             (_, Direction::Decrypt) => Error::Authentication,
             _ => Error::Internal,
         };
         let mut made: c_int = 0;
-        // SAFETY: the library writes at most one block, which is what `last` holds.
+        // SAFETY: the library writes at most one block, which `last` holds.
         check(unsafe { sys::EVP_CipherFinal_ex(self.context.as_ptr(), last.as_mut_ptr(), &mut made) }, failure)?;
         usize::try_from(made).map_err(|_| Error::Internal)
     }
@@ -161,7 +180,7 @@ impl CipherContext {
 
     /// Upper bound of what [`CipherContext::finish`] writes.
     pub(crate) fn pending_len(&self) -> usize {
-        if self.family == Family::Padded { BLOCK } else { 0 }
+        if self.family == Family::Padded { self.block } else { 0 }
     }
 
     fn control(&mut self, command: c_int, tag: *mut u8, len: usize) -> Result<(), Error> {
@@ -191,12 +210,18 @@ fn algorithm(key_len: usize, params: &CipherParams<'_>) -> Result<*const sys::EV
         32 => Ok(functions[2]),
         _ => Err(Error::KeySize),
     };
+    let triple_des =
+        |function: unsafe extern "C" fn() -> *const sys::EVP_CIPHER| if key_len == 24 { Ok(function) } else { Err(Error::KeySize) };
     let function = match params {
         CipherParams::AesGcm { .. } => by_len([sys::EVP_aes_128_gcm, sys::EVP_aes_192_gcm, sys::EVP_aes_256_gcm]),
         CipherParams::AesCbc { .. } => by_len([sys::EVP_aes_128_cbc, sys::EVP_aes_192_cbc, sys::EVP_aes_256_cbc]),
         CipherParams::AesEcb => by_len([sys::EVP_aes_128_ecb, sys::EVP_aes_192_ecb, sys::EVP_aes_256_ecb]),
         CipherParams::AesCtr { .. } => by_len([sys::EVP_aes_128_ctr, sys::EVP_aes_192_ctr, sys::EVP_aes_256_ctr]),
-        CipherParams::RsaPkcs1 | CipherParams::RsaOaep { .. } => Err(Error::Unsupported),
+        CipherParams::AesCfb { .. } => by_len([sys::EVP_aes_128_cfb128, sys::EVP_aes_192_cfb128, sys::EVP_aes_256_cfb128]),
+        CipherParams::AesOfb { .. } => by_len([sys::EVP_aes_128_ofb, sys::EVP_aes_192_ofb, sys::EVP_aes_256_ofb]),
+        CipherParams::Des3Ecb => triple_des(sys::EVP_des_ede3_ecb),
+        CipherParams::Des3Cbc { .. } => triple_des(sys::EVP_des_ede3_cbc),
+        _ => Err(Error::Unsupported),
     }?;
     // SAFETY: takes nothing and returns a pointer to a constant (null only out of memory).
     let algorithm = unsafe { function() };

@@ -71,6 +71,12 @@ impl CmacContext {
         unsafe { Self::new(cipher, key) }
     }
 
+    /// Starts with the three keys of triple DES, 24 bytes.
+    pub(crate) fn des3(key: &[u8; 24]) -> Result<Self, Error> {
+        // SAFETY: the cipher is a constant and takes keys of this length.
+        unsafe { Self::new(sys::EVP_des_ede3_cbc(), key) }
+    }
+
     /// # Safety
     /// `cipher` is null or takes a key of this length.
     unsafe fn new(cipher: *const sys::EVP_CIPHER, key: &[u8]) -> Result<Self, Error> {

@@ -11,11 +11,13 @@
 
 mod aead;
 mod buffers;
+mod ccm;
 mod cipher;
 mod curve25519;
 mod der;
 mod ec;
 mod hash;
+mod keywrap;
 mod mac;
 mod owned;
 mod random;
@@ -25,10 +27,12 @@ mod signature;
 pub use buffers::Buffers;
 
 pub(crate) use aead::GcmContext;
-pub(crate) use cipher::{CipherContext, Direction};
+pub(crate) use ccm::{ccm_open, ccm_seal};
+pub(crate) use cipher::{CipherContext, Direction, MAX_BLOCK};
 pub(crate) use curve25519::{ed25519_expand, ed25519_sign, ed25519_verify, private_from_der, public_from_der, x25519, x25519_public};
 pub(crate) use ec::{EcKey, MAX_SIGNATURE};
 pub(crate) use hash::HashState;
+pub(crate) use keywrap::{WRAP_OVERHEAD, unwrap, unwrap_padded, wrap, wrap_padded};
 pub(crate) use mac::{CmacContext, HmacContext, MAX_MAC};
 pub(crate) use random::fill;
 pub(crate) use rsa::{MAX_MODULUS, Padding, RsaKey};

@@ -19,6 +19,10 @@ fn modes() -> Vec<(CipherParams<'static>, usize)> {
         (CipherParams::AesCbc { iv: &IV, padding: false }, 0),
         (CipherParams::AesEcb, 0),
         (CipherParams::AesCtr { iv: &IV }, 0),
+        (CipherParams::AesCfb { iv: &IV }, 0),
+        (CipherParams::AesOfb { iv: &IV }, 0),
+        (CipherParams::AesCcm { iv: &IV[..13], aad: b"aad" }, 16),
+        (CipherParams::AesCcm { iv: &IV[..7], aad: b"" }, 4),
     ]
 }
 
@@ -56,7 +60,7 @@ fn every_mode_returns_what_it_was_given() {
     }
 }
 
-/// NIST SP 800-38A, F.1.5, F.2.5 and F.5.5: AES-256, the same key and the first two blocks.
+/// NIST SP 800-38A, F.1.5, F.2.5, F.3.17, F.4.5 and F.5.5: AES-256, the same key and the first two blocks.
 #[test]
 fn unpadded_modes_match_the_standard() {
     let key = hex::decode("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4").unwrap();
@@ -67,6 +71,8 @@ fn unpadded_modes_match_the_standard() {
     for (params, expected) in [
         (CipherParams::AesEcb, "f3eed1bdb5d2a03c064b5a7e3db181f8591ccb10d410ed26dc5ba74a31362870"),
         (CipherParams::AesCbc { iv: &iv, padding: false }, "f58c4c04d6e5f1ba779eabfb5f7bfbd69cfc4e967edb808d679f777bc6702c7d"),
+        (CipherParams::AesCfb { iv: &iv }, "dc7e84bfda79164b7ecd8486985d386039ffed143b28b1c832113c6331e5407b"),
+        (CipherParams::AesOfb { iv: &iv }, "dc7e84bfda79164b7ecd8486985d38604febdc6740d20b3ac88f6ad82a4fb08d"),
         (CipherParams::AesCtr { iv: &counter }, "601ec313775789a5b7a7f504bbf3d228f443e3ca4d62b59aca84e990cacaf5c5"),
     ] {
         assert_eq!(hex::encode(encrypt(&key, &params, &plain, &mut []).unwrap()), expected, "{params:?}");
@@ -119,6 +125,8 @@ fn wrong_lengths_are_named() {
     for iv in [&IV[..0], &IV[..12], &IV[..15]] {
         assert_eq!(encrypt(&key, &CipherParams::AesCbc { iv, padding: true }, b"x", &mut []), Err(Error::IvLength));
         assert_eq!(encrypt(&key, &CipherParams::AesCtr { iv }, b"x", &mut []), Err(Error::IvLength));
+        assert_eq!(encrypt(&key, &CipherParams::AesCfb { iv }, b"x", &mut []), Err(Error::IvLength));
+        assert_eq!(encrypt(&key, &CipherParams::AesOfb { iv }, b"x", &mut []), Err(Error::IvLength));
     }
     assert_eq!(encrypt(&key, &CipherParams::AesCtr { iv: &IV }, b"x", &mut [0; 16]), Err(Error::TagLength));
     assert_eq!(encrypt(&key, &CipherParams::RsaPkcs1, b"x", &mut []), Err(Error::Unsupported));

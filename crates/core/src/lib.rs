@@ -16,8 +16,8 @@ pub mod gate;
 mod secret;
 pub mod telemetry;
 
-pub use accelerator::{Accelerator, Snapshot, Stats, allows_cipher, allows_signature};
-pub use cache::{CachedKey, KeyRef, Lead, Resolution};
+pub use accelerator::{Accelerator, Lead, Resolution, Snapshot, Stats, allows_cipher, allows_signature};
+pub use cache::{CachedKey, KeyRef};
 pub use config::{ApiKey, Config, LogConfig};
 pub use dsm::{Dsm, Reply};
 pub use error::Error;

@@ -1,6 +1,7 @@
 //! The accelerator: resolve the key, check the grant, run locally or forward.
 
 mod forward;
+mod lead;
 mod objects;
 mod operations;
 mod policy;
@@ -11,11 +12,12 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+pub use self::lead::{Lead, Resolution};
 use self::objects::Objects;
 pub use self::objects::Snapshot;
 pub use self::policy::{allows_cipher, allows_signature};
 use crate::cache::KeyCache;
-use crate::{CachedKey, Config, Dsm, Error, KeyRef, Lead, Resolution};
+use crate::{CachedKey, Config, Dsm, Error, KeyRef};
 
 /// The engine under one credential. Cheap to clone; all clones share one cache and one session.
 #[derive(Clone, Debug)]
@@ -126,7 +128,7 @@ pub(crate) struct Inner {
 
 impl Inner {
     pub(crate) fn resolve(self: &Arc<Self>, key: &KeyRef) -> Resolution {
-        self.cache.resolve(key, |order| Lead::new(Arc::clone(self), order))
+        Resolution::new(self, self.cache.look_up(key))
     }
 
     /// The one export. Where DSM does not allow it, its description tells how the key may be used through DSM.

@@ -1,10 +1,9 @@
 //! The key cache: what is exported once serves until its time is over.
 //!
 //! A hit takes a shared lock on one of sixteen maps, tests the expiry in the entry and sets a used bit. Nothing here touches the
-//! network: a caller that must fetch gets a [`Lead`] and runs it outside all locks.
+//! network: a caller that must fetch gets an [`Order`] and carries it out outside all locks.
 
 mod entry;
-mod lead;
 mod names;
 mod table;
 
@@ -17,10 +16,10 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 pub use self::entry::CachedKey;
-pub use self::lead::Lead;
 use self::names::Recent;
 use self::table::{Found, Table};
 use crate::clock::Moment;
+use crate::flight::Promise;
 use crate::{Config, Error, Flight, KeyFlight, gate};
 
 /// Names a key.
@@ -40,17 +39,24 @@ impl From<Uuid> for KeyRef {
 
 /// What the cache knows of a key.
 #[derive(Debug)]
-pub enum Resolution {
-    /// Ready to use.
+pub(crate) enum Lookup {
     Hit(Arc<CachedKey>),
-    /// Ready to use, in the last fifth of its life: this one caller is asked to run the refresh, before or after its own work.
-    Stale(Arc<CachedKey>, Lead),
-    /// Unknown: this caller fetches, by [`Lead::run`], while the others wait.
-    Lead(Lead),
-    /// Another caller is fetching.
+    /// In the last fifth of its life; this caller was chosen to refresh it.
+    Stale(Arc<CachedKey>, Order),
+    /// This caller was chosen to fetch it.
+    Miss(Order),
     Wait(KeyFlight),
-    /// DSM refused a moment ago.
     Refused(Error),
+}
+
+/// The order to fetch a key, given to one caller. Its flight is under way until [`KeyCache::land`].
+#[derive(Debug)]
+pub(crate) struct Order {
+    pub(crate) key: KeyRef,
+    /// What the cache has: it serves on where DSM cannot be reached and policy lets it.
+    pub(crate) old: Option<Arc<CachedKey>>,
+    pub(crate) promise: Promise<Arc<CachedKey>>,
+    clears: u64,
 }
 
 /// How long a refusal is believed. Short, because a key may be made right after somebody looked for it.
@@ -85,8 +91,8 @@ impl KeyCache {
         }
     }
 
-    /// Looks `key` up; where it must be fetched, `lead` makes the one who does it.
-    pub(crate) fn resolve(&self, key: &KeyRef, lead: impl Fn(lead::Order) -> Lead) -> Resolution {
+    /// Looks `key` up; where it must be fetched, one caller is told to.
+    pub(crate) fn look_up(&self, key: &KeyRef) -> Lookup {
         let now = Moment::now();
         let kid = match key {
             KeyRef::Kid(kid) => Some(*kid),
@@ -94,62 +100,64 @@ impl KeyCache {
         };
         let found = kid.map_or(Found::Nothing, |kid| self.table.find(kid, now));
         match found {
-            Found::Fresh(hit) => Resolution::Hit(hit),
-            Found::Refresh(hit) => match self.take_off(&KeyRef::Kid(hit.kid()), now, Some(Arc::clone(&hit)), lead) {
-                Resolution::Lead(lead) => Resolution::Stale(hit, lead),
-                _ => Resolution::Hit(hit),
+            Found::Fresh(hit) => Lookup::Hit(hit),
+            Found::Refresh(hit) => match self.take_off(&KeyRef::Kid(hit.kid()), now, Some(Arc::clone(&hit))) {
+                Lookup::Miss(order) => Lookup::Stale(hit, order),
+                _ => Lookup::Hit(hit),
             },
-            Found::Expired(hit) => self.take_off(&KeyRef::Kid(hit.kid()), now, Some(hit), lead),
+            Found::Expired(hit) => self.take_off(&KeyRef::Kid(hit.kid()), now, Some(hit)),
             Found::Nothing => match kid {
-                Some(kid) => self.take_off(&KeyRef::Kid(kid), now, None, lead),
-                None => self.take_off(key, now, None, lead),
+                Some(kid) => self.take_off(&KeyRef::Kid(kid), now, None),
+                None => self.take_off(key, now, None),
             },
         }
     }
 
-    fn take_off(&self, key: &KeyRef, now: Moment, old: Option<Arc<CachedKey>>, lead: impl Fn(lead::Order) -> Lead) -> Resolution {
+    fn take_off(&self, key: &KeyRef, now: Moment, old: Option<Arc<CachedKey>>) -> Lookup {
         if let Some(refusal) = self.refusals.lock().get(key, now) {
-            return Resolution::Refused(refusal);
+            return Lookup::Refused(refusal);
         }
         let mut flights = self.flights.lock();
         if let Some((generation, flight)) = flights.get(key)
             && *generation == gate::generation()
         {
-            return Resolution::Wait(flight.clone());
+            return Lookup::Wait(flight.clone());
         }
         // Somebody may have landed between the look-up and this lock.
         if let KeyRef::Kid(kid) = key
             && let Some(hit) = self.table.peek(*kid, now)
             && old.as_ref().is_none_or(|old| !Arc::ptr_eq(old, &hit))
         {
-            return Resolution::Hit(hit);
+            return Lookup::Hit(hit);
         }
         let (promise, flight) = Flight::start();
         flights.insert(key.clone(), (gate::generation(), flight));
         drop(flights);
-        Resolution::Lead(lead(lead::Order { key: key.clone(), old, promise, clears: self.clears.load(Relaxed) }))
+        Lookup::Miss(Order { key: key.clone(), old, promise, clears: self.clears.load(Relaxed) })
     }
 
     /// Ends the flight of `key`; called before its answer is given, so that nobody waits for a flight that nobody flies.
-    fn land(&self, key: &KeyRef) {
+    pub(crate) fn land(&self, key: &KeyRef) {
         self.flights.lock().remove(key);
     }
 
     /// Keeps a fetched key, unless the cache was cleared since its fetch began.
-    fn keep(&self, key: &Arc<CachedKey>, clears: u64) {
+    pub(crate) fn keep(&self, order: &Order, key: &Arc<CachedKey>) {
         let life = if key.local().is_some() { self.ttl } else { self.ttl.min(REMOTE_LIFE) };
-        if !life.is_zero() && self.clears.load(Relaxed) == clears {
+        if !life.is_zero() && self.clears.load(Relaxed) == order.clears {
             self.table.insert(Arc::clone(key), Moment::now(), life, self.grace);
         }
     }
 
-    fn keep_name(&self, name: &str, kid: Uuid) {
+    /// Remembers that `name` means `kid`.
+    pub(crate) fn keep_name(&self, name: &str, kid: Uuid) {
         if !self.ttl.is_zero() {
             self.names.lock().put(name.to_owned(), kid, Moment::now().after(self.ttl));
         }
     }
 
-    fn refuse(&self, key: &KeyRef, refusal: &Error) {
+    /// Drops the key, and remembers the refusal for a moment.
+    pub(crate) fn refuse(&self, key: &KeyRef, refusal: &Error) {
         if let KeyRef::Kid(kid) = key {
             self.table.remove(*kid);
         }

@@ -1,12 +1,26 @@
-//! The one fetch of a key.
+//! What a caller is told of a key, and the one fetch of it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{CachedKey, KeyCache, KeyRef, Resolution};
-use crate::accelerator::Inner;
-use crate::flight::Promise;
-use crate::{Error, KeyFlight};
+use super::Inner;
+use crate::cache::{KeyCache, Lookup, Order};
+use crate::{CachedKey, Error, KeyFlight, KeyRef};
+
+/// What the cache knows of a key.
+#[derive(Debug)]
+pub enum Resolution {
+    /// Ready to use.
+    Hit(Arc<CachedKey>),
+    /// Ready to use, in the last fifth of its life: this one caller is asked to run the refresh, before or after its own work.
+    Stale(Arc<CachedKey>, Lead),
+    /// Unknown: this caller fetches, by [`Lead::run`], while the others wait.
+    Lead(Lead),
+    /// Another caller is fetching.
+    Wait(KeyFlight),
+    /// DSM refused a moment ago.
+    Refused(Error),
+}
 
 /// The duty to fetch a key: run it, and all who wait get the answer. Dropping it answers [`Error::Abandoned`].
 #[derive(Debug)]
@@ -15,20 +29,20 @@ pub struct Lead {
     order: Option<Order>,
 }
 
-#[derive(Debug)]
-pub(crate) struct Order {
-    pub(super) key: KeyRef,
-    /// What the cache has: it serves on where DSM cannot be reached and policy lets it.
-    pub(super) old: Option<Arc<CachedKey>>,
-    pub(super) promise: Promise<Arc<CachedKey>>,
-    pub(super) clears: u64,
+impl Resolution {
+    pub(super) fn new(engine: &Arc<Inner>, found: Lookup) -> Self {
+        let lead = |order| Lead { engine: Arc::clone(engine), order: Some(order) };
+        match found {
+            Lookup::Hit(key) => Self::Hit(key),
+            Lookup::Stale(key, order) => Self::Stale(key, lead(order)),
+            Lookup::Miss(order) => Self::Lead(lead(order)),
+            Lookup::Wait(flight) => Self::Wait(flight),
+            Lookup::Refused(error) => Self::Refused(error),
+        }
+    }
 }
 
 impl Lead {
-    pub(crate) const fn new(engine: Arc<Inner>, order: Order) -> Self {
-        Self { engine, order: Some(order) }
-    }
-
     /// A wait for the answer, for others or for an async caller that runs the lead elsewhere.
     #[must_use]
     pub fn flight(&self) -> KeyFlight {
@@ -51,7 +65,7 @@ impl Lead {
         let answer = match (answer, &order.old) {
             (Ok(key), _) => {
                 if matches!(order.key, KeyRef::Kid(_)) {
-                    cache.keep(&key, order.clears);
+                    cache.keep(&order, &key);
                 }
                 Ok(key)
             }

@@ -1,4 +1,4 @@
-//! SHA-1 and SHA-2 (FIPS 180-4), in one call or in parts, without allocation.
+//! SHA-1 and SHA-2 (FIPS 180-4) without allocation; SHA-3 (FIPS 202), BLAKE2b and RIPEMD-160. In one call or in parts.
 
 use crate::aws_lc::HashState;
 
@@ -18,6 +18,18 @@ pub enum Hash {
     Sha384,
     /// SHA-512.
     Sha512,
+    /// SHA3-224.
+    Sha3_224,
+    /// SHA3-256.
+    Sha3_256,
+    /// SHA3-384.
+    Sha3_384,
+    /// SHA3-512.
+    Sha3_512,
+    /// BLAKE2b with 256 bits (RFC 7693). No HMAC and no PKCS #1 signature is defined on it here.
+    Blake2b256,
+    /// RIPEMD-160, for what exists. No HMAC and no PKCS #1 signature is defined on it here.
+    Ripemd160,
 }
 
 impl Hash {
@@ -25,11 +37,11 @@ impl Hash {
     #[allow(clippy::len_without_is_empty, reason = "a hash function is never empty")]
     pub fn len(self) -> usize {
         match self {
-            Self::Sha1 => 20,
-            Self::Sha224 => 28,
-            Self::Sha256 => 32,
-            Self::Sha384 => 48,
-            Self::Sha512 => MAX_LEN,
+            Self::Sha1 | Self::Ripemd160 => 20,
+            Self::Sha224 | Self::Sha3_224 => 28,
+            Self::Sha256 | Self::Sha3_256 | Self::Blake2b256 => 32,
+            Self::Sha384 | Self::Sha3_384 => 48,
+            Self::Sha512 | Self::Sha3_512 => MAX_LEN,
         }
     }
 

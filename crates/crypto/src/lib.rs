@@ -14,6 +14,7 @@ pub mod digest;
 mod ec;
 mod ed25519;
 mod error;
+pub mod kdf;
 mod key;
 mod mac;
 mod params;

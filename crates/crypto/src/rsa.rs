@@ -138,7 +138,7 @@ impl RsaPublicKey {
 
     pub(crate) fn verify(&self, scheme: &SignatureScheme, message: Message<'_>, signature: &[u8]) -> Result<bool, Error> {
         match *scheme {
-            SignatureScheme::RsaPkcs1 { hash } => Ok(self.0.key.verify_pkcs1(hash, Digested::new(hash, message)?.as_ref(), signature)),
+            SignatureScheme::RsaPkcs1 { hash } => self.0.key.verify_pkcs1(hash, Digested::new(hash, message)?.as_ref(), signature),
             SignatureScheme::RsaPkcs1Raw => Ok(self.0.key.verify_raw(given(message), signature)),
             SignatureScheme::RsaPss { hash, mgf1, salt_len } => {
                 let salt_len = self.check_salt(hash, salt_len)?;

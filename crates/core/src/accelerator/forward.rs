@@ -251,6 +251,12 @@ pub(super) const fn wire_hash(hash: Hash) -> HashAlgorithm {
         Hash::Sha256 => HashAlgorithm::Sha256,
         Hash::Sha384 => HashAlgorithm::Sha384,
         Hash::Sha512 => HashAlgorithm::Sha512,
+        Hash::Sha3_224 => HashAlgorithm::Sha3_224,
+        Hash::Sha3_256 => HashAlgorithm::Sha3_256,
+        Hash::Sha3_384 => HashAlgorithm::Sha3_384,
+        Hash::Sha3_512 => HashAlgorithm::Sha3_512,
+        Hash::Blake2b256 => HashAlgorithm::Blake2b256,
+        Hash::Ripemd160 => HashAlgorithm::Ripemd160,
     }
 }
 

@@ -1,13 +1,18 @@
-//! SHA-1 and SHA-2 as plain state: no allocation, nothing to fail, a clone is a copy.
+//! Hashes: SHA-1 and SHA-2 as plain state, where a clone is a copy; the others in contexts of the library.
 
+use std::alloc::Layout;
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
+use std::ptr;
 
 use aws_lc_sys as sys;
 
+use super::check;
+use super::owned::Owned;
+use crate::Error;
 use crate::digest::Hash;
 
-/// A running hash. The library's contexts are plain numbers without pointers, so moving and copying them is sound.
+/// A running hash. The contexts of SHA-1 and SHA-2 are plain numbers without pointers, so moving and copying them is sound.
 #[derive(Clone)]
 pub(crate) enum HashState {
     Sha1(sys::SHA_CTX),
@@ -15,17 +20,19 @@ pub(crate) enum HashState {
     Sha256(sys::SHA256_CTX),
     Sha384(sys::SHA512_CTX),
     Sha512(sys::SHA512_CTX),
+    Other(Context),
 }
 
 /// One arm a hash: the function of the library on the context of that arm.
 macro_rules! per_hash {
-    ($state:expr, $context:ident => $sha1:expr, $sha224:expr, $sha256:expr, $sha384:expr, $sha512:expr) => {
+    ($state:expr, $context:ident => $sha1:expr, $sha224:expr, $sha256:expr, $sha384:expr, $sha512:expr, $other:expr) => {
         match $state {
             HashState::Sha1($context) => $sha1,
             HashState::Sha224($context) => $sha224,
             HashState::Sha256($context) => $sha256,
             HashState::Sha384($context) => $sha384,
             HashState::Sha512($context) => $sha512,
+            HashState::Other($context) => $other,
         }
     };
 }
@@ -38,13 +45,14 @@ impl HashState {
             Hash::Sha256 => Self::Sha256(start(sys::SHA256_Init)),
             Hash::Sha384 => Self::Sha384(start(sys::SHA384_Init)),
             Hash::Sha512 => Self::Sha512(start(sys::SHA512_Init)),
+            _ => Self::Other(Context::new(hash)),
         }
     }
 
     pub(crate) fn update(&mut self, data: &[u8]) {
         let (bytes, len) = (data.as_ptr().cast(), data.len());
         // SAFETY: the context was initialised by its own function in `new`, and pointer and length are one slice's. These functions
-        // cannot fail.
+        // cannot fail on such contexts.
         unsafe {
             per_hash!(
                 self,
@@ -52,7 +60,8 @@ impl HashState {
                 sys::SHA224_Update(context, bytes, len),
                 sys::SHA256_Update(context, bytes, len),
                 sys::SHA384_Update(context, bytes, len),
-                sys::SHA512_Update(context, bytes, len)
+                sys::SHA512_Update(context, bytes, len),
+                sys::EVP_DigestUpdate(context.0.as_ptr(), bytes, len)
             );
         }
     }
@@ -68,17 +77,61 @@ impl HashState {
                 sys::SHA224_Final(out, context),
                 sys::SHA256_Final(out, context),
                 sys::SHA384_Final(out, context),
-                sys::SHA512_Final(out, context)
+                sys::SHA512_Final(out, context),
+                sys::EVP_DigestFinal_ex(context.0.as_ptr(), out, ptr::null_mut())
             );
         }
     }
 }
 
 impl Drop for HashState {
-    /// The context holds the last bytes of the message and a state from which a MAC's key could be used.
+    /// The context holds the last bytes of the message and a state from which a MAC's key could be used. The library overwrites its own.
     fn drop(&mut self) {
         // SAFETY: the context is plain data within `self`, is overwritten in its own length, and is not read again.
-        unsafe { per_hash!(self, context => cleanse(context), cleanse(context), cleanse(context), cleanse(context), cleanse(context)) }
+        unsafe {
+            match self {
+                Self::Sha1(context) => cleanse(context),
+                Self::Sha224(context) | Self::Sha256(context) => cleanse(context),
+                Self::Sha384(context) | Self::Sha512(context) => cleanse(context),
+                Self::Other(_) => {}
+            }
+        }
+    }
+}
+
+/// A context on the heap. Nothing but want of memory can make it fail, which ends the program as it does for Rust's own allocations.
+pub(crate) struct Context(Owned<sys::EVP_MD_CTX>);
+
+// SAFETY: the context is plain heap data, bound to no thread; it is only changed through `&mut`.
+unsafe impl Send for Context {}
+// SAFETY: `&Context` gives access to copying only, which reads.
+unsafe impl Sync for Context {}
+
+impl Context {
+    fn new(hash: Hash) -> Self {
+        let digest = message_digest(hash);
+        Self::made(|context| {
+            // SAFETY: the context is fresh, the digest a constant; no engine.
+            unsafe { sys::EVP_DigestInit_ex(context, digest, ptr::null_mut()) }
+        })
+    }
+
+    fn made(fill: impl FnOnce(*mut sys::EVP_MD_CTX) -> c_int) -> Self {
+        // SAFETY: takes nothing, returns null or a context that is ours.
+        let context = unsafe { Owned::new(sys::EVP_MD_CTX_new(), Error::Internal) };
+        match context.and_then(|context| check(fill(context.as_ptr()), Error::Internal).map(|()| context)) {
+            Ok(context) => Self(context),
+            Err(_) => std::alloc::handle_alloc_error(Layout::new::<sys::EVP_MD_CTX>()),
+        }
+    }
+}
+
+impl Clone for Context {
+    fn clone(&self) -> Self {
+        Self::made(|context| {
+            // SAFETY: a fresh context takes the copy of an initialised one, which is only read.
+            unsafe { sys::EVP_MD_CTX_copy_ex(context, self.0.as_ptr()) }
+        })
     }
 }
 
@@ -97,7 +150,7 @@ fn start<T>(initialise: unsafe extern "C" fn(*mut T) -> c_int) -> T {
 /// `T` is plain data and is not read afterwards.
 unsafe fn cleanse<T>(context: &mut T) {
     // SAFETY: the reference covers the range; all bit patterns may be left behind, because nobody reads it again (caller's promise).
-    unsafe { sys::OPENSSL_cleanse(std::ptr::from_mut(context).cast(), size_of::<T>()) }
+    unsafe { sys::OPENSSL_cleanse(ptr::from_mut(context).cast(), size_of::<T>()) }
 }
 
 /// The library's description of a hash, a constant of the program.
@@ -110,17 +163,28 @@ pub(super) fn message_digest(hash: Hash) -> *const sys::EVP_MD {
             Hash::Sha256 => sys::EVP_sha256(),
             Hash::Sha384 => sys::EVP_sha384(),
             Hash::Sha512 => sys::EVP_sha512(),
+            Hash::Sha3_224 => sys::EVP_sha3_224(),
+            Hash::Sha3_256 => sys::EVP_sha3_256(),
+            Hash::Sha3_384 => sys::EVP_sha3_384(),
+            Hash::Sha3_512 => sys::EVP_sha3_512(),
+            Hash::Blake2b256 => sys::EVP_blake2b256(),
+            Hash::Ripemd160 => sys::EVP_ripemd160(),
         }
     }
 }
 
-/// The library's number of a hash.
-pub(super) fn nid(hash: Hash) -> c_int {
-    match hash {
+/// The library's number of a hash that it can write into a DigestInfo; the others are `Unsupported` for PKCS #1 signatures.
+pub(super) fn nid(hash: Hash) -> Result<c_int, Error> {
+    Ok(match hash {
         Hash::Sha1 => sys::NID_sha1,
         Hash::Sha224 => sys::NID_sha224,
         Hash::Sha256 => sys::NID_sha256,
         Hash::Sha384 => sys::NID_sha384,
         Hash::Sha512 => sys::NID_sha512,
-    }
+        Hash::Sha3_224 => sys::NID_sha3_224,
+        Hash::Sha3_256 => sys::NID_sha3_256,
+        Hash::Sha3_384 => sys::NID_sha3_384,
+        Hash::Sha3_512 => sys::NID_sha3_512,
+        Hash::Blake2b256 | Hash::Ripemd160 => return Err(Error::Unsupported),
+    })
 }

@@ -71,6 +71,7 @@ release! {
     sys::CMAC_CTX => sys::CMAC_CTX_free,
     sys::HMAC_CTX => sys::HMAC_CTX_free,
     sys::EVP_CIPHER_CTX => sys::EVP_CIPHER_CTX_free,
+    sys::EVP_MD_CTX => sys::EVP_MD_CTX_free,
     sys::EVP_PKEY => sys::EVP_PKEY_free,
     sys::EVP_PKEY_CTX => sys::EVP_PKEY_CTX_free,
     sys::RSA => sys::RSA_free,

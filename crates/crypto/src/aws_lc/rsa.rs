@@ -114,10 +114,10 @@ impl RsaKey {
 
     /// Signs a digest, which has the hash's length, with the DigestInfo made here.
     pub(crate) fn sign_pkcs1(&self, hash: Hash, digest: &[u8], out: &mut [u8]) -> Result<usize, Error> {
-        let out = self.room(out)?;
+        let (nid, out) = (hash::nid(hash)?, self.room(out)?);
         let mut len: c_uint = 0;
         // SAFETY: the output has the modulus' length, which is the most that is written; the digest is a live slice.
-        let outcome = unsafe { sys::RSA_sign(hash::nid(hash), digest.as_ptr(), digest.len(), out.as_mut_ptr(), &mut len, self.rsa) };
+        let outcome = unsafe { sys::RSA_sign(nid, digest.as_ptr(), digest.len(), out.as_mut_ptr(), &mut len, self.rsa) };
         check(outcome, Error::KeySize)?;
         Ok(len as usize)
     }
@@ -147,9 +147,10 @@ impl RsaKey {
         Ok(len)
     }
 
-    pub(crate) fn verify_pkcs1(&self, hash: Hash, digest: &[u8], signature: &[u8]) -> bool {
+    pub(crate) fn verify_pkcs1(&self, hash: Hash, digest: &[u8], signature: &[u8]) -> Result<bool, Error> {
+        let nid = hash::nid(hash)?;
         // SAFETY: both are live slices and only read.
-        holds(unsafe { sys::RSA_verify(hash::nid(hash), digest.as_ptr(), digest.len(), signature.as_ptr(), signature.len(), self.rsa) })
+        Ok(holds(unsafe { sys::RSA_verify(nid, digest.as_ptr(), digest.len(), signature.as_ptr(), signature.len(), self.rsa) }))
     }
 
     /// Whether the signature holds exactly these bytes under PKCS#1 padding.

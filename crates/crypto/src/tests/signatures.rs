@@ -34,7 +34,8 @@ fn exercise(key: &Key, scheme: &SignatureScheme, hash: Hash) {
     assert_eq!(key.sign(scheme, data, &mut []), Err(Error::OutputTooSmall { needed }));
 }
 
-const HASHES: [Hash; 5] = [Hash::Sha1, Hash::Sha224, Hash::Sha256, Hash::Sha384, Hash::Sha512];
+const HASHES: [Hash; 9] =
+    [Hash::Sha1, Hash::Sha224, Hash::Sha256, Hash::Sha384, Hash::Sha512, Hash::Sha3_224, Hash::Sha3_256, Hash::Sha3_384, Hash::Sha3_512];
 
 #[test]
 fn rsa_signs_in_every_scheme() {
@@ -121,7 +122,8 @@ fn a_scheme_of_another_kind_is_refused() {
     assert_eq!(RsaPrivateKey::generate(2048, 65536).err(), Some(Error::Unsupported));
 }
 
-/// FIPS 180-4's examples (NIST's "abc"), and the clone of a hash in parts.
+/// The standards' examples ("abc": FIPS 180-4, NIST's for FIPS 202, RFC 7693's for another length, RIPEMD-160's paper), and the clone of
+/// a hash in parts.
 #[test]
 fn digests_match_the_standard() {
     for (hash, expected) in [
@@ -133,6 +135,15 @@ fn digests_match_the_standard() {
             Hash::Sha512,
             "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
         ),
+        (Hash::Sha3_224, "e642824c3f8cf24ad09234ee7d3c766fc9a3a5168d0c94ad73b46fdf"),
+        (Hash::Sha3_256, "3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532"),
+        (Hash::Sha3_384, "ec01498288516fc926459f58e2c6ad8df9b473cb0fc08c2596da7cf0e49be4b298d88cea927ac7f539f1edf228376d25"),
+        (
+            Hash::Sha3_512,
+            "b751850b1a57168a5693cd924b6b096e08f621827444f70d884f5d0240d2712e10e116e9192af3c91a7ec57647e3934057340b4cf408d5a56592f8274eec53f0",
+        ),
+        (Hash::Blake2b256, "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319"),
+        (Hash::Ripemd160, "8eb208f7e05d987a9b044a8e98c6b087f15a0bfc"),
     ] {
         assert_eq!(hex::encode(hash.digest(b"abc").as_ref()), expected);
         assert_eq!(hash.len() * 2, expected.len());
@@ -144,5 +155,22 @@ fn digests_match_the_standard() {
         clone.update(b"bc");
         assert_eq!(hex::encode(clone.finish().as_ref()), expected);
         assert_eq!(parts.finish().as_ref(), hash.digest(b"aXYZ").as_ref());
+    }
+}
+
+/// Neither has a DigestInfo or an HMAC in the library; ECDSA and PSS take any hash.
+#[test]
+fn blake2_and_ripemd_have_no_digest_info() {
+    let rsa = Key::Rsa(RsaPrivateKey::generate(1024, 65537).unwrap());
+    let ec = Key::Ec(EcPrivateKey::generate(Curve::P256).unwrap());
+    for hash in [Hash::Blake2b256, Hash::Ripemd160] {
+        assert_eq!(sign(&rsa, &SignatureScheme::RsaPkcs1 { hash }, Message::Data(b"")), Err(Error::Unsupported));
+        assert_eq!(rsa.verify(&SignatureScheme::RsaPkcs1 { hash }, Message::Data(b""), &[1; 128]), Err(Error::Unsupported));
+        exercise(&rsa, &SignatureScheme::RsaPss { hash, mgf1: Hash::Sha256, salt_len: 20 }, hash);
+        exercise(&ec, &SignatureScheme::Ecdsa { hash: Some(hash), encoding: Encoding::Der }, hash);
+        let hmac = Key::Hmac(crate::HmacKey::from_bytes(b"key").unwrap());
+        assert_eq!(hmac.mac(&crate::MacScheme::Hmac { hash }, b"").err(), Some(Error::Unsupported));
+        assert_eq!(crate::kdf::hkdf(hash, b"secret", b"", b"", &mut [0; 8]), Err(Error::Unsupported));
+        assert_eq!(crate::kdf::pbkdf2(hash, b"secret", b"", 1, &mut [0; 8]), Err(Error::Unsupported));
     }
 }

@@ -1,6 +1,7 @@
 //! Google's Wycheproof vectors: every result must be the expected one. "Acceptable" vectors may go either way.
 
 mod curves;
+mod kdf;
 mod keywrap;
 mod macs;
 
@@ -44,6 +45,10 @@ fn hash(function: HashFunction) -> Option<Hash> {
         HashFunction::Sha2_256 => Some(Hash::Sha256),
         HashFunction::Sha2_384 => Some(Hash::Sha384),
         HashFunction::Sha2_512 => Some(Hash::Sha512),
+        HashFunction::Sha3_224 => Some(Hash::Sha3_224),
+        HashFunction::Sha3_256 => Some(Hash::Sha3_256),
+        HashFunction::Sha3_384 => Some(Hash::Sha3_384),
+        HashFunction::Sha3_512 => Some(Hash::Sha3_512),
         _ => None,
     }
 }

@@ -1,0 +1,29 @@
+//! HKDF and PBKDF2.
+
+use aws_lc_sys as sys;
+
+use super::{check, hash};
+use crate::Error;
+use crate::digest::Hash;
+
+/// HKDF's extract and expand in one; fills the output, which has at most 255 times the hash's length.
+pub(crate) fn hkdf(hash: Hash, secret: &[u8], salt: &[u8], info: &[u8], out: &mut [u8]) -> Result<(), Error> {
+    let digest = hash::message_digest(hash);
+    let (out, out_len) = (out.as_mut_ptr(), out.len());
+    // SAFETY: each pointer (never null) is passed with the length of its slice; the digest is a constant.
+    let outcome =
+        unsafe { sys::HKDF(out, out_len, digest, secret.as_ptr(), secret.len(), salt.as_ptr(), salt.len(), info.as_ptr(), info.len()) };
+    check(outcome, Error::Unsupported)
+}
+
+/// PBKDF2 with HMAC; fills the output.
+pub(crate) fn pbkdf2(hash: Hash, password: &[u8], salt: &[u8], iterations: u32, out: &mut [u8]) -> Result<(), Error> {
+    let digest = hash::message_digest(hash);
+    let (out, out_len) = (out.as_mut_ptr(), out.len());
+    // SAFETY: each pointer (never null) is passed with the length of its slice; the digest is a constant.
+    let outcome = unsafe {
+        let password_bytes = password.as_ptr().cast();
+        sys::PKCS5_PBKDF2_HMAC(password_bytes, password.len(), salt.as_ptr(), salt.len(), iterations, digest, out_len, out)
+    };
+    check(outcome, Error::Unsupported)
+}

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use crate::aws_lc::{self, CmacContext, Direction, GcmContext};
-use crate::{Buffers, CipherParams, CipherStream, Error, MacScheme, MacStream, block};
+use crate::{Buffers, CipherParams, CipherStream, Error, Ff1, MacScheme, MacStream, block};
 
 /// A secret AES key of 128, 192 or 256 bits, prepared for GCM.
 pub struct AesKey {
@@ -27,6 +27,14 @@ impl AesKey {
     #[allow(clippy::len_without_is_empty, reason = "a key is never empty")]
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// This key prepared for format-preserving encryption.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where the radix is not one of 2 to 65536.
+    pub fn ff1(&self, radix: u32) -> Result<Ff1, Error> {
+        Ff1::new(self.bytes(), radix)
     }
 
     pub(crate) fn encrypt(&self, params: &CipherParams<'_>, data: Buffers<'_>, tag: &mut [u8]) -> Result<usize, Error> {

@@ -27,6 +27,12 @@ pub enum Error {
         "the input's length does not fit: whole blocks without padding, the exact length of a digest, or what RSA's padding leaves room for"
     )]
     InputLength,
+    /// The text of a format-preserving encryption is not of its radix, has too few numerals (the radix to the power of their number must
+    /// be a million at least) or too many.
+    #[error(
+        "the text cannot be encrypted in its format: each numeral must be below the radix, and they must be enough for a million texts"
+    )]
+    Numerals,
     /// The output buffer is too small; nothing was written, and the same call with a larger one may follow.
     #[error("the output buffer is too small: {needed} bytes are needed")]
     OutputTooSmall {

@@ -1,7 +1,7 @@
 //! Local operations on parsed keys: AES, RSA, elliptic curves, authentication codes, digests, random numbers. No I/O, no clock, no policy.
 //!
 //! A [`Key`] is parsed once and then used by any number of threads through a shared reference; what costs time at parsing (an RSA
-//! consistency check is 220 microseconds) is never paid per call. Every primitive is aws-lc's: nothing here computes on its own. All
+//! consistency check is 220 microseconds) is never paid per call. Every primitive is aws-lc's but those that it lacks: nothing here computes on its own. All
 //! `unsafe` of the crate lies in the room `aws_lc`; everything outside it is safe code that chooses and checks.
 #![deny(unsafe_code)]
 
@@ -14,6 +14,7 @@ pub mod digest;
 mod ec;
 mod ed25519;
 mod error;
+mod ff1;
 pub mod kdf;
 mod key;
 mod mac;
@@ -31,6 +32,7 @@ pub use des3::Des3Key;
 pub use ec::{Curve, EcPrivateKey, EcPublicKey};
 pub use ed25519::{Ed25519PrivateKey, Ed25519PublicKey};
 pub use error::Error;
+pub use ff1::Ff1;
 pub use key::Key;
 pub use mac::{HmacKey, Mac, MacScheme, MacStream};
 pub use params::{CipherParams, Encoding, Message, SignatureScheme};

@@ -1,6 +1,7 @@
 //! Google's Wycheproof vectors: every result must be the expected one. "Acceptable" vectors may go either way.
 
 mod curves;
+mod ff1;
 mod kdf;
 mod keywrap;
 mod macs;

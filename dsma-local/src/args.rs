@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{ArgAction, Parser};
 
 /// An embedded Fortanix DSM: keys, apps, groups, sessions and an audit log on this machine.
 #[derive(Parser)]
@@ -20,12 +20,25 @@ pub(crate) struct Args {
     /// A session ends after this many seconds without a call
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..))]
     session_idle_seconds: u32,
+
+    /// Whether a caller whose own approval satisfies a group's quorum policy may act without an approval request. DSM's
+    /// documentation leaves this open; with `off` such a caller requests, approves and fetches the result
+    #[arg(long, value_name = "on|off", default_value = "on", action = ArgAction::Set, value_parser = on_or_off)]
+    pub(crate) quorum_auto_satisfy: bool,
 }
 
 impl Args {
     /// `--session-idle-seconds`.
     pub(crate) fn session_idle(&self) -> Duration {
         Duration::from_secs(self.session_idle_seconds.into())
+    }
+}
+
+fn on_or_off(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("on or off is expected"),
     }
 }
 

@@ -62,7 +62,7 @@ fn run(args: &Args) -> Result<(), Error> {
         let listeners = Listeners::bind(args.port_base).await?;
         let endpoint = listeners.endpoint();
         state.write_client_files(&endpoint, &account, &authority)?;
-        let dsm = Arc::new(Dsm::new(store, args.session_idle()));
+        let dsm = Arc::new(Dsm::new(store, args.session_idle(), args.quorum_auto_satisfy));
         let tls = authority.server_config()?;
         // Nobody has to read it.
         let _ = writeln!(std::io::stdout(), "ready {endpoint} (for a shell: . {})", state.path("env").display());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Permissions, Time};
+use crate::{GroupApprovalPolicy, Permissions, Time};
 
 /// Answer of `POST /sys/v1/session/auth`.
 #[derive(Clone, Serialize, Deserialize)]
@@ -191,6 +191,9 @@ pub struct Group {
     pub creator: Principal,
     /// When it was made.
     pub created_at: Time,
+    /// Who must approve what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval_policy: Option<GroupApprovalPolicy>,
 }
 
 /// Body of `POST|PATCH /sys/v1/groups`.
@@ -202,6 +205,9 @@ pub struct GroupRequest {
     /// Free text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// A [`GroupApprovalPolicy`], or the word `"remove"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval_policy: Option<serde_json::Value>,
 }
 
 /// Answer of `GET /sys/v1/logs`.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dsma_api::{ApiError, App, AppGroups, AppRequest, Credential, CredentialResponse, Time};
+use dsma_api::{ApiError, App, AppGroups, AppRequest, Approver, Credential, CredentialResponse, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -11,6 +11,7 @@ use super::authentication::Caller;
 use super::call::Call;
 use super::groups::{no_group, valid_name};
 use super::permissions::memberships;
+use super::quorum::not_an_approver;
 use super::reply::Reply;
 use super::secrets::new_secret;
 use crate::store::{ActionType, AppRow, Audit};
@@ -70,6 +71,9 @@ pub(super) fn update(call: &Call) -> Result<Reply, ApiError> {
     let app_id = call.id()?;
     let request: AppRequest = call.json()?;
     let secret = request.credential.as_ref().map(|credential| new_secret(Some(credential), request.secret_size)).transpose()?;
+    if secret.is_some() {
+        caller.gate.pass_as(Approver::App(app_id))?;
+    }
     let name = request.name.clone().map(|name| valid_name(Some(name))).transpose()?;
     let change = |row: &mut AppRow| {
         apply_groups(call, row, &request)?;
@@ -95,6 +99,7 @@ pub(super) fn delete(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
     caller.need_admin()?;
     let row = call.store().app(call.id()?)?.ok_or_else(no_app)?;
+    not_an_approver(call.store(), Approver::App(row.app.app_id))?;
     if !call.store().delete_app(row.app.app_id, audit(call, &caller, "Deleted", &row.app))? {
         return Err(no_app());
     }
@@ -107,6 +112,7 @@ pub(super) fn credential(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
     caller.need_admin()?;
     let row = call.store().app(call.id()?)?.ok_or_else(no_app)?;
+    caller.gate.pass_as(Approver::App(row.app.app_id))?;
     let secret = call.store().app_secret(row.app.app_id)?.ok_or_else(no_app)?;
     call.store().audit_now(audit(call, &caller, "Read credential of", &row.app))?;
     let credential = Credential::Secret(String::from_utf8_lossy(&secret).into_owned());
@@ -122,6 +128,7 @@ pub(super) fn reset_secret(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
     caller.need_admin()?;
     let row = call.store().app(call.id()?)?.ok_or_else(no_app)?;
+    caller.gate.pass_as(Approver::App(row.app.app_id))?;
     let request: Request = call.json_or_default()?;
     let secret = new_secret(None, request.secret_size)?;
     call.store().set_app_secret(row.app.app_id, secret.as_bytes(), audit(call, &caller, "Changed credential of", &row.app))?;

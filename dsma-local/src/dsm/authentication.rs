@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::Dsm;
 use super::call::Call;
+use super::quorum::Gate;
 use crate::store::AppRow;
 
 /// An authenticated app, as it is in the store now.
@@ -15,6 +16,8 @@ pub(super) struct Caller {
     pub(super) row: AppRow,
     /// The session's token, where it came with one.
     pub(super) token: Option<String>,
+    /// The way through quorum policies.
+    pub(super) gate: Gate,
 }
 
 impl Caller {
@@ -59,23 +62,33 @@ impl Call {
     /// # Errors
     /// 401 without a valid credential; 403 for a disabled app that presents the right secret.
     pub(super) fn caller(&self) -> Result<Caller, ApiError> {
+        let (row, token) = match self.acting() {
+            Some(acting) => (by_principal(&self.dsm, acting.principal)?, None),
+            None => self.authenticate()?,
+        };
+        self.enter(row.app.acct_id);
+        let approvals = self.acting().map(|acting| acting.approvals.as_slice()).unwrap_or_default();
+        let gate = Gate::new(self.store().clone(), Principal::App(row.app.app_id), approvals, self.dsm.auto_satisfy);
+        Ok(Caller { row, token, gate })
+    }
+
+    /// Whose credential the request comes with, and the token where it is one.
+    fn authenticate(&self) -> Result<(AppRow, Option<String>), ApiError> {
         let no_credentials = || ApiError::unauthorized(text::NO_CREDENTIALS);
         let (scheme, credential) = self.authorization().and_then(|value| value.trim().split_once(' ')).ok_or_else(no_credentials)?;
         let credential = credential.trim();
-        let caller = if scheme.eq_ignore_ascii_case("basic") {
-            by_api_key(&self.dsm, credential)
+        if scheme.eq_ignore_ascii_case("basic") {
+            Ok((by_api_key(&self.dsm, credential)?, None))
         } else if scheme.eq_ignore_ascii_case("bearer") {
-            by_token(&self.dsm, credential)
+            Ok((by_token(&self.dsm, credential)?, Some(credential.to_owned())))
         } else {
             Err(no_credentials())
-        }?;
-        self.enter(caller.row.app.acct_id);
-        Ok(caller)
+        }
     }
 }
 
 /// An API key is base64 of `app_id:secret`.
-fn by_api_key(dsm: &Dsm, api_key: &str) -> Result<Caller, ApiError> {
+fn by_api_key(dsm: &Dsm, api_key: &str) -> Result<AppRow, ApiError> {
     let malformed = || ApiError::unauthorized(text::NO_CREDENTIALS);
     let wrong = || ApiError::unauthorized(text::BAD_CREDENTIALS);
     let decoded = Zeroizing::new(STANDARD.decode_to_vec(api_key).map_err(|_| malformed())?);
@@ -88,14 +101,27 @@ fn by_api_key(dsm: &Dsm, api_key: &str) -> Result<Caller, ApiError> {
     }
     let row = dsm.store.any_app(app_id)?.ok_or_else(wrong)?;
     if !row.app.enabled {
-        return Err(ApiError::forbidden("App is disabled"));
+        return Err(disabled());
     }
-    Ok(Caller { row, token: None })
+    Ok(row)
 }
 
-fn by_token(dsm: &Dsm, token: &str) -> Result<Caller, ApiError> {
+/// The requester of an operation that was approved: as it is now.
+fn by_principal(dsm: &Dsm, principal: Principal) -> Result<AppRow, ApiError> {
+    let gone = || ApiError::forbidden("The requester does not exist any more");
+    let Principal::App(app_id) = principal else {
+        return Err(gone());
+    };
+    let row = dsm.store.any_app(app_id)?.ok_or_else(gone)?;
+    if row.app.enabled { Ok(row) } else { Err(disabled()) }
+}
+
+fn by_token(dsm: &Dsm, token: &str) -> Result<AppRow, ApiError> {
     let no_session = || ApiError::unauthorized(text::NO_SESSION);
     let app_id = dsm.sessions.touch(token).ok_or_else(no_session)?;
-    let row = dsm.store.any_app(app_id)?.filter(|row| row.app.enabled).ok_or_else(no_session)?;
-    Ok(Caller { row, token: Some(token.to_owned()) })
+    dsm.store.any_app(app_id)?.filter(|row| row.app.enabled).ok_or_else(no_session)
+}
+
+fn disabled() -> ApiError {
+    ApiError::forbidden("App is disabled")
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT};
-use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use dsma_api::{ApiError, Principal, Time, text};
+use dsma_api::{ApiError, Approval, Principal, Time, text};
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -38,11 +38,20 @@ pub(super) struct Call {
     pub(super) dsm: Arc<Dsm>,
     pub(super) query: Query,
     pub(super) peer: IpAddr,
-    uri: Uri,
+    path: String,
+    /// On whose behalf another request carries this one, instead of a credential of its own.
+    acting: Option<Acting>,
     /// The store as the caller's account sees it, from the moment that the caller is known.
     account: OnceLock<Store>,
     authorization: Option<String>,
     body: Bytes,
+}
+
+/// The caller of a request that another one carries, and the approvals that it comes with.
+#[derive(Clone)]
+pub(super) struct Acting {
+    pub(super) principal: Principal,
+    pub(super) approvals: Vec<Approval>,
 }
 
 type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
@@ -80,7 +89,28 @@ impl Call {
             .unwrap_or_else(|_| Err(ApiError::new(408, "Request body did not arrive in time")))?;
         let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0);
         let query = Query::parse(parts.uri.query().unwrap_or_default());
-        Ok(Self { dsm, query, peer, uri: parts.uri, account: OnceLock::new(), authorization, body })
+        let path = parts.uri.path().to_owned();
+        Ok(Self { dsm, query, peer, path, acting: None, account: OnceLock::new(), authorization, body })
+    }
+
+    /// A request that this one carries: `operation` is a path with its query. It acts for `acting`.
+    pub(super) fn carry(&self, operation: &str, body: Option<&Value>, acting: Acting) -> Self {
+        let (path, query) = operation.split_once('?').unwrap_or((operation, ""));
+        Self {
+            dsm: Arc::clone(&self.dsm),
+            query: Query::parse(query),
+            peer: self.peer,
+            path: path.to_owned(),
+            acting: Some(acting),
+            account: OnceLock::new(),
+            authorization: None,
+            body: body.map(|body| body.to_string().into()).unwrap_or_default(),
+        }
+    }
+
+    /// On whose behalf another request carries this one.
+    pub(super) fn acting(&self) -> Option<&Acting> {
+        self.acting.as_ref()
     }
 
     /// The value of the `Authorization` header.
@@ -90,7 +120,7 @@ impl Call {
 
     /// The path of the request.
     pub(super) fn path(&self) -> &str {
-        self.uri.path()
+        &self.path
     }
 
     /// The store as the caller's account sees it; before [`Call::caller`] it is nobody's, and empty.

@@ -1,12 +1,13 @@
 //! `/sys/v1/groups`. Members see a group; apps with role admin manage all of them.
 
-use dsma_api::{ApiError, Group, GroupRequest, Time};
+use dsma_api::{Act, ApiError, Group, GroupApprovalPolicy, GroupRequest, Time};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::authentication::Caller;
 use super::call::Call;
+use super::quorum::{read_policy, warn_without_people};
 use super::reply::Reply;
 use crate::store::{ActionType, Audit};
 
@@ -38,10 +39,12 @@ pub(super) fn create(call: &Call) -> Result<Reply, ApiError> {
         description: request.description,
         creator: caller.principal(),
         created_at: Time::now(),
+        approval_policy: policy(call, request.approval_policy.as_ref())?,
     };
     if !call.store().insert_group(&group, audit(call, &caller, "Created", &group))? {
         return Err(name_taken());
     }
+    warn_without_people(&group);
     Reply::created(&Shown::from(group))
 }
 
@@ -55,8 +58,17 @@ pub(super) fn update(call: &Call) -> Result<Reply, ApiError> {
         group.name = valid_name(request.name)?;
     }
     group.description = request.description.or(group.description);
+    let given = request.approval_policy.as_ref();
+    if given.is_some() {
+        // Removed or weakened, a policy protects nothing.
+        caller.gate.pass(group.group_id, Act::Policy)?;
+        group.approval_policy = policy(call, given)?;
+    }
     if !call.store().update_group(&group, audit(call, &caller, "Updated", &group))? {
         return Err(name_taken());
+    }
+    if given.is_some() {
+        warn_without_people(&group);
     }
     Reply::ok(&Shown::from(group))
 }
@@ -66,10 +78,17 @@ pub(super) fn delete(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
     caller.need_admin()?;
     let group = call.store().group(call.id()?)?.ok_or_else(no_group)?;
+    caller.gate.pass(group.group_id, Act::Policy)?;
     if !call.store().delete_group(group.group_id, audit(call, &caller, "Deleted", &group))? {
         return Err(ApiError::conflict("Group is not empty: delete or move its sobjects first"));
     }
     Ok(Reply::nothing())
+}
+
+/// The policy that a request gives; none where it says `"remove"`.
+fn policy(call: &Call, given: Option<&Value>) -> Result<Option<GroupApprovalPolicy>, ApiError> {
+    let given = given.filter(|given| given.as_str() != Some("remove"));
+    given.map(|given| read_policy(call.store(), given)).transpose()
 }
 
 /// [`Group`] with a member that the OpenAPI requires. This version keeps no settings for clients.

@@ -4,6 +4,7 @@
 //! handler is an ordinary blocking function from a [`Call`](call::Call) to a reply or a refusal, run on a blocking thread, so that
 //! neither SQLite nor an RSA key delays another request.
 
+mod approvals;
 mod apps;
 mod authentication;
 mod call;
@@ -14,6 +15,7 @@ mod operations;
 mod permissions;
 mod provision;
 mod query;
+mod quorum;
 mod reply;
 mod secrets;
 mod sessions;
@@ -43,12 +45,16 @@ pub(crate) struct Dsm {
     /// The same store as nobody's account sees it.
     nobody: Store,
     sessions: Sessions,
+    endpoints: Endpoints,
+    /// `--quorum-auto-satisfy`.
+    auto_satisfy: bool,
 }
 
 impl Dsm {
     /// The service over this store.
-    pub(crate) fn new(store: Store, session_idle: Duration) -> Self {
-        Self { nobody: store.in_account(Uuid::nil()), store, sessions: Sessions::new(session_idle) }
+    pub(crate) fn new(store: Store, session_idle: Duration, auto_satisfy: bool) -> Self {
+        let sessions = Sessions::new(session_idle);
+        Self { nobody: store.in_account(Uuid::nil()), store, sessions, endpoints: endpoints(), auto_satisfy }
     }
 
     /// Writes what is in memory only. No request may be running.
@@ -76,8 +82,8 @@ pub(crate) async fn housekeeping(dsm: Arc<Dsm>) {
 
 /// The service.
 pub(crate) fn router(dsm: Arc<Dsm>) -> Router {
-    endpoints()
-        .into_router()
+    dsm.endpoints
+        .router()
         .fallback(serve(system::no_endpoint))
         .method_not_allowed_fallback(serve(system::no_method))
         .layer(axum::middleware::from_fn(reply::dress))
@@ -104,6 +110,12 @@ fn endpoints() -> Endpoints {
         .route("/sys/v1/apps/{id}/reset_secret", post(apps::reset_secret))
         .route("/sys/v1/groups", get(groups::list).post(groups::create))
         .route("/sys/v1/groups/{id}", get(groups::show).patch(groups::update).delete(groups::delete))
+        .route("/sys/v1/approval_requests", get(approvals::list).post(approvals::create))
+        .route("/sys/v1/approval_requests/{id}", get(approvals::show).delete(approvals::delete))
+        .route("/sys/v1/approval_requests/{id}/approve", post(approvals::approve))
+        .route("/sys/v1/approval_requests/{id}/deny", post(approvals::deny))
+        .route("/sys/v1/approval_requests/{id}/challenge", post(approvals::challenge))
+        .route("/sys/v1/approval_requests/{id}/result", post(approvals::result))
         .route("/sys/v1/logs", get(logs::query))
         // --- sobjects
         .route("/crypto/v1/keys", get(sobjects::list).post(sobjects::generate).put(sobjects::import))

@@ -47,6 +47,7 @@ fn make_group(store: &Store, creator: Uuid) -> Result<Uuid, Error> {
         description: None,
         creator: Principal::App(creator),
         created_at: Time::now(),
+        approval_policy: None,
     };
     store.insert_group(&group, made(store, group.group_id, format!("Created group \"{GROUP}\"")))?;
     Ok(group.group_id)

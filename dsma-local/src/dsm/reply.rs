@@ -9,6 +9,7 @@ use axum::response::Response;
 use dsma_api::ApiError;
 use dsma_crypto::random;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::error::Error;
 
@@ -32,6 +33,12 @@ impl Reply {
     /// 204: void operations.
     pub(super) const fn nothing() -> Self {
         Self { status: StatusCode::NO_CONTENT, json: None }
+    }
+
+    /// Status and document, for an answer that carries this one.
+    pub(super) fn into_parts(self) -> (u16, Value) {
+        let document = self.json.and_then(|json| serde_json::from_slice(&json).ok());
+        (self.status.as_u16(), document.unwrap_or_default())
     }
 
     fn json(status: StatusCode, document: &impl Serialize) -> Result<Self, ApiError> {

@@ -1,6 +1,6 @@
 //! Groups.
 
-use dsma_api::Group;
+use dsma_api::{Group, GroupApprovalPolicy};
 use rusqlite::OptionalExtension;
 use uuid::Uuid;
 
@@ -15,6 +15,15 @@ impl Store {
             Ok(statement.query_row((group_id, self.acct_id), |row| row.get(0)).optional()?)
         })?;
         Ok(doc.map(|doc| serde_json::from_str(&doc)).transpose()?)
+    }
+
+    /// A group's approval policy. Read for every protected operation: the rest of the group is not parsed.
+    pub(crate) fn approval_policy(&self, group_id: Uuid) -> Result<Option<GroupApprovalPolicy>, Error> {
+        let policy: Option<Option<String>> = self.read(|connection| {
+            let sql = "SELECT doc -> '$.approval_policy' FROM groups WHERE group_id = ?1 AND acct_id = ?2";
+            Ok(connection.prepare_cached(sql)?.query_row((group_id, self.acct_id), |row| row.get(0)).optional()?)
+        })?;
+        Ok(policy.flatten().map(|policy| serde_json::from_str(&policy)).transpose()?)
     }
 
     /// All groups, by name.

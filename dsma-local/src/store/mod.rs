@@ -3,6 +3,8 @@
 //! There is one writer connection behind a lock, and a pool of readers: in WAL mode they do not wait for each other. Every method
 //! blocks; callers are on a blocking thread. Each public write method is one transaction, so that a crash leaves all of it or nothing.
 
+mod accounts;
+mod approvals;
 mod apps;
 mod audit;
 mod groups;
@@ -20,6 +22,7 @@ use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use uuid::Uuid;
 
+pub(crate) use self::approvals::ApprovalRow;
 pub(crate) use self::apps::AppRow;
 pub(crate) use self::audit::{ActionType, Audit, AuditFilter, Visible, line_number};
 pub(crate) use self::sobjects::{Order, SobjectFilter, SobjectRow};

@@ -9,7 +9,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::Error;
 
 /// Step `n` leads from version `n` to `n + 1`.
-const STEPS: &[&str] = &[FIRST, ACCOUNTS];
+const STEPS: &[&str] = &[FIRST, ACCOUNTS, APPROVALS];
 
 /// UUIDs are 16-byte blobs, times are seconds since the epoch, `doc` is the wire's JSON without secrets, `sealed` see `seal.rs`.
 const FIRST: &str = "
@@ -130,6 +130,17 @@ CREATE INDEX sobjects_by_group ON sobjects (group_id, kid);
 ALTER TABLE audit ADD COLUMN acct_id BLOB;
 UPDATE audit SET acct_id = (SELECT acct_id FROM account);
 CREATE INDEX audit_by_account ON audit (acct_id, id);
+";
+
+/// Approval requests, in the order of their making.
+const APPROVALS: &str = "
+CREATE TABLE approvals (
+    number     INTEGER PRIMARY KEY AUTOINCREMENT,
+    request_id BLOB NOT NULL UNIQUE,
+    acct_id    BLOB NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    sealed     BLOB NOT NULL
+);
+CREATE INDEX approvals_by_account ON approvals (acct_id, number);
 ";
 
 /// Brings the file to the version that this program knows.

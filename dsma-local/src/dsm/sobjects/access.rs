@@ -1,6 +1,6 @@
 //! The way to a sobject: by descriptor, through `authorize`.
 
-use dsma_api::{ApiError, KeyFacts, KeyOperation, Operation, Permission, SobjectDescriptor, Time, authorize, text};
+use dsma_api::{Act, ApiError, KeyFacts, KeyOperation, Operation, Permission, SobjectDescriptor, Time, authorize, text};
 use dsma_crypto::Key;
 
 use super::material;
@@ -21,6 +21,7 @@ pub(super) fn find(call: &Call, caller: &Caller, descriptor: &SobjectDescriptor,
     }
     let row = call.store().sobject(descriptor)?.ok_or_else(|| ApiError::not_found(text::NO_SOBJECT))?;
     authorize(operation, caller.permissions(row.group_id), &KeyFacts::from(&row.sobject), Time::now())?;
+    caller.gate.pass(row.group_id, Act::Use(operation))?;
     Ok(row)
 }
 
@@ -44,5 +45,5 @@ pub(super) fn authorize_change(caller: &Caller, row: &SobjectRow, newer: Permiss
     if !facts.key_ops.contains(KeyOperation::AppManageable) && !caller.is_admin() {
         return Err(ApiError::forbidden("Sobject does not allow operation APPMANAGEABLE"));
     }
-    Ok(())
+    caller.gate.pass(row.group_id, Act::Change(newer))
 }

@@ -1,7 +1,7 @@
 //! `POST` and `PUT /crypto/v1/keys`: generate and import.
 
 use dsma_api::{
-    ApiError, Blob, KeyOperation, ObjectOrigin, ObjectType, Permission, RsaOptions, Sobject, SobjectRequest, SobjectState, Time, text,
+    Act, ApiError, Blob, KeyOperation, ObjectOrigin, ObjectType, Permission, RsaOptions, Sobject, SobjectRequest, SobjectState, Time, text,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -42,6 +42,7 @@ fn target_group(call: &Call, caller: &Caller, request: &SobjectRequest) -> Resul
     if !permissions.contains(Permission::Manage) && !permissions.contains(Permission::CreateSobjects) {
         return Err(ApiError::forbidden(text::NO_PERMISSION));
     }
+    caller.gate.pass(group_id, Act::Change(Permission::CreateSobjects))?;
     Ok(group_id)
 }
 

@@ -1,6 +1,8 @@
 //! `PATCH /crypto/v1/keys/{id}`.
 
-use dsma_api::{ApiError, KeyOperation, Operation, Permission, RsaOptions, SobjectDescriptor, SobjectRequest, SobjectState, Time, text};
+use dsma_api::{
+    Act, ApiError, KeyOperation, Operation, Permission, RsaOptions, SobjectDescriptor, SobjectRequest, SobjectState, Time, text,
+};
 
 use super::access::{authorize_change, find};
 use super::{key_ops, lifecycle, line, name_taken, shown};
@@ -42,6 +44,8 @@ fn apply(caller: &Caller, row: &mut SobjectRow, request: SobjectRequest) -> Resu
         if !there.contains(Permission::Manage) && !there.contains(Permission::CreateSobjects) {
             return Err(ApiError::forbidden(text::NO_PERMISSION));
         }
+        caller.gate.pass(row.group_id, Act::Change(Permission::MoveSobjects))?;
+        caller.gate.pass(group_id, Act::Change(Permission::CreateSobjects))?;
         sobject.group_id = Some(group_id);
     }
     if request.name.is_some() {

@@ -1,0 +1,147 @@
+//! `approve`, `deny`, `challenge` and `result` of an approval request.
+
+use dsma_api::{ApiError, ApprovableResult, Approval, ApprovalStatus, ApproveRequest, Approver, DenyRequest, Principal, Reviewer, Time};
+use uuid::Uuid;
+
+use super::{find, line, no_request, subjects};
+use crate::dsm::authentication::Caller;
+use crate::dsm::call::{Acting, Call};
+use crate::dsm::quorum::approver;
+use crate::dsm::reply::Reply;
+use crate::store::ApprovalRow;
+
+/// `POST /sys/v1/approval_requests/{id}/approve`.
+pub(crate) fn approve(call: &Call) -> Result<Reply, ApiError> {
+    let caller = call.caller()?;
+    let request: ApproveRequest = call.json_or_default()?;
+    let reviewer = reviewer(&caller, &find(call, &caller)?)?;
+    if request.u2f.is_some() || request.fido2_auth_request.is_some() {
+        return Err(no_second_factor());
+    }
+    let with_password = check_password(&reviewer, request.password.as_deref())?;
+    change(call, &caller, "Approved", |row| {
+        row.approvals.retain(|given| given.approver != reviewer.approver);
+        row.approvals.push(Approval { approver: reviewer.approver, with_password });
+        row.request.approvers = row.approvals.iter().map(|given| given.approver).collect();
+        if subjects::enough(call.store(), &row.groups, &row.approvals)? {
+            row.request.status = ApprovalStatus::Approved;
+        }
+        Ok(())
+    })
+}
+
+/// `POST /sys/v1/approval_requests/{id}/deny`: one denial is enough.
+pub(crate) fn deny(call: &Call) -> Result<Reply, ApiError> {
+    let caller = call.caller()?;
+    let request: DenyRequest = call.json_or_default()?;
+    let reviewer = reviewer(&caller, &find(call, &caller)?)?;
+    change(call, &caller, "Denied", |row| {
+        row.request.status = ApprovalStatus::Denied;
+        row.request.denier = Some(reviewer.approver);
+        row.request.denial_reason = request.reason.clone();
+        Ok(())
+    })
+}
+
+/// `POST /sys/v1/approval_requests/{id}/challenge`: nobody here has a second factor to be challenged.
+pub(crate) fn challenge(call: &Call) -> Result<Reply, ApiError> {
+    let caller = call.caller()?;
+    find(call, &caller)?;
+    Err(no_second_factor())
+}
+
+/// `POST /sys/v1/approval_requests/{id}/result`: carries out what was approved, as the requester, once.
+pub(crate) fn result(call: &Call) -> Result<Reply, ApiError> {
+    let caller = call.caller()?;
+    let row = find(call, &caller)?;
+    if row.request.requester != caller.principal() {
+        return Err(ApiError::forbidden("Only the requester may have the result of an approval request"));
+    }
+    let id = row.request.request_id;
+    // Marked before it runs: of two who ask at the same time, one gets it.
+    let row = call.store().update_approval(id, |row| {
+        may_run(row)?;
+        row.request.result_viewed = true;
+        Ok::<_, ApiError>(line(call, &caller, "Fetched result of", &row.request))
+    })?;
+    let row = row.ok_or_else(no_request)?;
+    let result = run(call, &row);
+    if result.status >= 400 {
+        call.store().update_approval(id, |row| {
+            row.request.status = ApprovalStatus::Failed;
+            Ok::<_, ApiError>(line(call, &caller, "Failed", &row.request))
+        })?;
+    }
+    Reply::ok(&result)
+}
+
+/// Whether the result may be fetched now.
+fn may_run(row: &ApprovalRow) -> Result<(), ApiError> {
+    match row.request.status {
+        ApprovalStatus::Pending => Err(ApiError::bad_request("Approval request is pending")),
+        ApprovalStatus::Denied => Err(ApiError::bad_request("Approval request was denied")),
+        _ if row.request.result_viewed => Err(ApiError::bad_request("The result of this approval request was fetched already")),
+        _ => not_expired(row),
+    }
+}
+
+/// The operation's answer, whatever it is.
+fn run(call: &Call, row: &ApprovalRow) -> ApprovableResult {
+    let request = &row.request;
+    let path = request.operation.split('?').next().unwrap_or_default();
+    let acting = Acting { principal: request.requester, approvals: row.approvals.clone() };
+    let answer = match call.dsm.endpoints.find(&request.method, path) {
+        Some(handler) => handler(&call.carry(&request.operation, request.body.as_ref(), acting)),
+        None => Err(ApiError::not_found("No such endpoint")),
+    };
+    match answer {
+        Ok(reply) => {
+            let (status, body) = reply.into_parts();
+            ApprovableResult { status, body }
+        }
+        Err(error) => ApprovableResult { status: error.status, body: error.message.into_owned().into() },
+    }
+}
+
+/// Changes a request that is pending.
+fn change(
+    call: &Call,
+    caller: &Caller,
+    verb: &str,
+    change: impl FnOnce(&mut ApprovalRow) -> Result<(), ApiError>,
+) -> Result<Reply, ApiError> {
+    let id: Uuid = call.id()?;
+    let row = call.store().update_approval(id, |row| {
+        if row.request.status != ApprovalStatus::Pending {
+            return Err(ApiError::bad_request("Approval request is not pending"));
+        }
+        not_expired(row)?;
+        change(row)?;
+        Ok(line(call, caller, verb, &row.request))
+    })?;
+    Reply::ok(&row.ok_or_else(no_request)?.request)
+}
+
+fn not_expired(row: &ApprovalRow) -> Result<(), ApiError> {
+    if row.request.expiry <= Time::now() { Err(ApiError::bad_request("Approval request has expired")) } else { Ok(()) }
+}
+
+/// The caller as a reviewer of this request.
+fn reviewer(caller: &Caller, row: &ApprovalRow) -> Result<Reviewer, ApiError> {
+    let principal: Principal = caller.principal();
+    let me: Option<Approver> = approver(principal);
+    let reviewer = row.request.reviewers.iter().find(|reviewer| Some(reviewer.approver) == me);
+    reviewer.copied().ok_or_else(|| ApiError::forbidden("Only a reviewer may approve or deny this request"))
+}
+
+/// Whether the right password was given.
+fn check_password(_: &Reviewer, password: Option<&str>) -> Result<bool, ApiError> {
+    match password {
+        None => Ok(false),
+        Some(_) => Err(ApiError::bad_request("Field `password` is for users: apps approve without one")),
+    }
+}
+
+fn no_second_factor() -> ApiError {
+    ApiError::bad_request("Users of this DSM have no second factor, and no approval asks for one")
+}

@@ -45,6 +45,8 @@ pub struct Reply {
     pub text: String,
     /// `X-Request-ID`, empty where absent.
     pub request_id: String,
+    /// `Content-Type`, empty where absent.
+    pub content_type: String,
 }
 
 impl Reply {
@@ -126,9 +128,10 @@ impl Dsm {
             Some(bytes) => self.agent.run(request.header("Content-Type", "application/json").body(bytes)?)?,
             None => self.agent.run(request.body(())?)?,
         };
-        let request_id = response.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        let (request_id, content_type) = (header("x-request-id"), header("content-type"));
         let text = response.body_mut().with_config().limit(64 << 20).read_to_string()?;
-        Ok(Reply { status: response.status().as_u16(), text, request_id })
+        Ok(Reply { status: response.status().as_u16(), text, request_id, content_type })
     }
 
     /// Makes a key and returns its kid. A name is made up where `spec` has none.

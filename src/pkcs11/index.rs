@@ -109,11 +109,11 @@ impl Object {
         Ok(self.public().filter(|_| policy(&self.sobject)).map(|public| &public.key))
     }
 
-    /// Length of the modulus in bytes; 0 for what is no RSA key.
+    /// Length of an RSA key's modulus in bytes.
     pub(super) fn modulus_len(&self) -> usize {
         match self.public().map(|public| &public.numbers) {
             Some(PublicNumbers::Rsa { modulus, .. }) => modulus.len(),
-            _ => 0,
+            _ => self.sobject.key_size.map_or(0, |bits| bits.div_ceil(8) as usize),
         }
     }
 }

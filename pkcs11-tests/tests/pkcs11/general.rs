@@ -114,6 +114,33 @@ fn impossible_lengths_are_bad_arguments() {
     assert_eq!(call!(bench.module, C_Login(session, CKU_USER, nowhere(), impossible)), CKR_ARGUMENTS_BAD);
 }
 
+/// Packed structures of other languages end up at any address.
+#[test]
+fn misaligned_structures_are_read() {
+    let bench = shared();
+    let (module, session, key) = bench.use_key(&bench.aes());
+    let mut memory = [0_u8; 256];
+    let at = |offset: usize| memory.as_ptr().wrapping_add(offset).cast_mut();
+    let (template, class, params, mechanism, len) = (at(1), at(33), at(41), at(97), at(123));
+    let gcm = CK_GCM_PARAMS { pIv: at(200), ulIvLen: 12, ulIvBits: 96, pAAD: null_mut(), ulAADLen: 0, ulTagBits: 128 };
+    // SAFETY: all of it lies within the array, apart from each other; nobody else looks at it.
+    unsafe {
+        template.cast::<CK_ATTRIBUTE>().write_unaligned(CK_ATTRIBUTE { type_: CKA_CLASS, pValue: class.cast(), ulValueLen: 8 });
+        params.cast::<CK_GCM_PARAMS>().write_unaligned(gcm);
+        let header =
+            CK_MECHANISM { mechanism: CKM_AES_GCM, pParameter: params.cast(), ulParameterLen: size_of::<CK_GCM_PARAMS>() as CK_ULONG };
+        mechanism.cast::<CK_MECHANISM>().write_unaligned(header);
+        len.cast::<CK_ULONG>().write_unaligned(32);
+    }
+    assert_eq!(call!(module, C_GetAttributeValue(session, key, template.cast(), 1)), CKR_OK);
+    assert_eq!(call!(module, C_EncryptInit(session, mechanism.cast(), key)), CKR_OK);
+    assert_eq!(call!(module, C_Encrypt(session, bytes(b"data"), 4, at(161), len.cast())), CKR_OK);
+    // SAFETY: as above.
+    let (class, len) = unsafe { (class.cast::<CK_ULONG>().read_unaligned(), len.cast::<CK_ULONG>().read_unaligned()) };
+    assert_eq!((class, len), (CKO_SECRET_KEY, 20));
+    memory.fill(0);
+}
+
 unsafe extern "C" fn create_mutex(_: *mut *mut c_void) -> CK_RV {
     panic!("the library uses the system's locks")
 }

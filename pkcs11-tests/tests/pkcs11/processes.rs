@@ -52,6 +52,13 @@ impl Process {
         }
     }
 
+    /// All of it with a new session, after the library was ended and started.
+    fn work_anew(&self) {
+        let session = self.module.logged_in();
+        let key = self.module.object(session, CKO_PRIVATE_KEY, &variable("EC"));
+        assert!(self.module.sign(session, &SHA256_ECDSA, key, b"data").is_ok());
+    }
+
     /// A signature and an encryption with keys that are here, and a signature that DSM makes.
     fn work(&self, session: CK_SESSION_HANDLE, forward: bool) {
         let signature = self.module.sign(session, &SHA256_ECDSA, self.ec, b"data").expect("it signs");
@@ -259,6 +266,61 @@ fn unloading_and_loading_again() {
             }
         }
         assert_eq!(handles, [64; 5]);
+    });
+}
+
+/// Against the standard's rules, and yet some programs do it: no crash, no hang, and every answer is one that says so.
+#[test]
+fn one_session_in_many_threads_and_the_end_of_the_library_under_load() {
+    isolated("processes::one_session_in_many_threads_and_the_end_of_the_library_under_load", environment, || {
+        let process = Process::start();
+        let (module, stop, rounds) = (&process.module, AtomicBool::new(false), AtomicUsize::new(0));
+        let check = |code: CK_RV| {
+            let fair = [
+                CKR_OK,
+                CKR_OPERATION_ACTIVE,
+                CKR_OPERATION_NOT_INITIALIZED,
+                CKR_SESSION_HANDLE_INVALID,
+                CKR_KEY_HANDLE_INVALID,
+                CKR_CRYPTOKI_NOT_INITIALIZED,
+                CKR_SLOT_ID_INVALID,
+            ];
+            assert!(fair.contains(&code), "{code:#x}");
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let (mut out, mut len) = ([0; 64], 64);
+                    while !stop.load(SeqCst) {
+                        gcm().with(|m| check(call!(module, C_EncryptInit(process.session, m, process.aes))));
+                        check(call!(module, C_EncryptUpdate(process.session, bytes(b"data"), 4, out.as_mut_ptr(), &raw mut len)));
+                        check(call!(module, C_EncryptFinal(process.session, out.as_mut_ptr(), &raw mut len)));
+                        SHA256_ECDSA.with(|m| check(call!(module, C_SignInit(process.session, m, process.ec))));
+                        check(call!(module, C_Sign(process.session, bytes(b"data"), 4, out.as_mut_ptr(), &raw mut len)));
+                        check(call!(module, C_SessionCancel(process.session, CKF_ENCRYPT)));
+                        let mut session = 0;
+                        check(call!(module, C_OpenSession(0, CKF_SERIAL_SESSION, null_mut(), None, &raw mut session)));
+                        check(call!(module, C_CloseSession(session)));
+                        len = 64;
+                        rounds.fetch_add(1, SeqCst);
+                    }
+                });
+            }
+            let config = variable("CONFIG");
+            while rounds.load(SeqCst) < 1000 {
+                std::thread::yield_now();
+            }
+            for _ in 0..50 {
+                let seen = rounds.load(SeqCst);
+                while rounds.load(SeqCst) < seen + 4 {
+                    std::thread::yield_now();
+                }
+                assert_eq!(call!(module, C_Finalize(null_mut())), CKR_OK);
+                assert_eq!(module.initialize(Path::new(&config)), CKR_OK);
+            }
+            stop.store(true, SeqCst);
+        });
+        process.work_anew();
     });
 }
 

@@ -175,7 +175,7 @@ fn operations() {
             (gcm(json!({"plain": "A"})), 400, "base64"),
             (gcm(json!({"mode": null})), 400, "Missing field `mode`"),
             (gcm(json!({"mode": "XTS"})), 400, "unknown mode"),
-            (gcm(json!({"mode": "CCM"})), 400, "not supported"),
+            (gcm(json!({"mode": "CCM", "tag_len": 40})), 400, "Invalid tag_len"),
             (gcm(json!({"mode": {"PKCS1_V15": {}}})), 400, "Invalid mode"),
             (gcm(json!({"tag_len": null})), 400, "Missing field `tag_len`"),
             (gcm(json!({"tag_len": 129})), 400, "Invalid tag_len"),

@@ -1,14 +1,14 @@
 //! `encrypt` and `decrypt`.
 
 use dsma_api::{
-    ApiError, Blob, CipherMode, DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse, ObjectType, Operation, SecretBlob,
-    SobjectDescriptor,
+    ApiError, Blob, CryptMode, DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse, ObjectType, Operation, SecretBlob,
+    Sobject, SobjectDescriptor,
 };
 use dsma_crypto::Buffers;
 use zeroize::Zeroizing;
 
 use super::modes::{check_alg, encryption_padding, symmetric};
-use super::params::{Parameters, iv_for, none_given, tag_bytes};
+use super::params::Parameters;
 use super::{descriptor, log, refused};
 use crate::dsm::authentication::Caller;
 use crate::dsm::call::Call;
@@ -39,16 +39,9 @@ pub(super) fn encrypt_one(
 ) -> Result<EncryptResponse, ApiError> {
     let Opened { row, key } = open(call, caller, descriptor, Operation::Encrypt)?;
     check_alg(Some(request.alg), &row.sobject)?;
-    let (params, iv, tag_len) = if row.sobject.obj_type == ObjectType::Rsa {
-        let padding = encryption_padding(request.mode, &row.sobject)?;
-        none_given(&[("iv", request.iv.is_some()), ("ad", request.ad.is_some()), ("tag_len", request.tag_len.is_some())])?;
-        (Parameters::Rsa(padding), None, 0)
-    } else {
-        let mode = symmetric(request.mode)?;
-        none_given(&[("label", request.label.is_some())])?;
-        (Parameters::Aes(mode), iv_for(mode, request.iv.as_ref())?, tag_bytes(mode, request.tag_len)?)
-    };
-    let params = params.with(iv.as_ref(), request.ad.as_ref(), request.label.as_ref())?;
+    let cipher = cipher(&row.sobject, request.mode)?;
+    let (iv, tag_len) = (cipher.iv_for_encryption(request.iv.as_ref())?, cipher.tag_bytes(request.tag_len)?);
+    let params = cipher.with(iv.as_ref(), request.ad.as_ref(), request.label.as_ref())?;
     let plain = request.plain.as_ref();
     let mut cipher = vec![0; key.encrypted_len(&params, plain.len())];
     let mut tag = vec![0; tag_len];
@@ -66,23 +59,9 @@ pub(super) fn decrypt_one(
 ) -> Result<DecryptResponse, ApiError> {
     let Opened { row, key } = open(call, caller, descriptor, Operation::Decrypt)?;
     check_alg(request.alg, &row.sobject)?;
-    let params = if row.sobject.obj_type == ObjectType::Rsa {
-        let padding = encryption_padding(request.mode, &row.sobject)?;
-        none_given(&[("iv", request.iv.is_some()), ("ad", request.ad.is_some()), ("tag", request.tag.is_some())])?;
-        Parameters::Rsa(padding)
-    } else {
-        let mode = symmetric(request.mode)?;
-        none_given(&[("label", request.label.is_some())])?;
-        match (mode, &request.iv, &request.tag) {
-            (CipherMode::Gcm, _, None) => return Err(ApiError::bad_request("Missing field `tag`")),
-            (CipherMode::Ecb, iv, tag) => none_given(&[("iv", iv.is_some()), ("tag", tag.is_some())])?,
-            (CipherMode::Gcm, Some(_), Some(_)) => {}
-            (_, Some(_), tag) => none_given(&[("tag", tag.is_some())])?,
-            (_, None, _) => return Err(ApiError::bad_request("Missing field `iv`")),
-        }
-        Parameters::Aes(mode)
-    };
-    let params = params.with(request.iv.as_ref(), request.ad.as_ref(), request.label.as_ref())?;
+    let cipher = cipher(&row.sobject, request.mode)?;
+    cipher.check_decryption(request.iv.as_ref(), request.tag.as_ref())?;
+    let params = cipher.with(request.iv.as_ref(), request.ad.as_ref(), request.label.as_ref())?;
     let cipher = request.cipher.as_ref();
     // No mode makes a plaintext longer than its ciphertext; an RSA one is at most as long as the modulus.
     let mut plain = Zeroizing::new(vec![0; cipher.len().max(key.encrypted_len(&params, 0))]);
@@ -91,4 +70,13 @@ pub(super) fn decrypt_one(
     plain.truncate(length);
     log(call, caller, "Decrypted with", &row)?;
     Ok(DecryptResponse { kid: Some(row.kid), plain: SecretBlob(plain) })
+}
+
+/// The cipher that a key and a request mean.
+fn cipher(sobject: &Sobject, mode: Option<CryptMode>) -> Result<Parameters, ApiError> {
+    if sobject.obj_type == ObjectType::Rsa {
+        Ok(Parameters::Rsa(encryption_padding(mode, sobject)?))
+    } else {
+        Ok(Parameters::symmetric(sobject.obj_type, symmetric(mode, sobject.obj_type)?))
+    }
 }

@@ -4,11 +4,10 @@ use dsma_api::{ApiError, CipherMode, CryptMode, HashAlgorithm, Mgf, Oaep, Object
 use dsma_crypto::digest::Hash;
 use serde_json::Value;
 
+use super::params::unsupported;
+
 /// The digest of OAEP where neither the request nor the key's policy names one.
 const DEFAULT_OAEP: HashAlgorithm = HashAlgorithm::Sha256;
-
-/// The cipher modes of this version.
-const SYMMETRIC: &[CipherMode] = &[CipherMode::Ecb, CipherMode::Cbc, CipherMode::CbcNoPad, CipherMode::Ctr, CipherMode::Gcm];
 
 /// A digest that this version computes.
 pub(super) fn hash(alg: HashAlgorithm) -> Result<Hash, ApiError> {
@@ -31,13 +30,19 @@ pub(super) fn check_alg(alg: Option<ObjectType>, sobject: &Sobject) -> Result<()
     }
 }
 
-/// The mode for an AES key.
-pub(super) fn symmetric(mode: Option<CryptMode>) -> Result<CipherMode, ApiError> {
-    match mode {
-        Some(CryptMode::Symmetric(mode)) if SYMMETRIC.contains(&mode) => Ok(mode),
-        Some(CryptMode::Symmetric(mode)) => Err(ApiError::bad_request(format!("Mode {mode} is not supported by this version"))),
-        Some(CryptMode::Rsa(_)) => Err(ApiError::bad_request("Invalid mode for a symmetric key")),
-        None => Err(ApiError::bad_request("Missing field `mode`")),
+/// The mode for a symmetric key of this type.
+pub(super) fn symmetric(mode: Option<CryptMode>, obj_type: ObjectType) -> Result<CipherMode, ApiError> {
+    use CipherMode::{Cbc, CbcNoPad, Ecb, Ff1};
+    let mode = match mode {
+        Some(CryptMode::Symmetric(mode)) => mode,
+        Some(CryptMode::Rsa(_)) => return Err(ApiError::bad_request("Invalid mode for a symmetric key")),
+        None => return Err(ApiError::bad_request("Missing field `mode`")),
+    };
+    match (obj_type, mode) {
+        (ObjectType::Aes, Ff1) => Err(unsupported(mode)),
+        (ObjectType::Aes, _) | (ObjectType::Des3, Ecb | Cbc | CbcNoPad) => Ok(mode),
+        (ObjectType::Des3, _) => Err(unsupported(mode)),
+        _ => Err(ApiError::bad_request("This type of sobject does not encrypt")),
     }
 }
 

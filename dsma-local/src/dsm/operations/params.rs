@@ -1,38 +1,54 @@
 //! The parameters of a cipher: IV, additional data, tag and label, and which mode takes which.
 
-use dsma_api::{ApiError, Blob, CipherMode, RsaEncryptionPadding};
+use dsma_api::{ApiError, Blob, CipherMode, ObjectType, RsaEncryptionPadding};
 use dsma_crypto::{CipherParams, random};
 
 use super::modes::hash;
 use super::refused;
 
-/// A mode whose parameters lie elsewhere.
+/// A cipher and its mode; the parameters lie elsewhere.
+#[derive(Clone, Copy)]
 pub(super) enum Parameters {
     Aes(CipherMode),
+    Des3(CipherMode),
     Rsa(RsaEncryptionPadding),
 }
 
 impl Parameters {
+    /// The parameters of a symmetric cipher; `mode` is one that [`symmetric`](super::modes::symmetric) let through.
+    pub(super) fn symmetric(obj_type: ObjectType, mode: CipherMode) -> Self {
+        if obj_type == ObjectType::Des3 { Self::Des3(mode) } else { Self::Aes(mode) }
+    }
+
+    /// All that the operation needs to know. Refuses what the mode has no use for.
     pub(super) fn with<'a>(
-        &self,
+        self,
         iv: Option<&'a Blob>,
         ad: Option<&'a Blob>,
         label: Option<&'a Blob>,
     ) -> Result<CipherParams<'a>, ApiError> {
+        none_given(&[
+            ("iv", iv.is_some() && self.iv_len().is_none()),
+            ("ad", ad.is_some() && !self.has_tag()),
+            ("label", label.is_some() && !matches!(self, Self::Rsa(RsaEncryptionPadding::Oaep(_)))),
+        ])?;
         let iv = iv.map(AsRef::as_ref).unwrap_or_default();
-        if !matches!(self, Self::Aes(CipherMode::Gcm)) {
-            none_given(&[("ad", ad.is_some())])?;
-        }
-        if !matches!(self, Self::Rsa(RsaEncryptionPadding::Oaep(_))) {
-            none_given(&[("label", label.is_some())])?;
-        }
+        let aad = ad.map(AsRef::as_ref).unwrap_or_default();
         match self {
-            Self::Aes(CipherMode::Gcm) => Ok(CipherParams::AesGcm { iv, aad: ad.map(AsRef::as_ref).unwrap_or_default() }),
+            Self::Aes(CipherMode::Ecb) => Ok(CipherParams::AesEcb),
             Self::Aes(CipherMode::Cbc) => Ok(CipherParams::AesCbc { iv, padding: true }),
             Self::Aes(CipherMode::CbcNoPad) => Ok(CipherParams::AesCbc { iv, padding: false }),
-            Self::Aes(CipherMode::Ecb) => Ok(CipherParams::AesEcb),
+            Self::Aes(CipherMode::Cfb) => Ok(CipherParams::AesCfb { iv }),
+            Self::Aes(CipherMode::Ofb) => Ok(CipherParams::AesOfb { iv }),
             Self::Aes(CipherMode::Ctr) => Ok(CipherParams::AesCtr { iv }),
-            Self::Aes(other) => Err(ApiError::bad_request(format!("Mode {other} is not supported by this version"))),
+            Self::Aes(CipherMode::Gcm) => Ok(CipherParams::AesGcm { iv, aad }),
+            Self::Aes(CipherMode::Ccm) => Ok(CipherParams::AesCcm { iv, aad }),
+            Self::Aes(CipherMode::Kw) => Ok(CipherParams::AesKw),
+            Self::Aes(CipherMode::Kwp) => Ok(CipherParams::AesKwp),
+            Self::Des3(CipherMode::Ecb) => Ok(CipherParams::Des3Ecb),
+            Self::Des3(CipherMode::Cbc) => Ok(CipherParams::Des3Cbc { iv, padding: true }),
+            Self::Des3(CipherMode::CbcNoPad) => Ok(CipherParams::Des3Cbc { iv, padding: false }),
+            Self::Aes(other) | Self::Des3(other) => Err(unsupported(other)),
             Self::Rsa(RsaEncryptionPadding::Pkcs1V15 {}) => Ok(CipherParams::RsaPkcs1),
             Self::Rsa(RsaEncryptionPadding::Oaep(oaep)) => {
                 // One digest is sent: it serves the label as well.
@@ -44,33 +60,61 @@ impl Parameters {
             }
         }
     }
-}
 
-/// The request's IV, or a random one; `None` for a mode without.
-pub(super) fn iv_for(mode: CipherMode, given: Option<&Blob>) -> Result<Option<Blob>, ApiError> {
-    let length = match mode {
-        CipherMode::Gcm => 12,
-        CipherMode::Ecb => {
-            none_given(&[("iv", given.is_some())])?;
-            return Ok(None);
+    /// The request's IV, or a random one; `None` for a mode without.
+    pub(super) fn iv_for_encryption(self, given: Option<&Blob>) -> Result<Option<Blob>, ApiError> {
+        match (self.iv_len(), given) {
+            (_, Some(given)) => Ok(Some(given.clone())),
+            (None, None) => Ok(None),
+            (Some(length), None) => {
+                let mut iv = vec![0; length];
+                random::fill(&mut iv).map_err(refused)?;
+                Ok(Some(Blob(iv)))
+            }
         }
-        _ => 16,
-    };
-    if let Some(given) = given {
-        return Ok(Some(given.clone()));
     }
-    let mut iv = vec![0; length];
-    random::fill(&mut iv).map_err(refused)?;
-    Ok(Some(Blob(iv)))
-}
 
-/// `tag_len` counts bits; it is required where the mode has a tag, and wrong elsewhere.
-pub(super) fn tag_bytes(mode: CipherMode, tag_len: Option<usize>) -> Result<usize, ApiError> {
-    match (mode, tag_len) {
-        (CipherMode::Gcm, Some(bits)) if (32..=128).contains(&bits) && bits % 8 == 0 => Ok(bits / 8),
-        (CipherMode::Gcm, Some(_)) => Err(ApiError::bad_request("Invalid tag_len: 32 to 128 bits, whole bytes")),
-        (CipherMode::Gcm, None) => Err(ApiError::bad_request("Missing field `tag_len`")),
-        (_, given) => none_given(&[("tag_len", given.is_some())]).map(|()| 0),
+    /// Refuses a decryption that lacks the IV or the tag that the mode needs, or has a tag that it does not.
+    pub(super) fn check_decryption(self, iv: Option<&Blob>, tag: Option<&Blob>) -> Result<(), ApiError> {
+        match (self.iv_len(), iv) {
+            (Some(_), None) => return Err(ApiError::bad_request("Missing field `iv`")),
+            (None, given) => none_given(&[("iv", given.is_some())])?,
+            (Some(_), Some(_)) => {}
+        }
+        match (self.has_tag(), tag) {
+            (true, None) => Err(ApiError::bad_request("Missing field `tag`")),
+            (false, given) => none_given(&[("tag", given.is_some())]),
+            (true, Some(_)) => Ok(()),
+        }
+    }
+
+    /// Bytes of the tag. `tag_len` counts bits; it is required where the mode has a tag, and wrong elsewhere.
+    pub(super) fn tag_bytes(self, tag_len: Option<usize>) -> Result<usize, ApiError> {
+        let step = match self {
+            Self::Aes(CipherMode::Gcm) => 8,
+            Self::Aes(CipherMode::Ccm) => 16,
+            _ => return none_given(&[("tag_len", tag_len.is_some())]).map(|()| 0),
+        };
+        match tag_len {
+            Some(bits) if (32..=128).contains(&bits) && bits % step == 0 => Ok(bits / 8),
+            Some(_) => Err(ApiError::bad_request(format!("Invalid tag_len: 32 to 128 bits in steps of {step}"))),
+            None => Err(ApiError::bad_request("Missing field `tag_len`")),
+        }
+    }
+
+    const fn has_tag(self) -> bool {
+        matches!(self, Self::Aes(CipherMode::Gcm | CipherMode::Ccm))
+    }
+
+    /// Bytes of an IV that is made here; `None` for a mode without.
+    const fn iv_len(self) -> Option<usize> {
+        match self {
+            Self::Rsa(_) | Self::Aes(CipherMode::Ecb | CipherMode::Kw | CipherMode::Kwp) | Self::Des3(CipherMode::Ecb) => None,
+            // CCM takes 7 to 13: with 12, messages may have 16 MiB.
+            Self::Aes(CipherMode::Gcm | CipherMode::Ccm) => Some(12),
+            Self::Aes(_) => Some(16),
+            Self::Des3(_) => Some(8),
+        }
     }
 }
 
@@ -80,4 +124,8 @@ pub(super) fn none_given(fields: &[(&str, bool)]) -> Result<(), ApiError> {
         Some((name, _)) => Err(ApiError::bad_request(format!("Field `{name}` is not allowed with this mode"))),
         None => Ok(()),
     }
+}
+
+pub(super) fn unsupported(mode: CipherMode) -> ApiError {
+    ApiError::bad_request(format!("Mode {mode} is not supported by this version"))
 }

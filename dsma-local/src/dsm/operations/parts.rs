@@ -4,15 +4,15 @@
 //! that presents a state twice continues the message twice, as it could begin it twice with one IV.
 
 use dsma_api::{
-    ApiError, Blob, CipherMode, DecryptFinalRequest, DecryptFinalResponse, DecryptInitRequest, DecryptInitResponse, DecryptUpdateRequest,
-    DecryptUpdateResponse, EncryptFinalRequest, EncryptFinalResponse, EncryptInitRequest, EncryptInitResponse, EncryptUpdateRequest,
-    EncryptUpdateResponse, Operation, SecretBlob, SobjectDescriptor, Time,
+    ApiError, Blob, CipherMode, CryptMode, DecryptFinalRequest, DecryptFinalResponse, DecryptInitRequest, DecryptInitResponse,
+    DecryptUpdateRequest, DecryptUpdateResponse, EncryptFinalRequest, EncryptFinalResponse, EncryptInitRequest, EncryptInitResponse,
+    EncryptUpdateRequest, EncryptUpdateResponse, Operation, SecretBlob, Sobject, SobjectDescriptor, Time,
 };
 use dsma_crypto::CipherParts;
 use zeroize::Zeroizing;
 
 use super::modes::{check_alg, symmetric};
-use super::params::{Parameters, iv_for, none_given, tag_bytes};
+use super::params::{Parameters, none_given};
 use super::{descriptor, log, refused};
 use crate::dsm::authentication::Caller;
 use crate::dsm::call::Call;
@@ -31,9 +31,9 @@ pub(crate) fn encrypt_init(call: &Call) -> Result<Reply, ApiError> {
     let request: EncryptInitRequest = call.json()?;
     let opened = open(call, &caller, &descriptor(call, request.key)?, Operation::Encrypt)?;
     check_alg(Some(request.alg), &opened.row.sobject)?;
-    let mode = mode_in_parts(symmetric(request.mode)?)?;
-    let iv = iv_for(mode, request.iv.as_ref())?;
-    let params = Parameters::Aes(mode).with(iv.as_ref(), request.ad.as_ref(), None)?;
+    let cipher = cipher_in_parts(&opened.row.sobject, request.mode)?;
+    let iv = cipher.iv_for_encryption(request.iv.as_ref())?;
+    let params = cipher.with(iv.as_ref(), request.ad.as_ref(), None)?;
     let parts = CipherParts::start(&opened.key, &params, true).map_err(refused)?;
     log(call, &caller, "Encrypted with", &opened.row)?;
     let state = close(call, &opened.row, Operation::Encrypt, &parts)?;
@@ -46,11 +46,11 @@ pub(crate) fn decrypt_init(call: &Call) -> Result<Reply, ApiError> {
     let request: DecryptInitRequest = call.json()?;
     let opened = open(call, &caller, &descriptor(call, request.key)?, Operation::Decrypt)?;
     check_alg(request.alg, &opened.row.sobject)?;
-    let mode = mode_in_parts(symmetric(request.mode)?)?;
+    let cipher = cipher_in_parts(&opened.row.sobject, request.mode)?;
     if request.iv.is_none() {
         return Err(ApiError::bad_request("Missing field `iv`"));
     }
-    let params = Parameters::Aes(mode).with(request.iv.as_ref(), request.ad.as_ref(), None)?;
+    let params = cipher.with(request.iv.as_ref(), request.ad.as_ref(), None)?;
     let parts = CipherParts::start(&opened.key, &params, false).map_err(refused)?;
     log(call, &caller, "Decrypted with", &opened.row)?;
     let state = close(call, &opened.row, Operation::Decrypt, &parts)?;
@@ -84,7 +84,7 @@ pub(crate) fn encrypt_final(call: &Call) -> Result<Reply, ApiError> {
     let key = descriptor(call, request.key)?;
     let (Opened { key, .. }, parts) = resume(call, &caller, &key, Operation::Encrypt, &request.state)?;
     let tag_len = if parts.is_authenticated() {
-        tag_bytes(CipherMode::Gcm, Some(request.tag_len.unwrap_or(DEFAULT_TAG)))?
+        Parameters::Aes(CipherMode::Gcm).tag_bytes(Some(request.tag_len.unwrap_or(DEFAULT_TAG)))?
     } else {
         none_given(&[("tag_len", request.tag_len.is_some())])?;
         0
@@ -109,9 +109,11 @@ pub(crate) fn decrypt_final(call: &Call) -> Result<Reply, ApiError> {
     Reply::ok(&DecryptFinalResponse { plain: SecretBlob(plain) })
 }
 
-fn mode_in_parts(mode: CipherMode) -> Result<CipherMode, ApiError> {
-    match mode {
-        CipherMode::Cbc | CipherMode::CbcNoPad | CipherMode::Ctr | CipherMode::Gcm => Ok(mode),
+fn cipher_in_parts(sobject: &Sobject, mode: Option<CryptMode>) -> Result<Parameters, ApiError> {
+    match symmetric(mode, sobject.obj_type)? {
+        mode @ (CipherMode::Cbc | CipherMode::CbcNoPad | CipherMode::Ctr | CipherMode::Gcm) => {
+            Ok(Parameters::symmetric(sobject.obj_type, mode))
+        }
         other => Err(ApiError::bad_request(format!("Mode {other} is not possible in parts: CBC, CBCNOPAD, CTR or GCM"))),
     }
 }

@@ -8,8 +8,10 @@
 mod account;
 mod approval;
 mod authorize;
+mod batch;
 mod blob;
 mod error;
+mod mac;
 mod operation;
 mod parts;
 mod quorum;
@@ -24,8 +26,12 @@ pub use approval::{
     ApprovableResult, ApprovalRequest, ApprovalRequestRequest, ApprovalStatus, ApprovalSubject, ApproveRequest, DenyRequest, Reviewer,
 };
 pub use authorize::{KeyFacts, Operation, authorize};
+pub use batch::{
+    BatchExecutionType, BatchRequest, BatchRequestItem, BatchRequestList, BatchResponse, BatchResponseList, BatchResponseObject,
+};
 pub use blob::{Blob, SecretBlob};
 pub use error::{ApiError, text};
+pub use mac::{MacRequest, MacResponse, VerifyMacRequest};
 pub use operation::{
     BatchItem, BatchReply, CipherMode, CryptMode, DecryptRequest, DecryptResponse, DigestRequest, DigestResponse, EncryptRequest,
     EncryptResponse, HashAlgorithm, Mgf, Mgf1, Oaep, Pss, RsaEncryptionPadding, RsaSignaturePadding, SignRequest, SignResponse,

@@ -93,17 +93,18 @@ impl Call {
         Ok(Self { dsm, query, peer, path, acting: None, account: OnceLock::new(), authorization, body })
     }
 
-    /// A request that this one carries: `operation` is a path with its query. It acts for `acting`.
-    pub(super) fn carry(&self, operation: &str, body: Option<&Value>, acting: Acting) -> Self {
+    /// A request that this one carries: `operation` is a path with its query. It acts for `acting`, else for the caller of this one.
+    pub(super) fn carry(&self, operation: &str, body: Option<&Value>, acting: Option<Acting>) -> Self {
+        let acting = acting.or_else(|| self.acting.clone());
         let (path, query) = operation.split_once('?').unwrap_or((operation, ""));
         Self {
             dsm: Arc::clone(&self.dsm),
             query: Query::parse(query),
             peer: self.peer,
             path: path.to_owned(),
-            acting: Some(acting),
+            authorization: if acting.is_some() { None } else { self.authorization.clone() },
+            acting,
             account: OnceLock::new(),
-            authorization: None,
             body: body.map(|body| body.to_string().into()).unwrap_or_default(),
         }
     }

@@ -5,6 +5,9 @@ use dsma_api::{ApiError, VersionResponse};
 use super::call::Call;
 use super::reply::Reply;
 
+/// 404.
+pub(super) const NO_ENDPOINT: &str = "No such endpoint";
+
 /// `GET /sys/v1/health`, for anybody: 204 while the store answers.
 pub(super) fn health(call: &Call) -> Result<Reply, ApiError> {
     call.store().groups()?;
@@ -26,7 +29,7 @@ pub(super) fn no_endpoint(call: &Call) -> Result<Reply, ApiError> {
     if call.path().starts_with("//") {
         return Err(ApiError::not_found("No such endpoint: the API endpoint that the client is configured with must not end with a slash"));
     }
-    Err(ApiError::not_found("No such endpoint"))
+    Err(ApiError::not_found(NO_ENDPOINT))
 }
 
 /// A path that it serves for another method.

@@ -91,7 +91,7 @@ fn run(call: &Call, row: &ApprovalRow) -> ApprovableResult {
     let path = request.operation.split('?').next().unwrap_or_default();
     let acting = Acting { principal: request.requester, approvals: row.approvals.clone() };
     let answer = match call.dsm.endpoints.find(&request.method, path) {
-        Some(handler) => handler(&call.carry(&request.operation, request.body.as_ref(), acting)),
+        Some(handler) => handler(&call.carry(&request.operation, request.body.as_ref(), Some(acting))),
         None => Err(ApiError::not_found("No such endpoint")),
     };
     match answer {

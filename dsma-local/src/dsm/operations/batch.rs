@@ -1,10 +1,14 @@
 //! `POST /crypto/v1/keys/batch/*`: many operations of one kind. Each item is answered on its own; the whole is always 200.
 
-use dsma_api::{ApiError, BatchItem, BatchReply, DecryptRequest, EncryptRequest, SignRequest, SobjectDescriptor, VerifyRequest};
+use dsma_api::{
+    ApiError, BatchItem, BatchReply, DecryptRequest, EncryptRequest, MacRequest, SignRequest, SobjectDescriptor, VerifyMacRequest,
+    VerifyRequest,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::cipher::{decrypt_one, encrypt_one};
+use super::mac::{mac_one, mac_verify_one};
 use super::signature::{sign_one, verify_one};
 use crate::dsm::authentication::Caller;
 use crate::dsm::call::Call;
@@ -33,6 +37,22 @@ pub(crate) fn batch_verify(call: &Call) -> Result<Reply, ApiError> {
     each(call, |caller, mut item: VerifyRequest| {
         let key = item.key.take().ok_or_else(no_key)?;
         verify_one(call, caller, &key, &item)
+    })
+}
+
+/// `POST /crypto/v1/keys/batch/mac`.
+pub(crate) fn batch_mac(call: &Call) -> Result<Reply, ApiError> {
+    each(call, |caller, mut item: MacRequest| {
+        let key = item.key.take().ok_or_else(no_key)?;
+        mac_one(call, caller, &key, &item)
+    })
+}
+
+/// `POST /crypto/v1/keys/batch/macverify`.
+pub(crate) fn batch_mac_verify(call: &Call) -> Result<Reply, ApiError> {
+    each(call, |caller, mut item: VerifyMacRequest| {
+        let key = item.key.take().ok_or_else(no_key)?;
+        mac_verify_one(call, caller, &key, &item)
     })
 }
 

@@ -1,8 +1,10 @@
 //! `/crypto/v1/{encrypt,decrypt,sign,verify,digest}`: the modern spelling, the path spelling, and batches of one operation.
 
 mod batch;
+mod carried;
 mod cipher;
 mod digest;
+mod mac;
 mod modes;
 mod params;
 mod parts;
@@ -11,9 +13,11 @@ mod signature;
 use dsma_api::{ApiError, KeyOperation, SobjectDescriptor};
 use dsma_crypto::Error;
 
-pub(super) use self::batch::{batch_decrypt, batch_encrypt, batch_sign, batch_verify};
+pub(super) use self::batch::{batch_decrypt, batch_encrypt, batch_mac, batch_mac_verify, batch_sign, batch_verify};
+pub(super) use self::carried::batch;
 pub(super) use self::cipher::{decrypt, encrypt};
 pub(super) use self::digest::digest;
+pub(super) use self::mac::{mac, mac_verify};
 pub(super) use self::parts::{decrypt_final, decrypt_init, decrypt_update, encrypt_final, encrypt_init, encrypt_update};
 pub(super) use self::signature::{sign, verify};
 use super::authentication::Caller;

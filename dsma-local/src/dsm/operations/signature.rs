@@ -1,9 +1,10 @@
 //! `sign` and `verify`.
 
 use dsma_api::{
-    ApiError, Blob, HashAlgorithm, ObjectType, Operation, RsaSignaturePadding, SignRequest, SignResponse, Sobject, SobjectDescriptor,
-    VerifyRequest, VerifyResponse,
+    ApiError, Blob, EllipticCurve, HashAlgorithm, ObjectType, Operation, RsaSignaturePadding, SignRequest, SignResponse, Sobject,
+    SobjectDescriptor, VerifyRequest, VerifyResponse,
 };
+use dsma_crypto::digest::Hash;
 use dsma_crypto::{Encoding, Message, SignatureScheme};
 
 use super::modes::{hash, signature_padding};
@@ -84,6 +85,14 @@ fn scheme<'a>(
     };
     let scheme = match sobject.obj_type {
         ObjectType::Ec if mode.is_some() => return Err(ApiError::bad_request("Field `mode` is not allowed with an EC key")),
+        ObjectType::Ec if sobject.elliptic_curve == Some(EllipticCurve::X25519) => {
+            return Err(ApiError::bad_request("X25519 keys do not sign: they agree on secrets"));
+        }
+        // Its digest is part of the scheme, and it goes over the message twice.
+        ObjectType::Ec if sobject.elliptic_curve == Some(EllipticCurve::Ed25519) => match (hash, message) {
+            (Hash::Sha512, Message::Data(_)) => SignatureScheme::EdDsa,
+            _ => return Err(ApiError::bad_request("Ed25519 signs `data` with hash_alg SHA512 only")),
+        },
         ObjectType::Ec => SignatureScheme::Ecdsa { hash: Some(hash), encoding: Encoding::Der },
         ObjectType::Rsa => match signature_padding(mode, sobject)? {
             RsaSignaturePadding::Pkcs1V15 {} => SignatureScheme::RsaPkcs1 { hash },

@@ -8,7 +8,7 @@ mod opaque;
 mod symmetric;
 
 use dsma_api::{ApiError, EllipticCurve, ObjectType, Sobject, SobjectRequest};
-use dsma_crypto::{AesKey, EcPrivateKey, EcPublicKey, Error, Key, RsaPrivateKey, RsaPublicKey};
+use dsma_crypto::{AesKey, EcPrivateKey, EcPublicKey, Error, HmacKey, Key, RsaPrivateKey, RsaPublicKey};
 use zeroize::Zeroizing;
 
 /// Material of a new sobject.
@@ -66,6 +66,7 @@ pub(super) fn import(request: &SobjectRequest) -> Result<Material, ApiError> {
 pub(super) fn parse(sobject: &Sobject, value: Option<&[u8]>) -> Result<Key, ApiError> {
     let key = match (sobject.obj_type, value, &sobject.pub_key) {
         (ObjectType::Aes, Some(value), _) => AesKey::from_bytes(value).map(Key::Aes),
+        (ObjectType::Hmac, Some(value), _) => HmacKey::from_bytes(value).map(Key::Hmac),
         (ObjectType::Rsa, Some(value), _) => RsaPrivateKey::from_der(value).map(Key::Rsa),
         (ObjectType::Rsa, None, Some(spki)) => RsaPublicKey::from_der(&spki.0).map(Key::RsaPublic),
         (ObjectType::Ec, Some(value), _) => EcPrivateKey::from_der(value).map(Key::Ec),

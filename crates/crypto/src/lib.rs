@@ -1,4 +1,5 @@
-//! Local operations on parsed keys: AES, RSA, elliptic curves, authentication codes, digests, random numbers. No I/O, no clock, no policy.
+//! Local operations on parsed keys: AES, triple DES, RSA, elliptic curves, post-quantum schemes, authentication codes, digests, key
+//! derivation, format-preserving encryption, random numbers. No I/O, no clock, no policy.
 //!
 //! A [`Key`] is parsed once and then used by any number of threads through a shared reference; what costs time at parsing (an RSA
 //! consistency check is 220 microseconds) is never paid per call. Every primitive is aws-lc's but those that it lacks: nothing here computes on its own. All
@@ -18,6 +19,8 @@ mod ff1;
 pub mod kdf;
 mod key;
 mod mac;
+mod ml_dsa;
+mod ml_kem;
 mod params;
 mod parts;
 pub mod random;
@@ -35,6 +38,8 @@ pub use error::Error;
 pub use ff1::Ff1;
 pub use key::Key;
 pub use mac::{HmacKey, Mac, MacScheme, MacStream};
+pub use ml_dsa::{MlDsaPrivateKey, MlDsaPublicKey, MlDsaSet};
+pub use ml_kem::{MlKemPrivateKey, MlKemPublicKey, MlKemSet};
 pub use params::{CipherParams, Encoding, Message, SignatureScheme};
 pub use parts::CipherParts;
 pub use rsa::{RsaPrivateKey, RsaPublicKey};

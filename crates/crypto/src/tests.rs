@@ -8,6 +8,7 @@ mod formats;
 mod keywrap;
 mod macs;
 mod openssl;
+mod post_quantum;
 mod signatures;
 mod streams;
 mod threads;

@@ -10,6 +10,9 @@ fn assert_shared<T: Send + Sync>() {}
 #[test]
 fn keys_are_shared_and_streams_move() {
     assert_shared::<Key>();
+    assert_shared::<crate::MlDsaPrivateKey>();
+    assert_shared::<crate::MlKemPrivateKey>();
+    assert_shared::<crate::Ff1>();
     fn assert_send<T: Send>() {}
     assert_send::<crate::CipherStream>();
     assert_send::<crate::MacStream>();

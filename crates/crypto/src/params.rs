@@ -34,6 +34,8 @@ pub enum CipherParams<'a> {
     RsaPkcs1,
     /// RSAES-OAEP (RFC 8017, 7.1): the hash of the label, the hash of the mask generation, the label.
     RsaOaep { hash: Hash, mgf1: Hash, label: &'a [u8] },
+    /// RSA without padding (RFC 8017, 5.1): numbers as long as the modulus, and below it. Only for padding that is made elsewhere.
+    RsaRaw,
 }
 
 impl CipherParams<'_> {
@@ -41,7 +43,7 @@ impl CipherParams<'_> {
     #[must_use]
     pub fn encrypted_len(&self, input_len: usize) -> Option<usize> {
         match self {
-            Self::RsaPkcs1 | Self::RsaOaep { .. } => None,
+            Self::RsaPkcs1 | Self::RsaOaep { .. } | Self::RsaRaw => None,
             Self::AesCbc { padding: true, .. } | Self::Des3Cbc { padding: true, .. } => {
                 Some((input_len / self.block_len()).saturating_add(1).saturating_mul(self.block_len()))
             }
@@ -61,7 +63,7 @@ impl CipherParams<'_> {
     pub(crate) fn block_len(&self) -> usize {
         match self {
             Self::Des3Ecb | Self::Des3Cbc { .. } => 8,
-            Self::RsaPkcs1 | Self::RsaOaep { .. } => 0,
+            Self::RsaPkcs1 | Self::RsaOaep { .. } | Self::RsaRaw => 0,
             _ => 16,
         }
     }

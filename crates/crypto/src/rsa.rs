@@ -166,6 +166,7 @@ impl RsaPublicKey {
 fn padding<'a>(params: &CipherParams<'a>, tag_len: usize) -> Result<Padding<'a>, Error> {
     let padding = match *params {
         CipherParams::RsaPkcs1 => Padding::Pkcs1,
+        CipherParams::RsaRaw => Padding::None,
         CipherParams::RsaOaep { hash, mgf1, label } => Padding::Oaep { hash, mgf1, label },
         _ => return Err(Error::Unsupported),
     };

@@ -177,6 +177,7 @@ impl Cipher {
             CipherParams::Des3Cbc { iv, padding: true } => symmetric(ObjectType::Des3, CipherMode::Cbc, Some(iv)),
             CipherParams::Des3Cbc { iv, padding: false } => symmetric(ObjectType::Des3, CipherMode::CbcNoPad, Some(iv)),
             CipherParams::RsaPkcs1 => rsa(RsaEncryptionPadding::Pkcs1V15 {}, &[]),
+            CipherParams::RsaRaw => rsa(RsaEncryptionPadding::RawDecrypt {}, &[]),
             CipherParams::RsaOaep { hash, mgf1, label } if hash == mgf1 => {
                 rsa(RsaEncryptionPadding::Oaep(Oaep { mgf: Mgf::mgf1(wire_hash(*hash)) }), label)
             }

@@ -11,6 +11,7 @@ use crate::CachedKey;
 pub fn allows_cipher(sobject: &Sobject, params: &CipherParams<'_>) -> bool {
     let padding = match params {
         CipherParams::RsaPkcs1 => RsaEncryptionPadding::Pkcs1V15 {},
+        CipherParams::RsaRaw => RsaEncryptionPadding::RawDecrypt {},
         CipherParams::RsaOaep { mgf1, .. } => RsaEncryptionPadding::Oaep(Oaep { mgf: Mgf::mgf1(wire_hash(*mgf1)) }),
         _ => return true,
     };

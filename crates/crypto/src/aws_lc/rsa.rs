@@ -30,6 +30,7 @@ unsafe impl Sync for RsaKey {}
 /// Padding of an encryption.
 #[derive(Clone, Copy)]
 pub(crate) enum Padding<'a> {
+    None,
     Pkcs1,
     Oaep { hash: Hash, mgf1: Hash, label: &'a [u8] },
 }
@@ -208,6 +209,8 @@ impl RsaKey {
         check(start(raw), Error::Unsupported)?;
         match padding {
             // SAFETY: the context is valid and started.
+            Padding::None => check(unsafe { sys::EVP_PKEY_CTX_set_rsa_padding(raw, sys::RSA_NO_PADDING) }, Error::Internal)?,
+            // SAFETY: as above.
             Padding::Pkcs1 => check(unsafe { sys::EVP_PKEY_CTX_set_rsa_padding(raw, sys::RSA_PKCS1_PADDING) }, Error::Internal)?,
             Padding::Oaep { hash, mgf1, label } => {
                 // SAFETY: the context is valid and started, the hashes are constants.

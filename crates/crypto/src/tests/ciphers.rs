@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::openssl::OpenSsl;
 use super::{aes, decrypt, encrypt};
 use crate::digest::Hash;
 use crate::{AesKey, Buffers, CipherParams, Curve, EcPrivateKey, Error, Key, RsaPrivateKey};
@@ -183,6 +184,25 @@ fn rsa_encrypts_both_ways() {
     let mut data = encrypted;
     assert_eq!(key.decrypt(&oaep(b""), Buffers::in_place(&mut data), &[]), Ok(5));
     assert_eq!(&data[..5], b"12345");
+}
+
+/// Without padding, OpenSSL's number is ours; a number of another length, or not below the modulus, is refused.
+#[test]
+fn raw_rsa_is_the_bare_number() {
+    let openssl = OpenSsl::new();
+    let private = RsaPrivateKey::generate(2048, 65537).unwrap();
+    let pem = openssl.file("key.pem", &openssl.output(&["rsa", "-inform", "DER"], &private.to_pkcs1_der()));
+    let modulus = private.public().modulus();
+    let key = Key::Rsa(private);
+    let plain = [0x5a; 256];
+    let encrypted = encrypt(&key, &CipherParams::RsaRaw, &plain, &mut []).unwrap();
+    let theirs = openssl.output(&["pkeyutl", "-encrypt", "-inkey", &pem, "-pkeyopt", "rsa_padding_mode:none"], &plain);
+    assert_eq!(encrypted, theirs);
+    assert_eq!(decrypt(&key, &CipherParams::RsaRaw, &theirs, &[]).unwrap(), plain);
+    for text in [&plain[1..], &modulus, &[]] {
+        assert_eq!(encrypt(&key, &CipherParams::RsaRaw, text, &mut []), Err(Error::InputLength));
+    }
+    assert_eq!(decrypt(&key, &CipherParams::RsaRaw, &modulus, &[]), Err(Error::Authentication));
 }
 
 #[test]

@@ -87,7 +87,14 @@ fn paths_and_methods() {
         ("GET", "/crypto/v1/keys?offset=x", 400),
         ("GET", "/crypto/v1/keys?group_id=x", 400),
         ("GET", "/crypto/v1/keys?sort=colour", 400),
-        ("GET", "/crypto/v1/keys?filter=%7B%7D", 400),
+        ("GET", "/crypto/v1/keys?filter=%7B", 400),
+        ("GET", "/crypto/v1/keys?filter=%5B%5D", 400),
+        ("GET", "/crypto/v1/keys?filter=%7B%22colour%22:1%7D", 400),
+        ("GET", "/crypto/v1/keys?creator=x", 400),
+        ("GET", "/crypto/v1/pubkey/x/y", 404),
+        ("GET", "/crypto/v1/pubkey/00000000-0000-0000-0000-000000000001/%00%ff", 404),
+        ("DELETE", "/crypto/v1/keys/00000000-0000-0000-0000-000000000001/private", 404),
+        ("POST", "/crypto/v1/keys/00000000-0000-0000-0000-000000000001/restore", 400),
     ] {
         assert_eq!(refused(&dsm, method, path, None).0, status, "{method} {path}");
     }

@@ -89,3 +89,49 @@ fn certificates_show_themselves_and_their_public_key() {
     }
     assert_eq!(create(&dsm, json!({"name": "x", "obj_type": "CERTIFICATE"})).status, 400);
 }
+
+#[test]
+fn triple_des_keys_have_two_or_three_keys_with_odd_parity() {
+    let stack = Stack::start();
+    let dsm = stack.dsm();
+    for (bits, length) in [(112, 16), (168, 24)] {
+        let name = format!("{bits}");
+        let spec = json!({"name": name, "obj_type": "DES3", "key_size": bits, "key_ops": ["ENCRYPT", "EXPORT", "APPMANAGEABLE"]});
+        let made = create(&dsm, spec).success().json();
+        assert_eq!(made["key_size"], bits);
+        let value = exported(&dsm, &name);
+        assert_eq!(value.len(), length);
+        assert!(value.iter().all(|byte| byte.count_ones() % 2 == 1), "{value:02x?}");
+        let imported = import(&dsm, &format!("again {bits}"), "DES3", &value).success().json();
+        assert_eq!((&imported["key_size"], &imported["kcv"]), (&made["key_size"], &made["kcv"]));
+    }
+    assert_eq!(create(&dsm, json!({"name": "x", "obj_type": "DES3", "key_size": 192})).status, 400);
+    assert_eq!(import(&dsm, "x", "DES3", &[0; 8]).status, 400);
+}
+
+/// RFC 8410, version 1, without the public key: 48 bytes, as DSM exports them.
+#[test]
+fn ed25519_and_x25519_keys_are_48_bytes_of_pkcs8() {
+    let stack = Stack::start();
+    let dsm = stack.dsm();
+    for (curve, prefix, ops) in [
+        ("Ed25519", "302e020100300506032b657004220420", json!(["SIGN", "VERIFY", "APPMANAGEABLE"])),
+        ("X25519", "302e020100300506032b656e04220420", json!(["APPMANAGEABLE", "AGREEKEY"])),
+    ] {
+        let made = create(&dsm, json!({"name": format!("made {curve}"), "obj_type": "EC", "elliptic_curve": curve})).success().json();
+        assert_eq!((&made["key_ops"], made["elliptic_curve"].as_str()), (&ops, Some(curve)));
+        let pkcs8 = openssl(&["genpkey", "-algorithm", curve, "-outform", "DER"], &[]);
+        let imported = import(&dsm, curve, "EC", &pkcs8).success().json();
+        assert_eq!(imported["elliptic_curve"], curve);
+        let value = exported(&dsm, curve);
+        assert_eq!(value, pkcs8);
+        assert_eq!((hex::encode(&value[..16]).as_str(), value.len()), (prefix, 48));
+        let public = openssl(&["pkey", "-inform", "DER", "-pubout", "-outform", "DER"], &value);
+        assert_eq!(bytes(&imported["pub_key"]), public);
+        let alone = import(&dsm, &format!("public {curve}"), "EC", &public).success().json();
+        assert_eq!((alone["public_only"].as_bool(), bytes(&alone["pub_key"])), (Some(true), public));
+    }
+    let wrong =
+        json!({"name": "x", "obj_type": "EC", "elliptic_curve": "NistP256", "value": STANDARD.encode_to_string(exported(&dsm, "X25519"))});
+    assert_eq!(dsm.request("PUT", "/crypto/v1/keys", Some(wrong)).status, 400);
+}

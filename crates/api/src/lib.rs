@@ -11,6 +11,8 @@ mod authorize;
 mod batch;
 mod blob;
 mod error;
+mod key_requests;
+mod key_settings;
 mod mac;
 mod operation;
 mod parts;
@@ -31,6 +33,11 @@ pub use batch::{
 };
 pub use blob::{Blob, SecretBlob};
 pub use error::{ApiError, text};
+pub use key_requests::{
+    CopySobjectRequest, KcvMethod, KeyCheckValueRequest, KeyCheckValueResponse, ObjectDigestRequest, ObjectDigestResponse,
+    PersistTransientKeyRequest, SobjectRekeyRequest, SobjectReplaceRequest, VerifyKcvRequest, VerifyKcvResponse,
+};
+pub use key_settings::{EffectiveKeyPolicy, ExportPolicy, KeyLinks, PublishPublicKey, RotationPolicy, SobjectExportPolicy, WrappingKeys};
 pub use mac::{MacRequest, MacResponse, VerifyMacRequest};
 pub use operation::{
     BatchItem, BatchReply, CipherMode, CryptMode, DecryptRequest, DecryptResponse, DigestRequest, DigestResponse, EncryptRequest,

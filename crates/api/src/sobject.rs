@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Blob, KeyOperations, Principal, SecretBlob, Time};
+use crate::{
+    Blob, EffectiveKeyPolicy, KeyLinks, KeyOperations, Principal, PublishPublicKey, RotationPolicy, SecretBlob, SobjectExportPolicy, Time,
+};
 
 /// Names a sobject in a request: exactly one of its spellings.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -206,6 +208,24 @@ pub struct Sobject {
     /// Free key-value pairs; PKCS#11 attributes live here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_metadata: Option<BTreeMap<String, String>>,
+    /// Related sobjects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub links: Option<KeyLinks>,
+    /// When DSM rotates the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation_policy: Option<RotationPolicy>,
+    /// The next rotation by policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled_rotation: Option<Time>,
+    /// How the material may leave DSM; unrestricted where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export_policy: Option<SobjectExportPolicy>,
+    /// Whether anybody may read the public key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publish_public_key: Option<PublishPublicKey>,
+    /// What the caller may do, where it asked for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective_key_policy: Option<EffectiveKeyPolicy>,
     /// Key check value, upper-case hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kcv: Option<String>,
@@ -268,6 +288,21 @@ pub struct SobjectRequest {
     /// Free key-value pairs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_metadata: Option<BTreeMap<String, String>>,
+    /// Related sobjects: `parent` alone may be set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub links: Option<KeyLinks>,
+    /// When DSM rotates the key; `{}` ends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation_policy: Option<RotationPolicy>,
+    /// How the material may leave DSM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export_policy: Option<SobjectExportPolicy>,
+    /// Whether anybody may read the public key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publish_public_key: Option<PublishPublicKey>,
+    /// Check value that imported material must have, in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kcv: Option<String>,
     /// Seal instead of store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transient: Option<bool>,

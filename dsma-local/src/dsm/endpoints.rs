@@ -20,6 +20,10 @@ pub(super) fn get(handler: Handler) -> Methods {
     Methods(vec![(Method::GET, handler)])
 }
 
+pub(super) fn delete(handler: Handler) -> Methods {
+    Methods(vec![(Method::DELETE, handler)])
+}
+
 pub(super) fn post(handler: Handler) -> Methods {
     Methods(vec![(Method::POST, handler)])
 }

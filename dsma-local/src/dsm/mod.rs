@@ -31,12 +31,15 @@ use uuid::Uuid;
 
 pub(crate) use self::provision::{Account, provision};
 use self::sessions::Sessions;
+use crate::error::Error;
 use crate::store::Store;
 use call::serve;
-use endpoints::{Endpoints, get, post};
+use endpoints::{Endpoints, delete, get, post};
 
 /// How long a line of the audit log may wait in memory.
 pub(crate) const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
+/// How late a rotation by policy may be.
+const ROTATION_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Everything that a request needs.
 pub(crate) struct Dsm {
@@ -63,19 +66,27 @@ impl Dsm {
     }
 }
 
-/// Writes waiting audit lines and forgets ended sessions, for as long as it is polled.
+/// What the service does by itself, for as long as it is polled: it writes waiting audit lines, forgets ended sessions, and rotates keys
+/// whose policy says so.
 pub(crate) async fn housekeeping(dsm: Arc<Dsm>) {
-    let mut ticks = interval(FLUSH_INTERVAL);
+    let flush = repeat(Arc::clone(&dsm), FLUSH_INTERVAL, |dsm| {
+        dsm.sessions.sweep();
+        dsm.store.flush_audit()
+    });
+    // On its own, because a new RSA key takes its time.
+    let rotate = repeat(dsm, ROTATION_INTERVAL, sobjects::run_due);
+    tokio::join!(flush, rotate);
+}
+
+/// Runs blocking work every `period`. A failure is logged, and the next turn tries again.
+async fn repeat(dsm: Arc<Dsm>, period: Duration, work: fn(&Arc<Dsm>) -> Result<(), Error>) {
+    let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let dsm = Arc::clone(&dsm);
-        let done = tokio::task::spawn_blocking(move || {
-            dsm.sessions.sweep();
-            dsm.store.flush_audit()
-        });
-        if let Ok(Err(error)) = done.await {
-            tracing::error!("audit lines wait: {error}");
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || work(&dsm)).await {
+            tracing::error!("housekeeping failed: {error}");
         }
     }
 }
@@ -126,6 +137,20 @@ fn endpoints() -> Endpoints {
         .route("/crypto/v1/keys/{id}/activate", post(sobjects::activate))
         .route("/crypto/v1/keys/{id}/revoke", post(sobjects::revoke))
         .route("/crypto/v1/keys/{id}/destroy", post(sobjects::destroy))
+        .route("/crypto/v1/keys/{id}/private", delete(sobjects::remove_private))
+        .route("/crypto/v1/keys/{id}/schedule_deletion", post(sobjects::no_external_key))
+        .route("/crypto/v1/keys/{id}/cancel_deletion", post(sobjects::no_external_key))
+        .route("/crypto/v1/keys/{id}/delete_key_material", post(sobjects::no_external_key))
+        .route("/crypto/v1/keys/{id}/restore", post(sobjects::no_external_key))
+        .route("/crypto/v1/keys/copy", post(sobjects::copy))
+        .route("/crypto/v1/keys/rekey", post(sobjects::rekey))
+        .route("/crypto/v1/keys/replace", post(sobjects::replace))
+        .route("/crypto/v1/keys/persist", post(sobjects::persist))
+        .route("/crypto/v1/keys/kcv", post(sobjects::kcv))
+        .route("/crypto/v1/keys/kcv/verify", post(sobjects::verify_kcv))
+        .route("/crypto/v1/keys/digest", post(sobjects::digest))
+        .route("/crypto/v1/keys/key_attestation", post(sobjects::key_attestation))
+        .route("/crypto/v1/pubkey/{id}/{name}", get(sobjects::public_key))
         // --- operations: the key in the body, in the path (older clients), in each item
         .route("/crypto/v1/encrypt", post(operations::encrypt))
         .route("/crypto/v1/decrypt", post(operations::decrypt))

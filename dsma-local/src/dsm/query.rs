@@ -38,8 +38,17 @@ impl Query {
     }
 }
 
+/// A segment of a path, percent-decoded.
+pub(super) fn decode_path(segment: &str) -> String {
+    unescape(segment, false)
+}
+
 /// Percent-decoding (RFC 3986) and `+` for a space, as forms are sent.
 fn decode(text: &str) -> String {
+    unescape(text, true)
+}
+
+fn unescape(text: &str, plus_is_space: bool) -> String {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -51,7 +60,7 @@ fn decode(text: &str) -> String {
                 at += 3;
             }
             None => {
-                decoded.push(if *byte == b'+' { b' ' } else { *byte });
+                decoded.push(if plus_is_space && *byte == b'+' { b' ' } else { *byte });
                 at += 1;
             }
         }

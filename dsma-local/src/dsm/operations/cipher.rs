@@ -48,7 +48,7 @@ pub(super) fn encrypt_one(
     let length = key.encrypt(&params, Buffers::new(plain, &mut cipher), &mut tag).map_err(refused)?;
     cipher.truncate(length);
     log(call, caller, "Encrypted with", &row)?;
-    Ok(EncryptResponse { kid: Some(row.kid), cipher: Blob(cipher), iv, tag: (tag_len > 0).then_some(Blob(tag)) })
+    Ok(EncryptResponse { kid: row.sobject.kid, cipher: Blob(cipher), iv, tag: (tag_len > 0).then_some(Blob(tag)) })
 }
 
 pub(super) fn decrypt_one(
@@ -69,7 +69,7 @@ pub(super) fn decrypt_one(
     let length = key.decrypt(&params, Buffers::new(cipher, &mut plain), tag).map_err(refused)?;
     plain.truncate(length);
     log(call, caller, "Decrypted with", &row)?;
-    Ok(DecryptResponse { kid: Some(row.kid), plain: SecretBlob(plain) })
+    Ok(DecryptResponse { kid: row.sobject.kid, plain: SecretBlob(plain) })
 }
 
 /// The cipher that a key and a request mean.

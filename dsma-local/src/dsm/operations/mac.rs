@@ -34,7 +34,7 @@ pub(super) fn mac_one(call: &Call, caller: &Caller, key: &SobjectDescriptor, req
     let mac = key.mac(&scheme(&row.sobject, request.alg)?, request.data.as_ref()).map_err(refused)?;
     log(call, caller, "Computed MAC with", &row)?;
     let mac = Blob::from(mac.as_ref());
-    Ok(MacResponse { kid: Some(row.kid), digest: Some(mac.clone()), mac })
+    Ok(MacResponse { kid: row.sobject.kid, digest: Some(mac.clone()), mac })
 }
 
 pub(super) fn mac_verify_one(
@@ -52,7 +52,7 @@ pub(super) fn mac_verify_one(
     };
     let result = key.verify_mac(&scheme(&row.sobject, request.alg)?, request.data.as_ref(), given.as_ref()).map_err(refused)?;
     log(call, caller, "Verified MAC with", &row)?;
-    Ok(VerifyResponse { kid: Some(row.kid), result })
+    Ok(VerifyResponse { kid: row.sobject.kid, result })
 }
 
 fn scheme(sobject: &Sobject, alg: Option<HashAlgorithm>) -> Result<MacScheme, ApiError> {

@@ -18,6 +18,7 @@ pub(super) use self::carried::batch;
 pub(super) use self::cipher::{decrypt, encrypt};
 pub(super) use self::digest::digest;
 pub(super) use self::mac::{mac, mac_verify};
+pub(super) use self::modes::hash;
 pub(super) use self::parts::{decrypt_final, decrypt_init, decrypt_update, encrypt_final, encrypt_init, encrypt_update};
 pub(super) use self::signature::{sign, verify};
 use super::authentication::Caller;

@@ -10,7 +10,7 @@ use super::params::unsupported;
 const DEFAULT_OAEP: HashAlgorithm = HashAlgorithm::Sha256;
 
 /// A digest that this version computes.
-pub(super) fn hash(alg: HashAlgorithm) -> Result<Hash, ApiError> {
+pub(in crate::dsm) fn hash(alg: HashAlgorithm) -> Result<Hash, ApiError> {
     match alg {
         HashAlgorithm::Sha1 => Ok(Hash::Sha1),
         HashAlgorithm::Sha224 => Ok(Hash::Sha224),

@@ -49,7 +49,7 @@ pub(super) fn sign_one(
     let length = key.sign(&scheme, message, &mut signature).map_err(refused)?;
     signature.truncate(length);
     log(call, caller, "Signed with", &row)?;
-    Ok(SignResponse { kid: Some(row.kid), signature: Blob(signature) })
+    Ok(SignResponse { kid: row.sobject.kid, signature: Blob(signature) })
 }
 
 pub(super) fn verify_one(
@@ -65,7 +65,7 @@ pub(super) fn verify_one(
     let (scheme, message) = scheme(&row.sobject, request.hash_alg, request.mode, request.hash.as_ref(), request.data.as_ref())?;
     let result = key.verify(&scheme, message, request.signature.as_ref()).map_err(refused)?;
     log(call, caller, "Verified with", &row)?;
-    Ok(VerifyResponse { kid: Some(row.kid), result })
+    Ok(VerifyResponse { kid: row.sobject.kid, result })
 }
 
 /// The scheme and the message that a request means.

@@ -1,12 +1,14 @@
 //! The way to a sobject: by descriptor, through `authorize`.
 
-use dsma_api::{Act, ApiError, KeyFacts, KeyOperation, Operation, Permission, SobjectDescriptor, Time, authorize, text};
+use dsma_api::{Act, ApiError, KeyFacts, KeyOperation, Operation, Permission, Permissions, SobjectDescriptor, Time, authorize, text};
 use dsma_crypto::Key;
+use uuid::Uuid;
 
-use super::material;
+use super::{line, material, name_taken, transient};
 use crate::dsm::authentication::Caller;
 use crate::dsm::call::Call;
-use crate::store::SobjectRow;
+use crate::dsm::groups::no_group;
+use crate::store::{ActionType, SobjectRow, Sobjects};
 
 /// A sobject that the caller may use, with its key parsed.
 pub(crate) struct Opened {
@@ -14,12 +16,12 @@ pub(crate) struct Opened {
     pub(crate) key: Key,
 }
 
-/// The sobject, where `authorize` lets this caller do `operation` with it.
-pub(super) fn find(call: &Call, caller: &Caller, descriptor: &SobjectDescriptor, operation: Operation) -> Result<SobjectRow, ApiError> {
-    if matches!(descriptor, SobjectDescriptor::TransientKey(_)) {
-        return Err(ApiError::bad_request("Transient keys are not supported by this version"));
-    }
-    let row = call.store().sobject(descriptor)?.ok_or_else(|| ApiError::not_found(text::NO_SOBJECT))?;
+/// The sobject, stored or transient, where `authorize` lets this caller do `operation` with it.
+pub(crate) fn find(call: &Call, caller: &Caller, descriptor: &SobjectDescriptor, operation: Operation) -> Result<SobjectRow, ApiError> {
+    let row = match descriptor {
+        SobjectDescriptor::TransientKey(key) => transient::open(call, caller, key)?,
+        stored => call.store().sobject(stored)?.ok_or_else(no_sobject)?,
+    };
     authorize(operation, caller.permissions(row.group_id), &KeyFacts::from(&row.sobject), Time::now())?;
     caller.gate.pass(row.group_id, Act::Use(operation))?;
     Ok(row)
@@ -31,6 +33,26 @@ pub(crate) fn open(call: &Call, caller: &Caller, descriptor: &SobjectDescriptor,
     let value = call.store().material(&row)?;
     let key = material::parse(&row.sobject, value.as_ref().map(|value| value.as_slice()))?;
     Ok(Opened { row, key })
+}
+
+/// Changes a stored sobject in one transaction, and logs that it was `verb`.
+pub(super) fn change(
+    call: &Call,
+    caller: &Caller,
+    kid: Uuid,
+    (permission, verb): (Permission, &str),
+    change: impl FnOnce(&Sobjects<'_>, &mut SobjectRow) -> Result<(), ApiError>,
+) -> Result<SobjectRow, ApiError> {
+    call.store().change_sobjects(|sobjects| {
+        let mut row = sobjects.find(&SobjectDescriptor::Kid(kid))?.ok_or_else(no_sobject)?;
+        authorize_change(caller, &row, permission)?;
+        change(sobjects, &mut row)?;
+        if !sobjects.replace(&row)? {
+            return Err(name_taken());
+        }
+        let audit = line(call, caller, ActionType::Administrative, verb, &row);
+        Ok((row, audit))
+    })
 }
 
 /// Whether the caller may change the sobject. The older permission MANAGE covers each newer one, here `newer`.
@@ -46,4 +68,18 @@ pub(super) fn authorize_change(caller: &Caller, row: &SobjectRow, newer: Permiss
         return Err(ApiError::forbidden("Sobject does not allow operation APPMANAGEABLE"));
     }
     caller.gate.pass(row.group_id, Act::Change(newer))
+}
+
+/// Whether the caller may put sobjects into the group.
+pub(super) fn authorize_creation(caller: &Caller, group_id: Uuid) -> Result<(), ApiError> {
+    let held: Permissions = caller.permissions(group_id).ok_or_else(no_group)?;
+    if !held.contains(Permission::Manage) && !held.contains(Permission::CreateSobjects) {
+        return Err(ApiError::forbidden(text::NO_PERMISSION));
+    }
+    caller.gate.pass(group_id, Act::Change(Permission::CreateSobjects))
+}
+
+/// 404: there is none, or none that the caller may see.
+pub(super) fn no_sobject() -> ApiError {
+    ApiError::not_found(text::NO_SOBJECT)
 }

@@ -1,18 +1,30 @@
 //! `POST` and `PUT /crypto/v1/keys`: generate and import.
 
 use dsma_api::{
-    Act, ApiError, Blob, KeyOperation, ObjectOrigin, ObjectType, Permission, RsaOptions, Sobject, SobjectRequest, SobjectState, Time, text,
+    ApiError, Blob, KeyOperation, KeyOperations, ObjectOrigin, ObjectType, Principal, PublishPublicKey, RsaOptions, Sobject,
+    SobjectRequest, SobjectState, Time,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
+use super::access::authorize_creation;
 use super::material::{self, Material};
-use super::{key_ops, name_taken, shown};
+use super::{key_ops, line, links, name_taken, rotation, shown, transient};
 use crate::dsm::authentication::Caller;
 use crate::dsm::call::Call;
 use crate::dsm::groups::{no_group, valid_name};
 use crate::dsm::reply::Reply;
-use crate::store::{ActionType, Audit};
+use crate::store::{ActionType, SobjectRow};
+
+/// Where material comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Made here.
+    Generated,
+    /// Brought by the client.
+    Imported,
+}
 
 /// `POST /crypto/v1/keys`.
 pub(crate) fn generate(call: &Call) -> Result<Reply, ApiError> {
@@ -21,57 +33,106 @@ pub(crate) fn generate(call: &Call) -> Result<Reply, ApiError> {
     // The group before the work: a key of 8192 bits takes minutes.
     let group_id = target_group(call, &caller, &request)?;
     let material = material::generate(&request)?;
-    add(call, &caller, request, material, group_id, false)
+    Reply::created(&add(call, &caller, request, material, group_id, Source::Generated)?)
 }
 
 /// `PUT /crypto/v1/keys`.
 pub(crate) fn import(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
     let request: SobjectRequest = call.json()?;
-    let group_id = target_group(call, &caller, &request)?;
+    Reply::created(&keep(call, &caller, request, Source::Imported)?)
+}
+
+/// Makes a sobject of the request's `value`, stored or transient as the request says, and shows it.
+pub(crate) fn keep(call: &Call, caller: &Caller, request: SobjectRequest, source: Source) -> Result<Sobject, ApiError> {
+    let group_id = target_group(call, caller, &request)?;
     let material = material::import(&request)?;
-    add(call, &caller, request, material, group_id, true)
+    add(call, caller, request, material, group_id, source)
 }
 
 /// The request's group or the app's default, where the caller may make sobjects.
-fn target_group(call: &Call, caller: &Caller, request: &SobjectRequest) -> Result<Uuid, ApiError> {
+pub(super) fn target_group(call: &Call, caller: &Caller, request: &SobjectRequest) -> Result<Uuid, ApiError> {
     let group_id = request.group_id.or_else(|| caller.default_group());
     let group_id = group_id.ok_or_else(|| ApiError::bad_request("Missing field `group_id`: the app has no default group"))?;
-    let permissions = caller.permissions(group_id).ok_or_else(no_group)?;
+    authorize_creation(caller, group_id)?;
     call.store().group(group_id)?.ok_or_else(no_group)?;
-    if !permissions.contains(Permission::Manage) && !permissions.contains(Permission::CreateSobjects) {
-        return Err(ApiError::forbidden(text::NO_PERMISSION));
-    }
-    caller.gate.pass(group_id, Act::Change(Permission::CreateSobjects))?;
     Ok(group_id)
 }
 
 fn add(
     call: &Call,
     caller: &Caller,
-    request: SobjectRequest,
+    mut request: SobjectRequest,
     material: Material,
     group_id: Uuid,
-    imported: bool,
-) -> Result<Reply, ApiError> {
-    if request.transient == Some(true) {
-        return Err(ApiError::bad_request("Transient keys are not supported by this version"));
+    source: Source,
+) -> Result<Sobject, ApiError> {
+    let public_only = material.is_public();
+    let key_ops = key_ops::initial(request.key_ops.as_deref(), &material, source == Source::Imported)?;
+    let parent = links::parent(request.links.take(), None)?;
+    let transient = request.transient == Some(true);
+    if transient && (parent.is_some() || request.rotation_policy.is_some()) {
+        return Err(ApiError::bad_request("A transient key has neither links nor a rotation policy"));
     }
-    let name = valid_name(request.name)?;
-    let public_only = material.value.is_none() || material.obj_type == ObjectType::Certificate;
-    let key_ops = key_ops::initial(request.key_ops.as_deref(), material.obj_type, public_only, imported)?;
+    let (kid, name) = if transient { (None, None) } else { (Some(Uuid::new_v4()), Some(valid_name(request.name.take())?)) };
+    let origin = if source == Source::Imported { ObjectOrigin::External } else { ObjectOrigin::FortanixHSM };
+    let made = build(caller.principal(), call.store().acct_id(), request, &material, key_ops, origin)?;
+    // Imported material was outside already.
+    let never_exportable = Some(source == Source::Generated && !key_ops.contains(KeyOperation::Export));
+    let sobject = Sobject { kid, name, group_id: Some(group_id), public_only, never_exportable, ..made };
+    if transient {
+        return transient::seal(call, caller, sobject, material.value);
+    }
+    store(call, caller, sobject, material.value, parent, if source == Source::Imported { "Imported" } else { "Created" })
+}
+
+/// Stores a sobject that has an id, a name and a group; logs that it was `verb`; and shows it.
+pub(super) fn store(
+    call: &Call,
+    caller: &Caller,
+    sobject: Sobject,
+    value: Option<Zeroizing<Vec<u8>>>,
+    parent: Option<Uuid>,
+    verb: &str,
+) -> Result<Sobject, ApiError> {
+    let row = call.store().change_sobjects(|sobjects| {
+        let mut row = SobjectRow::new(sobject, value);
+        links::set_parent(sobjects, caller, &mut row, parent)?;
+        if !sobjects.insert(&row)? {
+            return Err(name_taken());
+        }
+        let audit = line(call, caller, ActionType::Administrative, verb, &row);
+        Ok((row, audit))
+    })?;
+    Ok(shown(row.sobject))
+}
+
+/// A sobject of this material as the request describes it; without id, name, group and links.
+pub(super) fn build(
+    creator: Principal,
+    acct_id: Uuid,
+    request: SobjectRequest,
+    material: &Material,
+    key_ops: KeyOperations,
+    origin: ObjectOrigin,
+) -> Result<Sobject, ApiError> {
     let now = Time::now();
     let state = initial_state(request.state, request.activation_date, request.deactivation_date, now)?;
-    let sobject = Sobject {
-        acct_id: call.store().acct_id(),
-        kid: Some(Uuid::new_v4()),
-        name: Some(name),
+    publishable(request.publish_public_key.as_ref(), material.pub_key.is_some())?;
+    if let Some(policy) = &request.rotation_policy {
+        rotation::rotatable(policy, !material.is_public() && material.can_be_generated())?;
+    }
+    let scheduled_rotation = request.rotation_policy.as_ref().map(|policy| rotation::next(policy, now)).transpose()?.flatten();
+    Ok(Sobject {
+        acct_id,
+        kid: None,
+        name: None,
         description: request.description,
-        group_id: Some(group_id),
+        group_id: None,
         obj_type: material.obj_type,
         key_size: Some(material.key_size),
         elliptic_curve: material.curve,
-        rsa: (material.obj_type == ObjectType::Rsa).then(|| rsa_options(request.rsa, &material)),
+        rsa: (material.obj_type == ObjectType::Rsa).then(|| rsa_options(request.rsa, material)),
         aes: None,
         fpe: None,
         deterministic_signatures: None,
@@ -79,11 +140,10 @@ fn add(
         key_ops,
         enabled: request.enabled.unwrap_or(true),
         state,
-        origin: if imported { ObjectOrigin::External } else { ObjectOrigin::FortanixHSM },
-        public_only,
-        // Imported material was outside already.
-        never_exportable: Some(!imported && !key_ops.contains(KeyOperation::Export)),
-        creator: caller.principal(),
+        origin,
+        public_only: material.is_public(),
+        never_exportable: None,
+        creator,
         created_at: now,
         lastused_at: Time::EPOCH,
         activation_date: request.activation_date.or_else(|| (state == SobjectState::Active).then_some(now)),
@@ -92,23 +152,29 @@ fn add(
         destruction_date: None,
         revocation_reason: None,
         custom_metadata: request.custom_metadata,
+        links: None,
+        rotation_policy: request.rotation_policy.filter(|_| scheduled_rotation.is_some()),
+        scheduled_rotation,
+        export_policy: request.export_policy,
+        publish_public_key: request.publish_public_key,
+        effective_key_policy: None,
         kcv: material.kcv.clone(),
         pub_key: material.pub_key.clone().map(Blob),
         value: None,
         transient_key: None,
-    };
-    let verb = if imported { "Imported" } else { "Created" };
-    let message = format!("{verb} sobject \"{}\"", sobject.name.as_deref().unwrap_or_default());
-    let line = call.audit(ActionType::Administrative, caller.principal(), sobject.kid.unwrap_or_default(), message);
-    let audit = Audit { group_id: Some(group_id), ..line };
-    if !call.store().insert_sobject(&sobject, material.value.as_ref().map(|value| value.as_slice()), audit)? {
-        return Err(name_taken());
+    })
+}
+
+/// Refuses to publish what has no public key.
+pub(super) fn publishable(publish: Option<&PublishPublicKey>, has_public_key: bool) -> Result<(), ApiError> {
+    if matches!(publish, Some(PublishPublicKey::Enabled { .. })) && !has_public_key {
+        return Err(ApiError::bad_request("publish_public_key is not possible: this type of sobject has no public key"));
     }
-    Reply::created(&shown(sobject))
+    Ok(())
 }
 
 /// The state that the request and its dates make.
-fn initial_state(
+pub(super) fn initial_state(
     asked: Option<SobjectState>,
     activation_date: Option<Time>,
     deactivation_date: Option<Time>,

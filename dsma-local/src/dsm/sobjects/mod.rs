@@ -1,21 +1,36 @@
 //! `/crypto/v1/keys`: security objects, without their use in operations.
 //!
-//! [`access`] finds a sobject and asks `dsma_api::authorize`, for every endpoint; [`material`] knows the types.
+//! [`access`] finds a sobject, stored or transient, and asks `dsma_api::authorize`, for every endpoint; [`material`] knows the types.
 
 mod access;
+mod checks;
+mod copy;
 mod create;
+mod export;
 mod key_ops;
 mod lifecycle;
+mod links;
 mod listing;
 mod material;
+mod publish;
+mod rotate;
+mod rotation;
+mod transient;
 mod update;
 
 use dsma_api::{ApiError, Operation, SecretBlob, Sobject, SobjectDescriptor, Time};
 
 pub(super) use self::access::{Opened, open};
+pub(super) use self::checks::{digest, kcv, verify_kcv};
+pub(super) use self::copy::copy;
 pub(super) use self::create::{generate, import};
-pub(super) use self::lifecycle::{activate, delete, destroy, revoke};
+pub(super) use self::export::{export, export_by_path};
+pub(super) use self::lifecycle::{activate, delete, destroy, remove_private, revoke};
 pub(super) use self::listing::list;
+pub(super) use self::publish::public_key;
+pub(super) use self::rotate::{rekey, replace};
+pub(super) use self::rotation::run_due;
+pub(super) use self::transient::persist;
 pub(super) use self::update::update;
 use super::authentication::Caller;
 use super::call::Call;
@@ -35,33 +50,30 @@ pub(super) fn info(call: &Call) -> Result<Reply, ApiError> {
     describe(call, &caller, &call.json()?)
 }
 
-/// `POST /crypto/v1/keys/export`: the description with the key material.
-pub(super) fn export(call: &Call) -> Result<Reply, ApiError> {
-    let caller = call.caller()?;
-    reveal(call, &caller, &call.json()?)
+/// `POST /crypto/v1/keys/key_attestation`: the statement needs a key that Fortanix certifies.
+pub(super) fn key_attestation(call: &Call) -> Result<Reply, ApiError> {
+    call.caller()?;
+    Err(ApiError::bad_request("Key attestation is not possible here: dsma-local runs outside of Fortanix' hardware"))
 }
 
-/// `GET /crypto/v1/keys/{id}/export`: as older clients spell it.
-pub(super) fn export_by_path(call: &Call) -> Result<Reply, ApiError> {
-    let caller = call.caller()?;
-    reveal(call, &caller, &SobjectDescriptor::Kid(call.id()?))
+/// Endpoints for keys that live in somebody else's key store.
+pub(super) fn no_external_key(call: &Call) -> Result<Reply, ApiError> {
+    call.caller()?;
+    Err(ApiError::bad_request("This operation is for keys in external key stores, which dsma-local does not have"))
 }
 
 fn describe(call: &Call, caller: &Caller, descriptor: &SobjectDescriptor) -> Result<Reply, ApiError> {
-    if call.query.flag("show_value") || call.query.get("view") == Some("value") {
-        return reveal(call, caller, descriptor);
-    }
     let row = find(call, caller, descriptor, Operation::Info)?;
-    let value = if material::is_public(row.sobject.obj_type) { call.store().material(&row)? } else { None };
-    Reply::ok(&Sobject { value: value.map(SecretBlob), ..shown(row.sobject) })
-}
-
-fn reveal(call: &Call, caller: &Caller, descriptor: &SobjectDescriptor) -> Result<Reply, ApiError> {
-    let row = find(call, caller, descriptor, Operation::Export)?;
-    let material = call.store().material(&row)?;
-    // The line is on the disk before the key leaves.
-    call.store().audit_now(line(call, caller, ActionType::CryptoOperation, "Exported", &row))?;
-    Reply::ok(&Sobject { value: material.map(SecretBlob), ..shown(row.sobject) })
+    let value = if material::is_public(row.sobject.obj_type) {
+        call.store().material(&row)?
+    } else if call.query.flag("show_value") || call.query.get("view") == Some("value") {
+        return export::reveal(call, caller, descriptor);
+    } else {
+        None
+    };
+    let permissions = caller.permissions(row.group_id).filter(|_| call.query.flag("show_effective_export_policy"));
+    let effective_key_policy = permissions.map(|permissions| export::effective(&row.sobject, permissions));
+    Reply::ok(&Sobject { value: value.map(SecretBlob), effective_key_policy, ..shown(row.sobject) })
 }
 
 /// What a client sees: the state that the dates make of it now.

@@ -1,36 +1,36 @@
 //! `PATCH /crypto/v1/keys/{id}`.
 
 use dsma_api::{
-    Act, ApiError, KeyOperation, Operation, Permission, RsaOptions, SobjectDescriptor, SobjectRequest, SobjectState, Time, text,
+    Act, ApiError, KeyOperation, ObjectType, Permission, PublishPublicKey, RotationPolicy, RsaOptions, Sobject, SobjectExportPolicy,
+    SobjectRequest, SobjectState, Time,
 };
 
-use super::access::{authorize_change, find};
-use super::{key_ops, lifecycle, line, name_taken, shown};
+use super::access::{authorize_creation, change};
+use super::{create, export, key_ops, lifecycle, links, rotation, shown};
 use crate::dsm::authentication::Caller;
 use crate::dsm::call::Call;
 use crate::dsm::groups::{no_group, valid_name};
 use crate::dsm::reply::Reply;
-use crate::store::{ActionType, SobjectRow};
+use crate::store::{SobjectRow, Sobjects};
 
 /// Absent members stay as they are; members that are objects or lists are replaced whole.
 pub(crate) fn update(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
-    let kid = call.id()?;
     let request: SobjectRequest = call.json()?;
-    find(call, &caller, &SobjectDescriptor::Kid(kid), Operation::Info)?;
     if let Some(group_id) = request.group_id {
         call.store().group(group_id)?.ok_or_else(no_group)?;
     }
-    let change = |row: &mut SobjectRow| {
-        authorize_change(&caller, row, Permission::UpdateSobjectsProfile)?;
-        apply(&caller, row, request)?;
-        Ok(line(call, &caller, ActionType::Administrative, "Updated", row))
-    };
-    let row = call.store().update_sobject(kid, change, name_taken)?.ok_or_else(|| ApiError::not_found(text::NO_SOBJECT))?;
+    let row = change(call, &caller, call.id()?, (Permission::UpdateSobjectsProfile, "Updated"), |sobjects, row| {
+        apply(sobjects, &caller, row, request)
+    })?;
     Reply::ok(&shown(row.sobject))
 }
 
-fn apply(caller: &Caller, row: &mut SobjectRow, request: SobjectRequest) -> Result<(), ApiError> {
+fn apply(sobjects: &Sobjects<'_>, caller: &Caller, row: &mut SobjectRow, request: SobjectRequest) -> Result<(), ApiError> {
+    if request.links.is_some() {
+        let parent = links::parent(request.links, row.sobject.links.as_ref())?;
+        links::set_parent(sobjects, caller, row, parent)?;
+    }
     let sobject = &mut row.sobject;
     let fixed = request.value.is_some()
         || request.obj_type.is_some_and(|obj_type| obj_type != sobject.obj_type)
@@ -40,19 +40,16 @@ fn apply(caller: &Caller, row: &mut SobjectRow, request: SobjectRequest) -> Resu
         return Err(ApiError::bad_request("Type, size, curve and value of a sobject cannot be changed"));
     }
     if let Some(group_id) = request.group_id.filter(|id| Some(*id) != sobject.group_id) {
-        let there = caller.permissions(group_id).ok_or_else(no_group)?;
-        if !there.contains(Permission::Manage) && !there.contains(Permission::CreateSobjects) {
-            return Err(ApiError::forbidden(text::NO_PERMISSION));
-        }
+        // Out of its group a sobject is out of the reach of the group's policy.
         caller.gate.pass(row.group_id, Act::Change(Permission::MoveSobjects))?;
-        caller.gate.pass(group_id, Act::Change(Permission::CreateSobjects))?;
+        authorize_creation(caller, group_id)?;
         sobject.group_id = Some(group_id);
     }
     if request.name.is_some() {
         sobject.name = Some(valid_name(request.name)?);
     }
     if let Some(names) = &request.key_ops {
-        sobject.key_ops = key_ops::checked(names, sobject.obj_type)?;
+        sobject.key_ops = key_ops::checked(names, &*sobject)?;
         if sobject.key_ops.contains(KeyOperation::Export) {
             sobject.never_exportable = Some(false);
         }
@@ -65,6 +62,7 @@ fn apply(caller: &Caller, row: &mut SobjectRow, request: SobjectRequest) -> Resu
             ..*rsa
         };
     }
+    policies(sobject, request.rotation_policy, request.export_policy, request.publish_public_key)?;
     sobject.description = request.description.or_else(|| sobject.description.take());
     sobject.custom_metadata = request.custom_metadata.or_else(|| sobject.custom_metadata.take());
     sobject.enabled = request.enabled.unwrap_or(sobject.enabled);
@@ -75,6 +73,30 @@ fn apply(caller: &Caller, row: &mut SobjectRow, request: SobjectRequest) -> Resu
         Some(state) if state == row.sobject.state => Ok(()),
         Some(_) => Err(ApiError::bad_request("Invalid state: a sobject ends by revoke and destroy")),
     }
+}
+
+/// The settings that are documents of their own.
+fn policies(
+    sobject: &mut Sobject,
+    rotation: Option<RotationPolicy>,
+    export: Option<SobjectExportPolicy>,
+    publish: Option<PublishPublicKey>,
+) -> Result<(), ApiError> {
+    if let Some(policy) = rotation {
+        let imported_only = matches!(sobject.obj_type, ObjectType::Secret | ObjectType::Opaque | ObjectType::Certificate);
+        rotation::rotatable(&policy, !imported_only && !sobject.public_only)?;
+        sobject.scheduled_rotation = rotation::next(&policy, Time::now())?;
+        sobject.rotation_policy = sobject.scheduled_rotation.map(|_| policy);
+    }
+    if let Some(policy) = export {
+        export::check_change(sobject.export_policy.as_ref(), &policy)?;
+        sobject.export_policy = Some(policy);
+    }
+    if publish.is_some() {
+        create::publishable(publish.as_ref(), sobject.pub_key.is_some())?;
+        sobject.publish_public_key = publish;
+    }
+    Ok(())
 }
 
 /// The beginning may be moved until it has come, the end likewise.

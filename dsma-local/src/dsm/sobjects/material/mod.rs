@@ -1,15 +1,18 @@
 //! The types of sobjects: how their material is made, imported, stored and parsed.
 //!
-//! `value` is raw for symmetric keys and opaque types, PKCS #1 for RSA, SEC1 with curve and public key for EC, X.509 for certificates;
-//! public keys are SubjectPublicKeyInfo.
+//! `value` is raw for symmetric keys and opaque types, PKCS #1 for RSA, SEC1 with curve and public key for EC (PKCS #8 of RFC 8410 for
+//! Ed25519 and X25519), X.509 for certificates; public keys are SubjectPublicKeyInfo.
 
 mod asymmetric;
+mod curves;
 mod opaque;
 mod symmetric;
 
-use dsma_api::{ApiError, EllipticCurve, ObjectType, Sobject, SobjectRequest};
-use dsma_crypto::{AesKey, EcPrivateKey, EcPublicKey, Error, HmacKey, Key, RsaPrivateKey, RsaPublicKey};
+use dsma_api::{ApiError, EllipticCurve, KcvMethod, ObjectType, Sobject, SobjectRequest};
+use dsma_crypto::{Error, Key, RsaPrivateKey, RsaPublicKey};
 use zeroize::Zeroizing;
+
+pub(super) use self::symmetric::check_value;
 
 /// Material of a new sobject.
 pub(super) struct Material {
@@ -27,13 +30,24 @@ pub(super) struct Material {
     pub(super) kcv: Option<String>,
 }
 
+impl Material {
+    /// Whether nothing of it is secret: a public key, or a certificate.
+    pub(super) fn is_public(&self) -> bool {
+        self.value.is_none() || self.obj_type == ObjectType::Certificate
+    }
+
+    /// Whether [`generate`] makes this type.
+    pub(super) const fn can_be_generated(&self) -> bool {
+        !matches!(self.obj_type, ObjectType::Secret | ObjectType::Opaque | ObjectType::Certificate)
+    }
+}
+
 /// Makes new material as the request describes it.
 pub(super) fn generate(request: &SobjectRequest) -> Result<Material, ApiError> {
     match obj_type(request)? {
-        ObjectType::Aes => symmetric::generate_aes(request),
-        ObjectType::Hmac => symmetric::generate_hmac(request),
-        ObjectType::Rsa => asymmetric::generate_rsa(request),
-        ObjectType::Ec => asymmetric::generate_ec(request),
+        obj_type @ (ObjectType::Aes | ObjectType::Des3 | ObjectType::Hmac) => symmetric::generate(obj_type, request.key_size),
+        ObjectType::Rsa => asymmetric::generate(request),
+        ObjectType::Ec => curves::generate(request.elliptic_curve),
         ObjectType::Secret | ObjectType::Opaque | ObjectType::Certificate => {
             Err(ApiError::bad_request("Sobjects of this obj_type cannot be generated, only imported"))
         }
@@ -45,10 +59,9 @@ pub(super) fn generate(request: &SobjectRequest) -> Result<Material, ApiError> {
 pub(super) fn import(request: &SobjectRequest) -> Result<Material, ApiError> {
     let value = request.value.as_ref().ok_or_else(|| ApiError::bad_request("Missing field `value`"))?.as_ref();
     let material = match obj_type(request)? {
-        ObjectType::Aes => symmetric::aes(Zeroizing::new(value.to_vec())),
-        ObjectType::Hmac => symmetric::hmac(Zeroizing::new(value.to_vec())),
-        ObjectType::Rsa => asymmetric::import_rsa(value),
-        ObjectType::Ec => asymmetric::import_ec(value),
+        obj_type @ (ObjectType::Aes | ObjectType::Des3 | ObjectType::Hmac) => symmetric::import(obj_type, Zeroizing::new(value.to_vec())),
+        ObjectType::Rsa => asymmetric::import(value),
+        ObjectType::Ec => curves::import(value),
         obj_type @ (ObjectType::Secret | ObjectType::Opaque) => opaque::data(obj_type, value),
         ObjectType::Certificate => opaque::certificate(value),
         _ => Err(no_type()),
@@ -59,19 +72,23 @@ pub(super) fn import(request: &SobjectRequest) -> Result<Material, ApiError> {
     if request.elliptic_curve.is_some() && request.elliptic_curve != material.curve {
         return Err(ApiError::bad_request("elliptic_curve does not match the value"));
     }
+    if let Some(kcv) = &request.kcv {
+        let methods = if kcv.len() == 10 { KcvMethod::Cmac } else { KcvMethod::Encrypt };
+        if !check_value(material.obj_type, value, methods)?.eq_ignore_ascii_case(kcv) {
+            return Err(ApiError::bad_request("kcv does not match the value"));
+        }
+    }
     Ok(material)
 }
 
 /// The key of a stored sobject; `value` is `None` for a public key.
 pub(super) fn parse(sobject: &Sobject, value: Option<&[u8]>) -> Result<Key, ApiError> {
     let key = match (sobject.obj_type, value, &sobject.pub_key) {
-        (ObjectType::Aes, Some(value), _) => AesKey::from_bytes(value).map(Key::Aes),
-        (ObjectType::Hmac, Some(value), _) => HmacKey::from_bytes(value).map(Key::Hmac),
+        (ObjectType::Aes | ObjectType::Des3 | ObjectType::Hmac, Some(value), _) => symmetric::parse(sobject.obj_type, value),
         (ObjectType::Rsa, Some(value), _) => RsaPrivateKey::from_der(value).map(Key::Rsa),
         (ObjectType::Rsa, None, Some(spki)) => RsaPublicKey::from_der(&spki.0).map(Key::RsaPublic),
-        (ObjectType::Ec, Some(value), _) => EcPrivateKey::from_der(value).map(Key::Ec),
-        (ObjectType::Ec, None, Some(spki)) => EcPublicKey::from_spki_der(&spki.0).map(Key::EcPublic),
-        _ => return Err(ApiError::bad_request("This type of sobject is not possible with this operation")),
+        (ObjectType::Ec, value, Some(spki)) => return curves::parse(sobject.elliptic_curve, value, &spki.0),
+        _ => return Err(no_operation()),
     };
     key.map_err(internal)
 }
@@ -91,7 +108,11 @@ fn bits(value: &[u8]) -> u32 {
 }
 
 fn no_type() -> ApiError {
-    ApiError::bad_request("This obj_type is not supported by this version: AES, HMAC, RSA, EC, SECRET, OPAQUE and CERTIFICATE are")
+    ApiError::bad_request("This obj_type is not supported by this version: AES, DES3, HMAC, RSA, EC, SECRET, OPAQUE and CERTIFICATE are")
+}
+
+fn no_operation() -> ApiError {
+    ApiError::bad_request("This operation is not possible with this type of sobject")
 }
 
 fn no_size() -> ApiError {

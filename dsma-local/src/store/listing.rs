@@ -1,0 +1,162 @@
+//! Listings of sobjects: which ones, in which order, from where.
+
+use dsma_api::Time;
+use rusqlite::params_from_iter;
+use rusqlite::types::Value;
+use uuid::Uuid;
+
+use super::filter::Condition;
+use super::sobjects::{COLUMNS, from_row};
+use super::{SobjectRow, Store};
+use crate::error::Error;
+
+/// How a listing is ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    Kid { descending: bool },
+    Name { descending: bool },
+}
+
+/// What a listing holds.
+pub(crate) struct SobjectFilter {
+    /// The groups that the caller may see; `None` is all of the account.
+    pub(crate) groups: Option<Vec<Uuid>>,
+    /// All of these hold.
+    pub(crate) conditions: Vec<Condition>,
+    pub(crate) order: Order,
+    /// Continue after this id or name, whichever is the order.
+    pub(crate) start: Option<String>,
+    pub(crate) limit: u32,
+    pub(crate) offset: u32,
+}
+
+/// A page of a listing.
+pub(crate) struct Page {
+    pub(crate) rows: Vec<SobjectRow>,
+    /// In the groups that the caller may see.
+    pub(crate) total: i64,
+    /// Of these, what the filter keeps.
+    pub(crate) filtered: i64,
+}
+
+impl Store {
+    /// A page of the sobjects that a caller may see; `count` fills in the page's numbers.
+    pub(crate) fn list_sobjects(&self, filter: &SobjectFilter, count: bool) -> Result<Page, Error> {
+        let visible = filter.visible(self.acct_id);
+        let mut condition = filter.conditions.iter().fold(visible.clone(), |all, one| all.and(one));
+        self.read(|connection| {
+            let counted = |condition: &Condition| -> Result<i64, Error> {
+                let sql = format!("SELECT COUNT(*) FROM sobjects INDEXED BY sobjects_by_kid WHERE {}", condition.sql());
+                Ok(connection.prepare_cached(&sql)?.query_row(params_from_iter(condition.parameters()), |row| row.get(0))?)
+            };
+            let (total, filtered) = if count { (counted(&visible)?, counted(&condition)?) } else { (0, 0) };
+            if let Some(start) = filter.order.after(filter.start.as_deref()) {
+                condition = condition.and(&start);
+            }
+            let sql = format!(
+                "SELECT {COLUMNS} FROM sobjects WHERE {} ORDER BY {} LIMIT {} OFFSET {}",
+                condition.sql(),
+                filter.order.sql(),
+                filter.limit,
+                filter.offset
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map(params_from_iter(condition.parameters()), |row| Ok(from_row(row)))?;
+            let rows = rows.map(|row| row?).collect::<Result<_, Error>>()?;
+            Ok(Page { rows, total, filtered })
+        })
+    }
+}
+
+impl SobjectFilter {
+    fn visible(&self, acct_id: Uuid) -> Condition {
+        let account = Condition::new("acct_id = ?", vec![blob(acct_id)]);
+        match &self.groups {
+            None => account,
+            Some(groups) => {
+                let marks = vec!["?"; groups.len()].join(",");
+                account.and(&Condition::new(format!("group_id IN ({marks})"), groups.iter().copied().map(blob).collect()))
+            }
+        }
+    }
+}
+
+impl Order {
+    const fn column(self) -> (&'static str, bool) {
+        match self {
+            Self::Kid { descending } => ("kid", descending),
+            Self::Name { descending } => ("name", descending),
+        }
+    }
+
+    fn sql(self) -> String {
+        let (column, descending) = self.column();
+        format!("{column} {}", if descending { "DESC" } else { "ASC" })
+    }
+
+    /// What comes after `start`. One that is no id is no place in a listing by id, and is passed over.
+    fn after(self, start: Option<&str>) -> Option<Condition> {
+        let start = match self {
+            Self::Kid { .. } => blob(Uuid::parse_str(start?).ok()?),
+            Self::Name { .. } => Value::Text(start?.to_owned()),
+        };
+        let (column, descending) = self.column();
+        Some(Condition::new(format!("{column} {} ?", if descending { "<" } else { ">" }), vec![start]))
+    }
+}
+
+/// The state that the dates make of the stored one, as `dsma_api::KeyFacts::state_at` says it.
+pub(super) fn state_at(now: Time) -> (String, Vec<Value>) {
+    let now = Value::Text(now.to_string());
+    let sql = "CASE WHEN state NOT IN ('PreActive', 'Active') THEN state WHEN expires <= ? THEN 'Deactivated' \
+               WHEN COALESCE(activates > ?, state = 'PreActive') THEN 'PreActive' ELSE 'Active' END";
+    (sql.to_owned(), vec![now.clone(), now])
+}
+
+pub(super) fn blob(id: Uuid) -> Value {
+    Value::Blob(id.as_bytes().to_vec())
+}
+
+/// Names of types that clients of the classic interface cannot read: one of them fails a whole listing.
+const NEWER_TYPES: &str = "obj_type NOT IN ('MLDSA', 'MLKEM')";
+
+impl Condition {
+    /// Sobjects that every published client can read.
+    pub(crate) fn classic() -> Self {
+        Self::new(NEWER_TYPES, Vec::new())
+    }
+
+    /// Neither destroyed nor deleted.
+    pub(crate) fn not_destroyed() -> Self {
+        Self::new("state NOT IN ('Destroyed', 'Deleted')", Vec::new())
+    }
+
+    /// This name, whole.
+    pub(crate) fn name(name: &str) -> Self {
+        Self::new("name = ?", vec![name.to_owned().into()])
+    }
+
+    /// This type.
+    pub(crate) fn obj_type(name: &str) -> Self {
+        Self::new("obj_type = ?", vec![name.to_owned().into()])
+    }
+
+    /// Made by this app, user or plugin.
+    pub(crate) fn creator(id: Uuid) -> Self {
+        Self::new("creator_id = ?", vec![id.to_string().into()])
+    }
+
+    /// `custom_metadata` holds this pair.
+    pub(crate) fn metadata(key: &str, value: &str) -> Self {
+        let pair = vec![key.to_owned().into(), value.to_owned().into()];
+        Self::new("kid IN (SELECT kid FROM sobject_metadata WHERE key = ? AND value = ?)", pair)
+    }
+
+    /// The label that a PKCS#11 library shows: metadata, or the name where there is none.
+    pub(crate) fn pkcs11_label(label: &str) -> Self {
+        let labelled = Self::metadata("pkcs11_label", label);
+        let unlabelled = "kid NOT IN (SELECT kid FROM sobject_metadata WHERE key = 'pkcs11_label')";
+        let named = Self::name(label).and(&Self::new(unlabelled, Vec::new()));
+        Self::any(&[labelled, named])
+    }
+}

@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -80,6 +81,24 @@ class Dsm:
         request = urllib.request.Request(self._endpoint + path, headers={"Authorization": f"Basic {self._api_key}"})
         with urllib.request.urlopen(request, context=self._tls, timeout=PATIENCE_SECONDS) as reply:
             return json.load(reply)
+
+    def post(self, path, body):
+        """The answer of a POST as parsed JSON, None where there is none."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Authorization": f"Basic {self._api_key}", "Content-Type": "application/json"}
+        request = urllib.request.Request(self._endpoint + path, data=data, headers=headers, method="POST")
+        with urllib.request.urlopen(request, context=self._tls, timeout=PATIENCE_SECONDS) as reply:
+            text = reply.read()
+            return json.loads(text) if text else None
+
+    def has(self, method, path):
+        """Whether there is such an endpoint. One that is not there says so before it asks who calls."""
+        request = urllib.request.Request(self._endpoint + path, method=method)
+        try:
+            with urllib.request.urlopen(request, context=self._tls, timeout=PATIENCE_SECONDS):
+                return True
+        except urllib.error.HTTPError as refusal:
+            return refusal.code != 405 and not (refusal.code == 404 and refusal.read() == b"No such endpoint")
 
     def public_key(self, kid):
         """SubjectPublicKeyInfo as PEM."""

@@ -70,6 +70,11 @@ def mend(schemas):
     for operation_name in ("Encrypt", "Decrypt", "Sign", "Verify"):
         success, error = schemas[f"Batch{operation_name}ResponseItem"]["oneOf"]
         success["required"], error["required"] = ["status", "body"], ["status", "error"]
+    # Null, which the published command line relies on, is both a nullable IPv4 address and a nullable IPv6 address, not one of them.
+    address = schemas["EsAuditLog"]["allOf"][0]["properties"]["client_ip"]
+    for form in address["oneOf"]:
+        form.pop("nullable")
+    address["nullable"] = True
     return schemas
 
 

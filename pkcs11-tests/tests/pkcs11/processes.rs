@@ -287,34 +287,34 @@ fn one_session_in_many_threads_and_the_end_of_the_library_under_load() {
             ];
             assert!(fair.contains(&code), "{code:#x}");
         };
+        let work = || {
+            let mut out = [0; 64];
+            while !stop.load(SeqCst) {
+                let (out, mut lens) = (out.as_mut_ptr(), [64; 3]);
+                gcm().with(|m| check(call!(module, C_EncryptInit(process.session, m, process.aes))));
+                check(call!(module, C_EncryptUpdate(process.session, bytes(b"data"), 4, out, &raw mut lens[0])));
+                check(call!(module, C_EncryptFinal(process.session, out, &raw mut lens[1])));
+                SHA256_ECDSA.with(|m| check(call!(module, C_SignInit(process.session, m, process.ec))));
+                check(call!(module, C_Sign(process.session, bytes(b"data"), 4, out, &raw mut lens[2])));
+                check(call!(module, C_SessionCancel(process.session, CKF_ENCRYPT)));
+                let mut session = 0;
+                check(call!(module, C_OpenSession(0, CKF_SERIAL_SESSION, null_mut(), None, &raw mut session)));
+                check(call!(module, C_CloseSession(session)));
+                rounds.fetch_add(1, SeqCst);
+            }
+        };
         std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    let (mut out, mut len) = ([0; 64], 64);
-                    while !stop.load(SeqCst) {
-                        gcm().with(|m| check(call!(module, C_EncryptInit(process.session, m, process.aes))));
-                        check(call!(module, C_EncryptUpdate(process.session, bytes(b"data"), 4, out.as_mut_ptr(), &raw mut len)));
-                        check(call!(module, C_EncryptFinal(process.session, out.as_mut_ptr(), &raw mut len)));
-                        SHA256_ECDSA.with(|m| check(call!(module, C_SignInit(process.session, m, process.ec))));
-                        check(call!(module, C_Sign(process.session, bytes(b"data"), 4, out.as_mut_ptr(), &raw mut len)));
-                        check(call!(module, C_SessionCancel(process.session, CKF_ENCRYPT)));
-                        let mut session = 0;
-                        check(call!(module, C_OpenSession(0, CKF_SERIAL_SESSION, null_mut(), None, &raw mut session)));
-                        check(call!(module, C_CloseSession(session)));
-                        len = 64;
-                        rounds.fetch_add(1, SeqCst);
-                    }
-                });
-            }
-            let config = variable("CONFIG");
-            while rounds.load(SeqCst) < 1000 {
-                std::thread::yield_now();
-            }
-            for _ in 0..50 {
+            let threads = [(); 4].map(|()| scope.spawn(work));
+            let wait = |more: usize| {
                 let seen = rounds.load(SeqCst);
-                while rounds.load(SeqCst) < seen + 4 {
+                while rounds.load(SeqCst) < seen + more && threads.iter().all(|thread| !thread.is_finished()) {
                     std::thread::yield_now();
                 }
+            };
+            wait(1000);
+            let config = variable("CONFIG");
+            for _ in 0..50 {
+                wait(4);
                 assert_eq!(call!(module, C_Finalize(null_mut())), CKR_OK);
                 assert_eq!(module.initialize(Path::new(&config)), CKR_OK);
             }

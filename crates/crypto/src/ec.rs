@@ -96,6 +96,11 @@ impl EcPrivateKey {
         self.key.to_sec1_der().unwrap_or_default()
     }
 
+    /// PKCS#8's PrivateKeyInfo (RFC 5915, 3), with the public key inside.
+    pub fn to_pkcs8_der(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
+        self.key.to_pkcs8_der()
+    }
+
     /// The public half.
     pub fn public(&self) -> EcPublicKey {
         self.public.clone()

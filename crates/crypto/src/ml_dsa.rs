@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::aws_lc::PqKey;
-use crate::{Error, random};
+use crate::aws_lc::{self, PqKey};
+use crate::digest::Hash;
+use crate::rsa::Digested;
+use crate::{Error, Message, random};
 
 /// A parameter set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -102,6 +104,16 @@ impl MlDsaPrivateKey {
         Ok(signature)
     }
 
+    /// Signs a digest ("HashML-DSA", FIPS 204, algorithm 4): another scheme than [`MlDsaPrivateKey::sign`], whose signatures never hold
+    /// under this one.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a hash that is not of SHA-2 or SHA-3; [`Error::InputLength`] for a context of more than 255 bytes or a
+    /// ready digest of another length than the hash's.
+    pub fn sign_prehash(&self, hash: Hash, message: Message<'_>, context: &[u8]) -> Result<Vec<u8>, Error> {
+        self.sign_mu(&self.public.prehash_mu(hash, message, context)?)
+    }
+
     fn new(key: PqKey) -> Result<Self, Error> {
         let set = key.ml_dsa_set().ok_or(Error::Malformed)?;
         let public = MlDsaPublicKey::new(PqKey::ml_dsa_public(set, &key.raw_public()?)?)?;
@@ -158,11 +170,43 @@ impl MlDsaPublicKey {
         self.0.key.ml_dsa_verify_mu(mu, signature)
     }
 
+    /// Whether the signature of a digest holds under this context.
+    ///
+    /// # Errors
+    /// As [`MlDsaPrivateKey::sign_prehash`].
+    pub fn verify_prehash(&self, hash: Hash, message: Message<'_>, context: &[u8], signature: &[u8]) -> Result<bool, Error> {
+        self.verify_mu(&self.prehash_mu(hash, message, context)?, signature)
+    }
+
+    /// FIPS 204, algorithm 4, lines 10 to 23, and algorithm 7, line 6: the representative of a message that is signed by its digest.
+    fn prehash_mu(&self, hash: Hash, message: Message<'_>, context: &[u8]) -> Result<[u8; 64], Error> {
+        let digest = Digested::new(hash, message)?;
+        let context_len = u8::try_from(context.len()).map_err(|_| Error::InputLength)?;
+        let public = aws_lc::shake256(&[&self.to_bytes()?])?;
+        aws_lc::shake256(&[&public, &[1, context_len], context, &oid(hash)?, digest.as_ref()])
+    }
+
     fn new(key: PqKey) -> Result<Self, Error> {
         let set = key.ml_dsa_set().ok_or(Error::Malformed)?;
         let spki = key.to_spki_der()?;
         Ok(Self(Arc::new(PublicParts { key, set, spki })))
     }
+}
+
+/// The hash's OBJECT IDENTIFIER as DER: 2.16.840.1.101.3.4.2.x.
+fn oid(hash: Hash) -> Result<[u8; 11], Error> {
+    let arc = match hash {
+        Hash::Sha256 => 1,
+        Hash::Sha384 => 2,
+        Hash::Sha512 => 3,
+        Hash::Sha224 => 4,
+        Hash::Sha3_224 => 7,
+        Hash::Sha3_256 => 8,
+        Hash::Sha3_384 => 9,
+        Hash::Sha3_512 => 10,
+        Hash::Sha1 | Hash::Blake2b256 | Hash::Ripemd160 => return Err(Error::Unsupported),
+    };
+    Ok([0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, arc])
 }
 
 /// PKCS#8 around an expanded key, which the library does not write.

@@ -41,6 +41,11 @@ impl RsaPrivateKey {
         self.key.to_pkcs1_der().unwrap_or_default()
     }
 
+    /// PKCS#8's PrivateKeyInfo.
+    pub fn to_pkcs8_der(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
+        self.key.to_pkcs8_der()
+    }
+
     /// The public half.
     pub fn public(&self) -> RsaPublicKey {
         self.public.clone()

@@ -74,13 +74,16 @@ impl EcKey {
 
     /// SubjectPublicKeyInfo with an uncompressed point.
     pub(crate) fn to_spki_der(&self) -> Result<Vec<u8>, Error> {
-        // SAFETY: the new object is null or ours and takes a reference of its own on the key (the count is atomic); the builder is valid
-        // during the call.
-        unsafe {
-            let pkey = Owned::new(sys::EVP_PKEY_new(), Error::Internal)?;
-            check(sys::EVP_PKEY_set1_EC_KEY(pkey.as_ptr(), self.key.as_ptr()), Error::Internal)?;
-            der::marshal(|cbb| sys::EVP_marshal_public_key(cbb, pkey.as_ptr())).map(|mut der| std::mem::take(&mut *der))
-        }
+        let key = self.general()?;
+        // SAFETY: the builder is valid during the call, the key is only read.
+        der::marshal(|cbb| unsafe { sys::EVP_marshal_public_key(cbb, key.as_ptr()) }).map(|mut der| std::mem::take(&mut *der))
+    }
+
+    /// PKCS#8 with the public key inside.
+    pub(crate) fn to_pkcs8_der(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let key = self.general()?;
+        // SAFETY: the builder is valid during the call, the key is only read.
+        der::marshal(|cbb| unsafe { sys::EVP_marshal_private_key(cbb, key.as_ptr()) })
     }
 
     /// The public point, uncompressed: 0x04, x, y.
@@ -154,6 +157,16 @@ impl EcKey {
         };
         let whole = usize::try_from(len).is_ok_and(|len| len == secret.len());
         check(c_int::from(whole), Error::Malformed)
+    }
+
+    /// The key in the library's general form.
+    fn general(&self) -> Result<Owned<sys::EVP_PKEY>, Error> {
+        // SAFETY: the new object is null or ours and takes a reference of its own on the key (the count is atomic).
+        unsafe {
+            let key = Owned::new(sys::EVP_PKEY_new(), Error::Internal)?;
+            check(sys::EVP_PKEY_set1_EC_KEY(key.as_ptr(), self.key.as_ptr()), Error::Internal)?;
+            Ok(key)
+        }
     }
 
     fn unwrap_pkey(key: &Owned<sys::EVP_PKEY>) -> Result<Self, Error> {

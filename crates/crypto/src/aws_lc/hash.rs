@@ -135,6 +135,21 @@ impl Clone for Context {
     }
 }
 
+/// The first 64 bytes of SHAKE256 (FIPS 202) over the parts one after the other.
+pub(crate) fn shake256(parts: &[&[u8]]) -> Result<[u8; 64], Error> {
+    let mut out = [0; 64];
+    // SAFETY: the context is null or ours, the function a constant; each pointer is passed with its slice's length.
+    unsafe {
+        let context = Owned::new(sys::EVP_MD_CTX_new(), Error::Internal)?;
+        check(sys::EVP_DigestInit_ex(context.as_ptr(), sys::EVP_shake256(), ptr::null_mut()), Error::Internal)?;
+        for part in parts {
+            check(sys::EVP_DigestUpdate(context.as_ptr(), part.as_ptr().cast(), part.len()), Error::Internal)?;
+        }
+        check(sys::EVP_DigestFinalXOF(context.as_ptr(), out.as_mut_ptr(), out.len()), Error::Internal)?;
+    }
+    Ok(out)
+}
+
 /// A context, initialised by the library.
 fn start<T>(initialise: unsafe extern "C" fn(*mut T) -> c_int) -> T {
     let mut context = MaybeUninit::uninit();

@@ -86,6 +86,12 @@ impl RsaKey {
         der::marshal(|cbb| unsafe { sys::RSA_marshal_private_key(cbb, self.rsa) })
     }
 
+    /// PKCS#8.
+    pub(crate) fn to_pkcs8_der(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
+        // SAFETY: the builder is valid during the call, the key is only read.
+        der::marshal(|cbb| unsafe { sys::EVP_marshal_private_key(cbb, self.key.as_ptr()) })
+    }
+
     /// SubjectPublicKeyInfo.
     pub(crate) fn to_spki_der(&self) -> Result<Vec<u8>, Error> {
         // SAFETY: the builder is valid during the call, the key is only read.

@@ -5,17 +5,22 @@ use super::{decrypt, encrypt};
 use crate::digest::Hash;
 use crate::{CipherParams, Curve, EcPrivateKey, EcPublicKey, Encoding, Error, Key, Message, RsaPrivateKey, RsaPublicKey, SignatureScheme};
 
+/// From whatever private key in DER.
+const TO_PKCS8: [&str; 7] = ["pkcs8", "-topk8", "-nocrypt", "-inform", "DER", "-outform", "DER"];
+
 #[test]
 fn rsa_keys_are_read_and_written_as_openssl_does() {
     let openssl = OpenSsl::new();
     let args = ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-outform", "DER"];
-    let pkcs8 = openssl.output(&args, b"");
+    // `genpkey` writes PKCS#1 in DER.
+    let pkcs8 = openssl.output(&TO_PKCS8, &openssl.output(&args, b""));
     let pkcs1 = openssl.output(&["rsa", "-inform", "DER", "-traditional", "-outform", "DER"], &pkcs8);
     let spki = openssl.output(&["pkey", "-inform", "DER", "-pubout", "-outform", "DER"], &pkcs8);
     let public_pkcs1 = openssl.output(&["rsa", "-inform", "DER", "-RSAPublicKey_out", "-outform", "DER"], &pkcs8);
     for der in [&pkcs8, &pkcs1] {
         let key = RsaPrivateKey::from_der(der).unwrap();
         assert_eq!(*key.to_pkcs1_der(), pkcs1);
+        assert_eq!(*key.to_pkcs8_der().unwrap(), pkcs8);
         assert_eq!(key.public().to_spki_der(), spki);
         assert_eq!(key.modulus_len(), 256);
     }
@@ -36,13 +41,15 @@ fn ec_keys_are_read_and_written_as_openssl_does() {
     let names = [("prime256v1", Curve::P256), ("secp384r1", Curve::P384), ("secp521r1", Curve::P521), ("secp256k1", Curve::K256)];
     for (name, curve) in names {
         let curve_option = format!("ec_paramgen_curve:{name}");
-        let pkcs8 = openssl.output(&["genpkey", "-algorithm", "EC", "-pkeyopt", &curve_option, "-outform", "DER"], b"");
+        let key = openssl.output(&["genpkey", "-algorithm", "EC", "-pkeyopt", &curve_option, "-outform", "DER"], b"");
+        let pkcs8 = openssl.output(&TO_PKCS8, &key);
         let sec1 = openssl.output(&["ec", "-inform", "DER", "-outform", "DER"], &pkcs8);
         let spki = openssl.output(&["pkey", "-inform", "DER", "-pubout", "-outform", "DER"], &pkcs8);
         for der in [&pkcs8, &sec1] {
             let key = EcPrivateKey::from_der(der).unwrap();
             assert_eq!(key.curve(), curve);
             assert_eq!(*key.to_sec1_der(), sec1, "with [0] the curve and [1] the public key");
+            assert_eq!(*key.to_pkcs8_der().unwrap(), pkcs8);
             assert_eq!(key.public().to_spki_der(), spki);
         }
         let public = EcPublicKey::from_spki_der(&spki).unwrap();

@@ -1,6 +1,7 @@
 //! ML-DSA and ML-KEM: what the vectors leave out, and the forms in which keys travel.
 
-use crate::{Error, MlDsaPrivateKey, MlDsaPublicKey, MlDsaSet, MlKemPrivateKey, MlKemPublicKey, MlKemSet};
+use crate::digest::Hash;
+use crate::{Error, Message, MlDsaPrivateKey, MlDsaPublicKey, MlDsaSet, MlKemPrivateKey, MlKemPublicKey, MlKemSet};
 
 const DSA: [MlDsaSet; 3] = [MlDsaSet::MlDsa44, MlDsaSet::MlDsa65, MlDsaSet::MlDsa87];
 const KEM: [MlKemSet; 3] = [MlKemSet::MlKem512, MlKemSet::MlKem768, MlKemSet::MlKem1024];
@@ -77,4 +78,31 @@ fn one_kind_is_not_the_other() {
     assert_eq!(MlKemPublicKey::from_spki_der(&dsa.public().to_spki_der()).err(), Some(Error::Malformed));
     assert_eq!(MlDsaPublicKey::from_spki_der(&kem.public().to_spki_der()).err(), Some(Error::Malformed));
     assert_eq!(MlDsaPrivateKey::from_der(b"junk").err(), Some(Error::Malformed));
+}
+
+/// Signatures of digests, ours for another implementation and theirs for us: the vectors have none.
+#[test]
+fn ml_dsa_signs_digests_as_others_do() {
+    use fips204::ml_dsa_65::{KG, PublicKey};
+    use fips204::traits::{KeyGen, SerDes, Signer, Verifier};
+
+    let seed = [3; 32];
+    let key = MlDsaPrivateKey::from_seed(MlDsaSet::MlDsa65, &seed).unwrap();
+    let (public, private) = KG::keygen_from_seed(&seed);
+    assert_eq!(key.public().to_bytes().unwrap(), public.into_bytes());
+    for (hash, arc) in [(Hash::Sha256, 1), (Hash::Sha384, 2), (Hash::Sha512, 3), (Hash::Sha3_512, 10)] {
+        let digest = hash.digest(b"message");
+        let oid = [0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, arc];
+        let ours = key.sign_prehash(hash, Message::Data(b"message"), b"context").unwrap();
+        let verifier = PublicKey::try_from_bytes(key.public().to_bytes().unwrap().try_into().unwrap()).unwrap();
+        assert!(verifier.hash_verify(digest.as_ref(), &ours.clone().try_into().unwrap(), b"context", &oid));
+        let theirs = private.try_hash_sign(digest.as_ref(), b"context", &oid).unwrap();
+        let digest = Message::Digest(digest.as_ref());
+        assert_eq!(key.public().verify_prehash(hash, digest, b"context", &theirs), Ok(true));
+        assert_eq!(key.public().verify_prehash(hash, digest, b"", &theirs), Ok(false));
+        assert_eq!(key.public().verify(b"message", b"context", &ours), Ok(false), "another scheme");
+        assert_eq!(key.sign_prehash(hash, digest, &[0; 256]).err(), Some(Error::InputLength));
+        assert_eq!(key.sign_prehash(hash, Message::Digest(&[0; 7]), b"").err(), Some(Error::InputLength));
+    }
+    assert_eq!(key.sign_prehash(Hash::Sha1, Message::Data(b""), b"").err(), Some(Error::Unsupported));
 }

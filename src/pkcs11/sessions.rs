@@ -65,7 +65,13 @@ pub(super) fn open_session(slot: CK_SLOT_ID, flags: CK_FLAGS, mut place: Place<'
     }
     let read_write = flags & CKF_RW_SESSION != 0;
     token.session_opened(read_write);
-    place.set(session_table::add(|handle| Session::new(handle, token, read_write)))
+    let session = session_table::add(|handle| Session::new(handle, Arc::clone(&token), read_write));
+    // C_Finalize in another thread takes the tokens away and then forgets the sessions: this one must not slip in between.
+    if !general::token(slot).is_ok_and(|current| Arc::ptr_eq(&current, &token)) {
+        let _already_forgotten = close_session(session);
+        return Err(Error::SlotIdInvalid);
+    }
+    place.set(session)
 }
 
 /// C_CloseSession. Operations that another thread is running in it end with their call.

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use dsma_api::{ObjectType, Sobject};
-use dsma_crypto::{AesKey, EcPrivateKey, EcPublicKey, Key, RsaPrivateKey, RsaPublicKey};
+use dsma_api::{EllipticCurve, ObjectType, Sobject};
+use dsma_crypto::{AesKey, EcPrivateKey, EcPublicKey, Ed25519PrivateKey, Ed25519PublicKey, Key, RsaPrivateKey, RsaPublicKey};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -43,14 +43,23 @@ impl CachedKey {
         let local = match (sobject.obj_type, value) {
             (ObjectType::Aes, Some(value)) => Some(Key::Aes(AesKey::from_bytes(value.as_ref())?)),
             (ObjectType::Rsa, Some(value)) => Some(Key::Rsa(RsaPrivateKey::from_der(value.as_ref())?)),
-            // A curve that the backend lacks is forwarded; a damaged key is an error.
-            (ObjectType::Ec, Some(value)) => match EcPrivateKey::from_der(value.as_ref()) {
-                Ok(key) => Some(Key::Ec(key)),
-                Err(dsma_crypto::Error::Unsupported) => None,
-                Err(error) => return Err(error),
+            (ObjectType::Ec, Some(value)) => curve_key(
+                &sobject,
+                || EcPrivateKey::from_der(value.as_ref()).map(Key::Ec),
+                || Ed25519PrivateKey::from_der(value.as_ref()).map(Key::Ed25519),
+            )?,
+            (ObjectType::Rsa, None) => match &sobject.pub_key {
+                Some(der) => Some(Key::RsaPublic(RsaPublicKey::from_der(&der.0)?)),
+                None => None,
             },
-            (ObjectType::Rsa, None) => public(&sobject, |der| RsaPublicKey::from_der(der).map(Key::RsaPublic))?,
-            (ObjectType::Ec, None) => public(&sobject, |der| EcPublicKey::from_spki_der(der).map(Key::EcPublic))?,
+            (ObjectType::Ec, None) => match &sobject.pub_key {
+                Some(der) => curve_key(
+                    &sobject,
+                    || EcPublicKey::from_spki_der(&der.0).map(Key::EcPublic),
+                    || Ed25519PublicKey::from_spki_der(&der.0).map(Key::Ed25519Public),
+                )?,
+                None => None,
+            },
             _ => None,
         };
         Ok(Self { kid, sobject: Arc::new(sobject), local })
@@ -83,11 +92,20 @@ fn is_restricted(sobject: &Sobject) -> bool {
         || sobject.deterministic_signatures == Some(true)
 }
 
-fn public(sobject: &Sobject, parse: impl Fn(&[u8]) -> Result<Key, dsma_crypto::Error>) -> Result<Option<Key>, dsma_crypto::Error> {
-    match sobject.pub_key.as_ref().map(|der| parse(&der.0)) {
-        Some(Ok(key)) => Ok(Some(key)),
-        Some(Err(dsma_crypto::Error::Unsupported)) | None => Ok(None),
-        Some(Err(error)) => Err(error),
+/// A key of type EC by its curve. One that the backend cannot sign on is forwarded; a damaged key is an error.
+fn curve_key(
+    sobject: &Sobject,
+    weierstrass: impl FnOnce() -> Result<Key, dsma_crypto::Error>,
+    ed25519: impl FnOnce() -> Result<Key, dsma_crypto::Error>,
+) -> Result<Option<Key>, dsma_crypto::Error> {
+    let key = match sobject.elliptic_curve {
+        Some(EllipticCurve::Ed25519) => ed25519(),
+        Some(EllipticCurve::X25519 | EllipticCurve::Other) => return Ok(None),
+        _ => weierstrass(),
+    };
+    match key {
+        Err(dsma_crypto::Error::Unsupported) => Ok(None),
+        key => key.map(Some),
     }
 }
 
@@ -105,6 +123,22 @@ mod tests {
         });
         sobject.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         CachedKey::from_export(kid, serde_json::from_value(sobject).unwrap()).unwrap()
+    }
+
+    /// DSM calls them EC, but they have an encoding of their own: RFC 8410, 10.3, and the X25519 key of RFC 7748, 6.1.
+    #[test]
+    fn keys_on_curve25519_are_ec_too() {
+        let curve = |name: &str, value: &str, public: &str| {
+            let value = (!value.is_empty()).then_some(value);
+            exported(json!({"obj_type": "EC", "elliptic_curve": name, "value": value, "pub_key": public}))
+        };
+        let public = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=";
+        let private = curve("Ed25519", "MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC", public);
+        assert!(matches!(private.local(), Some(Key::Ed25519(_))));
+        assert!(matches!(curve("Ed25519", "", public).local(), Some(Key::Ed25519Public(_))));
+        let public = "MCowBQYDK2VuAyEAhSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=";
+        let agreement = curve("X25519", "MC4CAQAwBQYDK2VuBCIEIHcHbQpzGKV9PBbBclGyZkXfTC+S68CZmat3+4fFHbkq", public);
+        assert!(agreement.local().is_none());
     }
 
     #[test]

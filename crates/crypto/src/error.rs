@@ -7,24 +7,27 @@ pub enum Error {
     /// The encoding of a key does not parse, is not the kind of key asked for, or its numbers contradict each other.
     #[error("the key's encoding is malformed or its numbers do not belong together")]
     Malformed,
-    /// The key's size does not fit: AES wants 16, 24 or 32 bytes, triple DES 16 or 24, HMAC at least one; an RSA modulus must hold the padding, the hash and the salt.
+    /// The key's size does not fit: AES wants 16, 24 or 32 bytes, triple DES 16 or 24, HMAC at least one; an RSA modulus must hold the
+    /// padding, the hash and the salt.
     #[error(
-        "the key's size does not fit this operation: AES keys have 16, 24 or 32 bytes, triple DES keys 16 or 24, RSA keys need room for padding, hash and salt"
+        "the key's size does not fit this operation: AES keys have 16, 24 or 32 bytes, triple DES keys 16 or 24, \
+         RSA keys need room for padding, hash and salt"
     )]
     KeySize,
-    /// The IV's length does not fit the mode: a block for CBC, CTR, CFB and OFB, at least one byte for GCM, 7 to
-    /// 13 for CCM.
+    /// The IV's length does not fit the mode: a block for CBC, CTR, CFB and OFB, at least one byte for GCM, 7 to 13 for CCM.
     #[error(
-        "the IV's length does not fit the mode: CBC, CTR, CFB and OFB take a block (16 bytes; 8 in triple DES), GCM at least one byte (12 is usual), CCM 7 to 13"
+        "the IV's length does not fit the mode: CBC, CTR, CFB and OFB take a block (16 bytes; 8 in triple DES), \
+         GCM at least one byte (12 is usual), CCM 7 to 13"
     )]
     IvLength,
     /// The tag's length does not fit: 4 to 16 bytes for GCM, an even number of them for CCM, none for every other mode.
     #[error("the tag's length does not fit the mode: GCM takes 4 to 16 bytes, CCM an even number of them, every other mode none")]
     TagLength,
-    /// The input's length does not fit: whole blocks without padding or in key wrapping, the hash's length for a digest, at most what the padding leaves
-    /// room for in RSA.
+    /// The input's length does not fit: whole blocks without padding or in key wrapping, the hash's length for a digest, at most what the
+    /// padding leaves room for in RSA, at most 255 bytes for ML-DSA's context.
     #[error(
-        "the input's length does not fit: whole blocks without padding, the exact length of a digest, or what RSA's padding leaves room for"
+        "the input's length does not fit: whole blocks without padding and in key wrap, the exact length of a digest, \
+         what RSA's padding leaves room for, or 255 bytes of a context"
     )]
     InputLength,
     /// The text of a format-preserving encryption is not of its radix, has too few numerals (the radix to the power of their number must

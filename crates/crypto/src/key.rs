@@ -28,8 +28,8 @@ pub enum Key {
 }
 
 impl Key {
-    /// Encrypts the whole input and returns the bytes written to the output. `tag` is filled in GCM and CCM (its length is the tag's, 4 to 16
-    /// bytes) and must be empty elsewhere; it must not overlap the data. With a private RSA key, its public half is used.
+    /// Encrypts the whole input and returns the bytes written to the output. `tag` is filled in GCM and CCM (its length is the tag's, 4
+    /// to 16 bytes) and must be empty elsewhere; it must not overlap the data. With a private RSA key, its public half is used.
     pub fn encrypt(&self, params: &CipherParams<'_>, data: Buffers<'_>, tag: &mut [u8]) -> Result<usize, Error> {
         match self {
             Self::Aes(key) => key.encrypt(params, data, tag),
@@ -97,7 +97,7 @@ impl Key {
         }
     }
 
-    /// Begins an encryption in parts (AES and triple DES, modes without an end that must be known at the beginning).
+    /// Begins an encryption in parts: AES and triple DES, in every mode but CCM and key wrap, which must know the length at once.
     pub fn start_encrypt(&self, params: &CipherParams<'_>) -> Result<CipherStream, Error> {
         match self {
             Self::Aes(key) => key.start_encrypt(params),
@@ -106,8 +106,8 @@ impl Key {
         }
     }
 
-    /// Begins a decryption in parts, as [`Key::start_encrypt`]. In GCM the parts come out before the tag has been checked: a caller that must not act
-    /// on unauthenticated text holds them back until [`CipherStream::finish_decrypt`] says yes.
+    /// Begins a decryption in parts, in the same modes as [`Key::start_encrypt`]. In GCM the parts come out before the tag has been
+    /// checked: a caller that must not act on unauthenticated text holds them back until [`CipherStream::finish_decrypt`] says yes.
     pub fn start_decrypt(&self, params: &CipherParams<'_>) -> Result<CipherStream, Error> {
         match self {
             Self::Aes(key) => key.start_decrypt(params),

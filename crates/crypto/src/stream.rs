@@ -5,7 +5,8 @@ use zeroize::Zeroizing;
 use crate::aws_lc::{CipherContext, Direction};
 use crate::{Buffers, CipherParams, Error};
 
-/// A running encryption or decryption with AES or triple DES. It holds its own copy of the key, so it outlives the [`Key`](crate::Key) that it came from.
+/// A running encryption or decryption with AES or triple DES. It holds its own copy of the key, so it outlives the
+/// [`Key`](crate::Key) that it came from.
 ///
 /// In GCM, a decryption gives out each part before the tag has been seen: such text is not authentic until
 /// [`CipherStream::finish_decrypt`] succeeds.

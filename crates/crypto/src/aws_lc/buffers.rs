@@ -130,7 +130,10 @@ mod tests {
         let key = Key::Aes(AesKey::from_bytes(&[1; 16]).unwrap());
         let (gcm, cbc) = (CipherParams::AesGcm { iv: &[2; 12], aad: b"" }, CipherParams::AesCbc { iv: &[3; 16], padding: true });
         let plain: Vec<u8> = (0..64).collect();
-        for (params, tag_len) in [(gcm, 16), (gcm, 8), (cbc, 0), (CipherParams::AesCtr { iv: &[4; 16] }, 0)] {
+        let (ctr, cfb, ofb) =
+            (CipherParams::AesCtr { iv: &[4; 16] }, CipherParams::AesCfb { iv: &[5; 16] }, CipherParams::AesOfb { iv: &[6; 16] });
+        let (ccm, wrap) = (CipherParams::AesCcm { iv: &[7; 12], aad: b"aad" }, CipherParams::AesKw);
+        for (params, tag_len) in [(gcm, 16), (gcm, 8), (cbc, 0), (ctr, 0), (cfb, 0), (ofb, 0), (ccm, 10), (wrap, 0)] {
             let len = key.encrypted_len(&params, plain.len());
             let (mut expected, mut tag) = (vec![0; len], vec![0; tag_len]);
             key.encrypt(&params, Buffers::new(&plain, &mut expected), &mut tag).unwrap();

@@ -54,8 +54,8 @@ impl Call {
         let len = c_int::try_from(len).ok().filter(|_| !too_long).ok_or(Error::TooLong)?;
         let nonce_len = c_int::try_from(nonce.len()).map_err(|_| Error::IvLength)?;
         let (none, encrypt) = (ptr::null_mut(), c_int::from(direction == Direction::Encrypt));
-        // SAFETY: the context is fresh, the algorithm a constant that takes a key of this length (null only out of memory, which the first call
-        // refuses). Key and nonce are read within the calls, the nonce in the length just set. The tag's pointer fits its length
+        // SAFETY: the context is fresh, the algorithm a constant that takes a key of this length (null only out of memory, which the
+        // first call refuses). Key and nonce are read within the calls, the nonce in the length just set. The tag's pointer fits its length
         // (callers above). Null for both buffers announces the length.
         unsafe {
             let algorithm = match key.len() {

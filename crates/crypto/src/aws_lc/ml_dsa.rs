@@ -88,8 +88,8 @@ impl Session {
         // SAFETY: takes nothing, returns null or a context that is ours.
         let session = unsafe { Owned::new(sys::EVP_MD_CTX_new(), Error::Internal)? };
         let mut inner = ptr::null_mut();
-        // SAFETY: the session is fresh and takes a counted reference on the key; the scheme hashes by itself, so there is no digest; no engine.
-        // The inner context belongs to the session; the signature's context is copied.
+        // SAFETY: the session is fresh and takes a counted reference on the key; the scheme hashes by itself, so there is no digest; no
+        // engine. The inner context belongs to the session; the signature's context is copied.
         unsafe {
             check(initialise(session.as_ptr(), &mut inner, ptr::null(), ptr::null_mut(), key.as_ptr()), Error::Internal)?;
             check(sys::EVP_PKEY_CTX_set_signature_context(inner, context.as_ptr(), context.len()), Error::InputLength)?;

@@ -17,6 +17,12 @@ pub(in crate::dsm) fn hash(alg: HashAlgorithm) -> Result<Hash, ApiError> {
         HashAlgorithm::Sha256 => Ok(Hash::Sha256),
         HashAlgorithm::Sha384 => Ok(Hash::Sha384),
         HashAlgorithm::Sha512 => Ok(Hash::Sha512),
+        HashAlgorithm::Sha3_224 => Ok(Hash::Sha3_224),
+        HashAlgorithm::Sha3_256 => Ok(Hash::Sha3_256),
+        HashAlgorithm::Sha3_384 => Ok(Hash::Sha3_384),
+        HashAlgorithm::Sha3_512 => Ok(Hash::Sha3_512),
+        HashAlgorithm::Blake2b256 => Ok(Hash::Blake2b256),
+        HashAlgorithm::Ripemd160 => Ok(Hash::Ripemd160),
         other => Err(ApiError::bad_request(format!("Digest {other} is not supported by this version"))),
     }
 }

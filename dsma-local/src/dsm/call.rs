@@ -10,6 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT};
+use axum::http::request::Parts;
 use axum::response::Response;
 use dsma_api::{ApiError, Approval, Principal, Time, text};
 use http_body_util::BodyExt;
@@ -79,18 +80,24 @@ pub(super) fn serve(handler: Handler) -> impl Fn(State<Arc<Dsm>>, Request) -> An
 impl Call {
     async fn read(dsm: Arc<Dsm>, request: Request) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
+        let call = Self::without_body(dsm, &parts)?;
+        let body = tokio::time::timeout(BODY_TIME, read_body(&parts.headers, body))
+            .await
+            .unwrap_or_else(|_| Err(ApiError::new(408, "Request body did not arrive in time")))?;
+        Ok(Self { body, ..call })
+    }
+
+    /// A request whose body is read elsewhere.
+    pub(super) fn without_body(dsm: Arc<Dsm>, parts: &Parts) -> Result<Self, ApiError> {
         let authorization = match parts.headers.get(AUTHORIZATION).map(|value| value.to_str()) {
             None => None,
             Some(Ok(value)) => Some(value.to_owned()),
             Some(Err(_)) => return Err(ApiError::unauthorized(text::NO_CREDENTIALS)),
         };
-        let body = tokio::time::timeout(BODY_TIME, read_body(&parts.headers, body))
-            .await
-            .unwrap_or_else(|_| Err(ApiError::new(408, "Request body did not arrive in time")))?;
         let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0);
         let query = Query::parse(parts.uri.query().unwrap_or_default());
         let path = parts.uri.path().to_owned();
-        Ok(Self { dsm, query, peer, path, acting: None, account: OnceLock::new(), authorization, body })
+        Ok(Self { dsm, query, peer, path, acting: None, account: OnceLock::new(), authorization, body: Bytes::new() })
     }
 
     /// A request that this one carries: `operation` is a path with its query. It acts for `acting`, else for the caller of this one.

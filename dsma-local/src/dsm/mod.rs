@@ -95,6 +95,8 @@ async fn repeat(dsm: Arc<Dsm>, period: Duration, work: fn(&Arc<Dsm>) -> Result<(
 pub(crate) fn router(dsm: Arc<Dsm>) -> Router {
     dsm.endpoints
         .router()
+        .route("/crypto/v1/stream/encrypt", axum::routing::post(operations::stream_encrypt))
+        .route("/crypto/v1/stream/decrypt", axum::routing::post(operations::stream_decrypt))
         .fallback(serve(system::no_endpoint))
         .method_not_allowed_fallback(serve(system::no_method))
         .layer(axum::middleware::from_fn(reply::dress))

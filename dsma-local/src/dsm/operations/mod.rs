@@ -9,6 +9,7 @@ mod modes;
 mod params;
 mod parts;
 mod signature;
+mod stream;
 
 use dsma_api::{ApiError, KeyOperation, SobjectDescriptor};
 use dsma_crypto::Error;
@@ -21,6 +22,7 @@ pub(super) use self::mac::{mac, mac_verify};
 pub(super) use self::modes::hash;
 pub(super) use self::parts::{decrypt_final, decrypt_init, decrypt_update, encrypt_final, encrypt_init, encrypt_update};
 pub(super) use self::signature::{sign, verify};
+pub(super) use self::stream::{stream_decrypt, stream_encrypt};
 use super::authentication::Caller;
 use super::call::Call;
 use super::sobjects::line;

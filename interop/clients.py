@@ -1,5 +1,6 @@
 """What the scenarios drive and what they ask: the vendor's command line, and DSM's audit log."""
 
+import base64
 import json
 import os
 import re
@@ -36,14 +37,16 @@ class SdkmsCli:
         self._env = {**os.environ, "SDKMS_CLI_TOKEN_FILE": str(self.folder / "token"), "FORTANIX_API_KEY": api_key}
 
     def run(self, *arguments, answer=""):
-        """Runs one sub-command in this client's folder; `answer` is typed in. Returns what it printed."""
+        """Runs one sub-command in this client's folder; `answer`, text or bytes, is its standard input. Returns what it printed."""
+        typed = answer if isinstance(answer, bytes) else answer.encode()
         done = subprocess.run(
-            [*self._command, *map(str, arguments)], cwd=self.folder, env=self._env, input=answer, text=True,
+            [*self._command, *map(str, arguments)], cwd=self.folder, env=self._env, input=typed,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE_SECONDS, check=False,
         )
+        printed, complaint = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
         if done.returncode != 0:
-            raise Failed(f"sdkms-cli {' '.join(map(str, arguments))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
-        return done.stdout
+            raise Failed(f"sdkms-cli {' '.join(map(str, arguments))}: exit {done.returncode}\n{printed}{complaint}")
+        return printed
 
     def create_key(self, name, *spec):
         """An exportable key. The client warns of that and wants a Y. Returns the kid."""
@@ -74,7 +77,12 @@ class Dsm:
 
     def __init__(self, endpoint, ca_file, api_key):
         self._endpoint, self._api_key = endpoint, api_key
+        self._ca_file = ca_file
         self._tls = ssl.create_default_context(cafile=ca_file)
+
+    def of_user(self, email, password):
+        """The same DSM, asked by a user, with a name and a password on each request."""
+        return Dsm(self._endpoint, self._ca_file, base64.b64encode(f"{email}:{password}".encode()).decode())
 
     def get(self, path):
         """The answer of a GET as parsed JSON."""
@@ -84,9 +92,13 @@ class Dsm:
 
     def post(self, path, body):
         """The answer of a POST as parsed JSON, None where there is none."""
+        return self.send("POST", path, body)
+
+    def send(self, method, path, body):
+        """The answer of a request with this body, or with none, as parsed JSON."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Basic {self._api_key}", "Content-Type": "application/json"}
-        request = urllib.request.Request(self._endpoint + path, data=data, headers=headers, method="POST")
+        request = urllib.request.Request(self._endpoint + path, data=data, headers=headers, method=method)
         with urllib.request.urlopen(request, context=self._tls, timeout=PATIENCE_SECONDS) as reply:
             text = reply.read()
             return json.loads(text) if text else None

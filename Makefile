@@ -2,7 +2,7 @@
 # and says so. CI calls `make lint` and `make test` and nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint bench header build
+.PHONY: help run demo test test-all lint bench header build
 
 help: ## Tell what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -15,6 +15,9 @@ demo: ## Take the tour, then stop everything
 
 test: ## Run every test, the vendor's own clients included
 	@scripts/test
+
+test-all: ## The same, with ten minutes of made-up requests instead of one
+	@DSMA_FUZZ_SECONDS=600 scripts/test
 
 lint: ## Check format, clippy, the C header, dependencies' licenses, shell scripts
 	@scripts/lint

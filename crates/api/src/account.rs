@@ -156,15 +156,12 @@ pub struct SignupRequest {
     pub last_name: Option<String>,
 }
 
-/// Body of `POST /sys/v1/users/invite` and `PATCH /sys/v1/users/{id}`. No `Debug`: it may hold a password.
-#[derive(Clone, Default, Serialize, Deserialize)]
+/// Body of `POST /sys/v1/users/invite` and `PATCH /sys/v1/users/{id}`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct UserRequest {
     /// Address, for an invitation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_email: Option<String>,
-    /// Password of a user who is new to this DSM.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_password: Option<String>,
     /// Role in the account, by wire name, with or without state flags.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_role: Option<Vec<String>>,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dsma_api::{ApiError, App, AppGroups, AppRequest, Approver, Credential, CredentialResponse, Time};
+use dsma_api::{ApiError, App, AppGroups, AppRequest, Approver, Credential, CredentialResponse, Principal, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -18,7 +18,7 @@ use crate::store::{ActionType, AppRow, Audit};
 
 /// `GET /sys/v1/apps`.
 pub(super) fn list(call: &Call) -> Result<Reply, ApiError> {
-    call.caller()?.need_admin()?;
+    call.caller()?.need_sight()?;
     let group_id = call.query.parsed::<Uuid>("group_id")?;
     let rows = call.store().apps()?.into_iter().filter(|row| group_id.is_none_or(|id| row.groups.contains_key(&id)));
     Reply::ok(&rows.map(|row| shown(call, row)).collect::<Vec<_>>())
@@ -29,7 +29,7 @@ pub(super) fn show(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
     let app_id = call.id()?;
     if app_id != caller.id() {
-        caller.need_admin()?;
+        caller.need_sight()?;
     }
     Reply::ok(&shown(call, call.store().app(app_id)?.ok_or_else(no_app)?))
 }
@@ -89,7 +89,7 @@ pub(super) fn update(call: &Call) -> Result<Reply, ApiError> {
     let new_secret = secret.as_ref().map(|secret| secret.as_bytes());
     let row = call.store().update_app(app_id, new_secret, change, name_taken)?.ok_or_else(no_app)?;
     if secret.is_some() || !row.app.enabled {
-        call.dsm.sessions.terminate_app(app_id);
+        call.dsm.sessions.terminate_all(Principal::App(app_id));
     }
     Reply::ok(&shown(call, row))
 }
@@ -103,7 +103,7 @@ pub(super) fn delete(call: &Call) -> Result<Reply, ApiError> {
     if !call.store().delete_app(row.app.app_id, audit(call, &caller, "Deleted", &row.app))? {
         return Err(no_app());
     }
-    call.dsm.sessions.terminate_app(row.app.app_id);
+    call.dsm.sessions.terminate_all(Principal::App(row.app.app_id));
     Ok(Reply::nothing())
 }
 
@@ -132,7 +132,7 @@ pub(super) fn reset_secret(call: &Call) -> Result<Reply, ApiError> {
     let request: Request = call.json_or_default()?;
     let secret = new_secret(None, request.secret_size)?;
     call.store().set_app_secret(row.app.app_id, secret.as_bytes(), audit(call, &caller, "Changed credential of", &row.app))?;
-    call.dsm.sessions.terminate_app(row.app.app_id);
+    call.dsm.sessions.terminate_all(Principal::App(row.app.app_id));
     Reply::ok(&shown(call, row))
 }
 

@@ -1,125 +1,192 @@
-//! Who calls: `Authorization: Basic <API key>` or `Bearer <token>`, on every endpoint alike.
+//! Credentials: `Authorization: Basic` with an API key or `email:password`, or `Bearer` with a session's token, on every endpoint alike.
 
 use base64_simd::STANDARD;
-use dsma_api::{ApiError, AppRole, Permission, Permissions, Principal, text};
+use dsma_api::{ApiError, Principal, User, text};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::Dsm;
 use super::call::Call;
+pub(super) use super::caller::Caller;
+use super::caller::Who;
 use super::quorum::Gate;
+use super::{Dsm, passwords};
 use crate::store::AppRow;
 
-/// An authenticated app, as it is in the store now.
-pub(super) struct Caller {
-    pub(super) row: AppRow,
+/// Who presented a credential that holds. A user may not have selected an account yet.
+pub(super) struct Login {
+    pub(super) entity: Entity,
     /// The session's token, where it came with one.
     pub(super) token: Option<String>,
-    /// The way through quorum policies.
-    pub(super) gate: Gate,
+    /// The account that the session has selected, or the app's.
+    acct_id: Option<Uuid>,
 }
 
-impl Caller {
-    pub(super) const fn id(&self) -> Uuid {
-        self.row.app.app_id
-    }
+/// An app or a user.
+pub(super) enum Entity {
+    App(AppRow),
+    User(User),
+}
 
-    /// The caller as the log and other objects name it.
+impl Entity {
     pub(super) const fn principal(&self) -> Principal {
-        Principal::App(self.id())
+        match self {
+            Self::App(row) => Principal::App(row.app.app_id),
+            Self::User(user) => Principal::User(user.user_id),
+        }
     }
 
-    /// Group of sobjects that it makes without naming one.
-    pub(super) const fn default_group(&self) -> Option<Uuid> {
-        self.row.app.default_group
+    pub(super) const fn id(&self) -> Uuid {
+        match self {
+            Self::App(row) => row.app.app_id,
+            Self::User(user) => user.user_id,
+        }
     }
 
-    /// The groups that it belongs to.
-    pub(super) fn groups(&self) -> impl Iterator<Item = Uuid> {
-        self.row.groups.keys().copied()
-    }
-
-    pub(super) fn is_admin(&self) -> bool {
-        self.row.app.role == AppRole::Admin
-    }
-
-    /// Permissions in a group; `None` outside. An admin app manages everywhere, and uses keys where it is a member.
-    pub(super) fn permissions(&self, group_id: Uuid) -> Option<Permissions> {
-        let member = self.row.groups.get(&group_id).copied();
-        if self.is_admin() { Some(member.unwrap_or_default().with(Permission::Manage)) } else { member }
-    }
-
-    /// Refuses everybody but admin apps.
-    pub(super) fn need_admin(&self) -> Result<(), ApiError> {
-        if self.is_admin() { Ok(()) } else { Err(ApiError::forbidden("Only an app with role admin may do this")) }
+    /// As the log names it.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::App(row) => format!("app \"{}\"", row.app.name),
+            Self::User(user) => format!("user \"{}\"", user.user_email),
+        }
     }
 }
 
 impl Call {
-    /// The caller.
+    /// The caller in its account.
+    ///
+    /// # Errors
+    /// As [`Call::login`]; 403 for a user who has selected no account, or does not belong to it any more.
+    pub(super) fn caller(&self) -> Result<Caller, ApiError> {
+        let Login { entity, token, acct_id } = self.login()?;
+        let principal = entity.principal();
+        let who = match entity {
+            Entity::App(row) => Who::App(row),
+            Entity::User(user) => {
+                if acct_id.is_none() {
+                    return Err(ApiError::forbidden("No account is selected: POST /sys/v1/session/select_account comes first"));
+                }
+                let member = self.store().member(user.user_id)?.filter(crate::store::Member::is_active).ok_or_else(no_member)?;
+                Who::User(user, member)
+            }
+        };
+        let approvals = self.acting().map(|acting| acting.approvals.as_slice()).unwrap_or_default();
+        let gate = Gate::new(self.store().clone(), principal, approvals, self.dsm.auto_satisfy);
+        Ok(Caller { who, token, gate })
+    }
+
+    /// Whoever presents the credential, whatever the account. From here on [`Call::store`] is that of the account, where there is one.
     ///
     /// # Errors
     /// 401 without a valid credential; 403 for a disabled app that presents the right secret.
-    pub(super) fn caller(&self) -> Result<Caller, ApiError> {
-        let (row, token) = match self.acting() {
-            Some(acting) => (by_principal(&self.dsm, acting.principal)?, None),
+    pub(super) fn login(&self) -> Result<Login, ApiError> {
+        let login = match self.acting() {
+            Some(acting) => by_principal(&self.dsm, acting.principal, acting.acct_id)?,
             None => self.authenticate()?,
         };
-        self.enter(row.app.acct_id);
-        let approvals = self.acting().map(|acting| acting.approvals.as_slice()).unwrap_or_default();
-        let gate = Gate::new(self.store().clone(), Principal::App(row.app.app_id), approvals, self.dsm.auto_satisfy);
-        Ok(Caller { row, token, gate })
+        if let Some(acct_id) = login.acct_id {
+            self.enter(acct_id);
+        }
+        Ok(login)
     }
 
-    /// Whose credential the request comes with, and the token where it is one.
-    fn authenticate(&self) -> Result<(AppRow, Option<String>), ApiError> {
+    fn authenticate(&self) -> Result<Login, ApiError> {
         let no_credentials = || ApiError::unauthorized(text::NO_CREDENTIALS);
         let (scheme, credential) = self.authorization().and_then(|value| value.trim().split_once(' ')).ok_or_else(no_credentials)?;
         let credential = credential.trim();
         if scheme.eq_ignore_ascii_case("basic") {
-            Ok((by_api_key(&self.dsm, credential)?, None))
+            by_basic(&self.dsm, credential)
         } else if scheme.eq_ignore_ascii_case("bearer") {
-            Ok((by_token(&self.dsm, credential)?, Some(credential.to_owned())))
+            by_token(&self.dsm, credential)
         } else {
             Err(no_credentials())
         }
     }
 }
 
-/// An API key is base64 of `app_id:secret`.
-fn by_api_key(dsm: &Dsm, api_key: &str) -> Result<AppRow, ApiError> {
+/// The user with this address and password.
+///
+/// # Errors
+/// 401 with one text, and after one hash, whichever of the two is wrong.
+pub(super) fn by_password(dsm: &Dsm, email: &str, password: &str) -> Result<Login, ApiError> {
+    let known = dsm.store.user_by_email(&email.to_lowercase())?;
+    let right = passwords::verify(password, known.as_ref().map(|(_, hash)| hash.as_str()))?;
+    let (user, _) = known.filter(|_| right).ok_or_else(wrong)?;
+    Ok(Login { entity: Entity::User(user), token: None, acct_id: None })
+}
+
+/// The app with this name in this account, and this secret.
+///
+/// # Errors
+/// 401 with one text, whatever is wrong.
+pub(super) fn by_app_name(dsm: &Dsm, acct_id: Uuid, name: &str, secret: &str) -> Result<Login, ApiError> {
+    let apps = dsm.store.in_account(acct_id).apps()?;
+    let app = apps.into_iter().find(|row| row.app.name == name).ok_or_else(wrong)?;
+    by_secret(dsm, app.app.app_id, secret.as_bytes())
+}
+
+pub(super) fn no_member() -> ApiError {
+    ApiError::forbidden("User is not a member of this account")
+}
+
+/// `app_id:secret`, which is an API key, or `email:password`; in base64.
+fn by_basic(dsm: &Dsm, credential: &str) -> Result<Login, ApiError> {
     let malformed = || ApiError::unauthorized(text::NO_CREDENTIALS);
-    let wrong = || ApiError::unauthorized(text::BAD_CREDENTIALS);
-    let decoded = Zeroizing::new(STANDARD.decode_to_vec(api_key).map_err(|_| malformed())?);
+    let decoded = Zeroizing::new(STANDARD.decode_to_vec(credential).map_err(|_| malformed())?);
     let colon = decoded.iter().position(|byte| *byte == b':').ok_or_else(malformed)?;
-    // A user's e-mail address stands here as well; this version has no users.
-    let app_id = std::str::from_utf8(&decoded[..colon]).ok().and_then(|id| Uuid::parse_str(id).ok()).ok_or_else(wrong)?;
+    let (name, secret) = (std::str::from_utf8(&decoded[..colon]).map_err(|_| wrong())?, &decoded[colon + 1..]);
+    match Uuid::parse_str(name) {
+        Ok(app_id) => by_secret(dsm, app_id, secret),
+        Err(_) => by_password(dsm, name, std::str::from_utf8(secret).map_err(|_| wrong())?),
+    }
+}
+
+fn by_secret(dsm: &Dsm, app_id: Uuid, presented: &[u8]) -> Result<Login, ApiError> {
     let secret = dsm.store.app_secret(app_id)?.ok_or_else(wrong)?;
-    if !bool::from(secret.ct_eq(&decoded[colon + 1..])) {
+    if !bool::from(secret.ct_eq(presented)) {
         return Err(wrong());
     }
     let row = dsm.store.any_app(app_id)?.ok_or_else(wrong)?;
-    if !row.app.enabled {
-        return Err(disabled());
-    }
-    Ok(row)
+    app(row, disabled)
+}
+
+fn by_token(dsm: &Dsm, token: &str) -> Result<Login, ApiError> {
+    let no_session = || ApiError::unauthorized(text::NO_SESSION);
+    let (principal, acct_id) = dsm.sessions.touch(token).ok_or_else(no_session)?;
+    let login = match principal {
+        Principal::App(app_id) => app(dsm.store.any_app(app_id)?.ok_or_else(no_session)?, no_session)?,
+        Principal::User(user_id) => {
+            let user = dsm.store.user(user_id)?.ok_or_else(no_session)?;
+            Login { entity: Entity::User(user), token: None, acct_id }
+        }
+        _ => return Err(no_session()),
+    };
+    Ok(Login { token: Some(token.to_owned()), ..login })
 }
 
 /// The requester of an operation that was approved: as it is now.
-fn by_principal(dsm: &Dsm, principal: Principal) -> Result<AppRow, ApiError> {
+fn by_principal(dsm: &Dsm, principal: Principal, acct_id: Uuid) -> Result<Login, ApiError> {
     let gone = || ApiError::forbidden("The requester does not exist any more");
-    let Principal::App(app_id) = principal else {
-        return Err(gone());
-    };
-    let row = dsm.store.any_app(app_id)?.ok_or_else(gone)?;
-    if row.app.enabled { Ok(row) } else { Err(disabled()) }
+    match principal {
+        Principal::App(app_id) => app(dsm.store.any_app(app_id)?.ok_or_else(gone)?, disabled),
+        Principal::User(user_id) => {
+            let user = dsm.store.user(user_id)?.ok_or_else(gone)?;
+            Ok(Login { entity: Entity::User(user), token: None, acct_id: Some(acct_id) })
+        }
+        _ => Err(gone()),
+    }
 }
 
-fn by_token(dsm: &Dsm, token: &str) -> Result<AppRow, ApiError> {
-    let no_session = || ApiError::unauthorized(text::NO_SESSION);
-    let app_id = dsm.sessions.touch(token).ok_or_else(no_session)?;
-    dsm.store.any_app(app_id)?.filter(|row| row.app.enabled).ok_or_else(no_session)
+fn app(row: AppRow, disabled: impl FnOnce() -> ApiError) -> Result<Login, ApiError> {
+    if !row.app.enabled {
+        return Err(disabled());
+    }
+    let acct_id = Some(row.app.acct_id);
+    Ok(Login { entity: Entity::App(row), token: None, acct_id })
+}
+
+fn wrong() -> ApiError {
+    ApiError::unauthorized(text::BAD_CREDENTIALS)
 }
 
 fn disabled() -> ApiError {

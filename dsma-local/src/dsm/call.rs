@@ -52,6 +52,7 @@ pub(super) struct Call {
 #[derive(Clone)]
 pub(super) struct Acting {
     pub(super) principal: Principal,
+    pub(super) acct_id: Uuid,
     pub(super) approvals: Vec<Approval>,
 }
 

@@ -20,12 +20,12 @@ pub(super) fn get(handler: Handler) -> Methods {
     Methods(vec![(Method::GET, handler)])
 }
 
-pub(super) fn delete(handler: Handler) -> Methods {
-    Methods(vec![(Method::DELETE, handler)])
-}
-
 pub(super) fn post(handler: Handler) -> Methods {
     Methods(vec![(Method::POST, handler)])
+}
+
+pub(super) fn delete(handler: Handler) -> Methods {
+    Methods(vec![(Method::DELETE, handler)])
 }
 
 impl Methods {

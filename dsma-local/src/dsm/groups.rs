@@ -1,12 +1,13 @@
 //! `/sys/v1/groups`. Members see a group; apps with role admin manage all of them.
 
-use dsma_api::{Act, ApiError, Group, GroupApprovalPolicy, GroupRequest, Time};
+use dsma_api::{Act, ApiError, Group, GroupApprovalPolicy, GroupRequest, Time, UserRole};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::authentication::Caller;
 use super::call::Call;
+use super::caller::{GROUP_ADMINISTRATOR, Who};
 use super::quorum::{read_policy, warn_without_people};
 use super::reply::Reply;
 use crate::store::{ActionType, Audit};
@@ -22,15 +23,13 @@ pub(super) fn list(call: &Call) -> Result<Reply, ApiError> {
 /// `GET /sys/v1/groups/{id}`.
 pub(super) fn show(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
-    let group_id = call.id()?;
-    let visible = caller.permissions(group_id).and(call.store().group(group_id)?);
-    Reply::ok(&Shown::from(visible.ok_or_else(no_group)?))
+    Reply::ok(&Shown::from(visible(call, &caller)?))
 }
 
 /// `POST /sys/v1/groups`.
 pub(super) fn create(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
-    caller.need_admin()?;
+    let member = may_create(&caller)?;
     let request: GroupRequest = call.json()?;
     let group = Group {
         acct_id: call.store().acct_id(),
@@ -44,6 +43,12 @@ pub(super) fn create(call: &Call) -> Result<Reply, ApiError> {
     if !call.store().insert_group(&group, audit(call, &caller, "Created", &group))? {
         return Err(name_taken());
     }
+    if let Some(user_id) = member {
+        call.store().update_member(user_id, |member| {
+            member.groups.insert(group.group_id, vec![GROUP_ADMINISTRATOR.into()]);
+            Ok::<_, ApiError>(audit(call, &caller, "Made administrator of", &group))
+        })?;
+    }
     warn_without_people(&group);
     Reply::created(&Shown::from(group))
 }
@@ -51,8 +56,8 @@ pub(super) fn create(call: &Call) -> Result<Reply, ApiError> {
 /// `PATCH /sys/v1/groups/{id}`.
 pub(super) fn update(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
-    caller.need_admin()?;
-    let mut group = call.store().group(call.id()?)?.ok_or_else(no_group)?;
+    let mut group = visible(call, &caller)?;
+    caller.need_group_admin(group.group_id)?;
     let request: GroupRequest = call.json()?;
     if request.name.is_some() {
         group.name = valid_name(request.name)?;
@@ -76,13 +81,27 @@ pub(super) fn update(call: &Call) -> Result<Reply, ApiError> {
 /// `DELETE /sys/v1/groups/{id}`: a group that still holds sobjects stays.
 pub(super) fn delete(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
-    caller.need_admin()?;
-    let group = call.store().group(call.id()?)?.ok_or_else(no_group)?;
+    let group = visible(call, &caller)?;
+    caller.need_group_admin(group.group_id)?;
     caller.gate.pass(group.group_id, Act::Policy)?;
     if !call.store().delete_group(group.group_id, audit(call, &caller, "Deleted", &group))? {
         return Err(ApiError::conflict("Group is not empty: delete or move its sobjects first"));
     }
     Ok(Reply::nothing())
+}
+
+/// The group that the path names, where the caller may see it.
+fn visible(call: &Call, caller: &Caller) -> Result<Group, ApiError> {
+    let group_id = call.id()?;
+    caller.permissions(group_id).and(call.store().group(group_id)?).ok_or_else(no_group)
+}
+
+/// Whoever manages the account makes groups, and so do its ordinary members: these administer what they make.
+fn may_create(caller: &Caller) -> Result<Option<Uuid>, ApiError> {
+    match &caller.who {
+        Who::User(user, member) if member.role() == UserRole::Member => Ok(Some(user.user_id)),
+        _ => caller.need_admin().map(|()| None),
+    }
 }
 
 /// The policy that a request gives; none where it says `"remove"`.

@@ -31,7 +31,7 @@ pub(super) fn query(call: &Call) -> Result<Reply, ApiError> {
         actor_id: query.parsed("actor_id")?,
         object_id: query.parsed("object_id")?,
         severity: text("severity"),
-        visible: (!caller.is_admin()).then(|| Visible { actor_id: caller.id(), groups: caller.groups().collect() }),
+        visible: (!caller.sees_all()).then(|| Visible { actor_id: caller.id(), groups: caller.groups().collect() }),
     };
     Reply::ok(&Lines::from(call.store().audit_log(&filter)?))
 }

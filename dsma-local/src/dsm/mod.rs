@@ -4,14 +4,18 @@
 //! handler is an ordinary blocking function from a [`Call`](call::Call) to a reply or a refusal, run on a blocking thread, so that
 //! neither SQLite nor an RSA key delays another request.
 
+mod accounts;
 mod approvals;
 mod apps;
 mod authentication;
 mod call;
+mod caller;
+mod client_configs;
 mod endpoints;
 mod groups;
 mod logs;
 mod operations;
+mod passwords;
 mod permissions;
 mod provision;
 mod query;
@@ -21,6 +25,7 @@ mod secrets;
 mod sessions;
 mod sobjects;
 mod system;
+mod users;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,11 +116,21 @@ fn endpoints() -> Endpoints {
         .route("/sys/v1/health", get(system::health))
         .route("/sys/v1/version", get(system::version))
         .route("/sys/v1/session/auth", post(sessions::auth))
+        .route("/sys/v1/session/auth/discover", post(sessions::discover))
         .route("/sys/v1/session/refresh", post(sessions::refresh))
         .route("/sys/v1/session/reauth", post(sessions::reauth))
         .route("/sys/v1/session/terminate", post(sessions::terminate))
         .route("/sys/v1/session/select_account", post(sessions::select_account))
         // --- authority
+        .route("/sys/v1/accounts", get(accounts::list).post(accounts::create))
+        .route("/sys/v1/accounts/{id}", get(accounts::show).patch(accounts::update))
+        .route("/sys/v1/users", get(users::list).post(users::signup).delete(users::delete))
+        .route("/sys/v1/users/accounts", get(users::accounts))
+        .route("/sys/v1/users/invite", post(users::invite))
+        .route("/sys/v1/users/process_invite", post(users::process_invite))
+        .route("/sys/v1/users/change_password", post(users::change_password))
+        .route("/sys/v1/users/{id}", get(users::show).patch(users::update))
+        .route("/sys/v1/users/{id}/accounts", delete(users::leave))
         .route("/sys/v1/apps", get(apps::list).post(apps::create))
         .route("/sys/v1/apps/client_configs", get(apps::client_configs))
         .route("/sys/v1/apps/{id}", get(apps::show).patch(apps::update).delete(apps::delete))

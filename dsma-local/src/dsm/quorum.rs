@@ -113,8 +113,7 @@ pub(super) fn warn_without_people(group: &Group) {
 fn exists(store: &Store, approver: Approver) -> Result<bool, ApiError> {
     Ok(match approver {
         Approver::App(id) => store.app(id)?.is_some(),
-        // This version has no users yet.
-        Approver::User(_) => false,
+        Approver::User(id) => store.member(id)?.is_some(),
     })
 }
 

@@ -14,6 +14,7 @@ mod listing;
 mod schema;
 mod seal;
 mod sobjects;
+mod users;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub(crate) use self::audit::{ActionType, Audit, AuditFilter, Visible, line_numbe
 pub(crate) use self::filter::{Condition, compile};
 pub(crate) use self::listing::{Order, SobjectFilter};
 pub(crate) use self::sobjects::{SobjectRow, Sobjects};
+pub(crate) use self::users::Member;
 use crate::error::Error;
 use crate::state_dir::StateDir;
 use seal::Seal;

@@ -112,7 +112,7 @@ fn find(call: &Call, caller: &Caller) -> Result<ApprovalRow, ApiError> {
 }
 
 fn visible(caller: &Caller, request: &ApprovalRequest) -> bool {
-    caller.is_admin() || request.requester == caller.principal() || may_review(caller, request)
+    caller.sees_all() || request.requester == caller.principal() || may_review(caller, request)
 }
 
 fn may_review(caller: &Caller, request: &ApprovalRequest) -> bool {

@@ -4,8 +4,9 @@ use dsma_api::{ApiError, ApprovableResult, Approval, ApprovalStatus, ApproveRequ
 use uuid::Uuid;
 
 use super::{find, line, no_request, subjects};
-use crate::dsm::authentication::Caller;
+use crate::dsm::authentication::{Caller, by_password};
 use crate::dsm::call::{Acting, Call};
+use crate::dsm::caller::Who;
 use crate::dsm::quorum::approver;
 use crate::dsm::reply::Reply;
 use crate::store::ApprovalRow;
@@ -18,7 +19,7 @@ pub(crate) fn approve(call: &Call) -> Result<Reply, ApiError> {
     if request.u2f.is_some() || request.fido2_auth_request.is_some() {
         return Err(no_second_factor());
     }
-    let with_password = check_password(&reviewer, request.password.as_deref())?;
+    let with_password = check_password(call, &caller, &reviewer, request.password.as_deref())?;
     change(call, &caller, "Approved", |row| {
         row.approvals.retain(|given| given.approver != reviewer.approver);
         row.approvals.push(Approval { approver: reviewer.approver, with_password });
@@ -89,7 +90,7 @@ fn may_run(row: &ApprovalRow) -> Result<(), ApiError> {
 fn run(call: &Call, row: &ApprovalRow) -> ApprovableResult {
     let request = &row.request;
     let path = request.operation.split('?').next().unwrap_or_default();
-    let acting = Acting { principal: request.requester, approvals: row.approvals.clone() };
+    let acting = Acting { principal: request.requester, acct_id: request.acct_id, approvals: row.approvals.clone() };
     let answer = match call.dsm.endpoints.find(&request.method, path) {
         Some(handler) => handler(&call.carry(&request.operation, request.body.as_ref(), Some(acting))),
         None => Err(ApiError::not_found("No such endpoint")),
@@ -135,10 +136,18 @@ fn reviewer(caller: &Caller, row: &ApprovalRow) -> Result<Reviewer, ApiError> {
 }
 
 /// Whether the right password was given.
-fn check_password(_: &Reviewer, password: Option<&str>) -> Result<bool, ApiError> {
-    match password {
-        None => Ok(false),
-        Some(_) => Err(ApiError::bad_request("Field `password` is for users: apps approve without one")),
+///
+/// # Errors
+/// 403 where it is required and missing, and where it is wrong: 401 would make clients log in anew.
+fn check_password(call: &Call, caller: &Caller, reviewer: &Reviewer, password: Option<&str>) -> Result<bool, ApiError> {
+    match (&caller.who, password) {
+        (_, None) if reviewer.requires_password => Err(ApiError::forbidden("This approval requires the password")),
+        (_, None) => Ok(false),
+        (Who::App(_), Some(_)) => Err(ApiError::bad_request("Field `password` is for users: apps approve without one")),
+        (Who::User(user, _), Some(password)) => {
+            by_password(&call.dsm, &user.user_email, password).map_err(|_| ApiError::forbidden("The password is wrong"))?;
+            Ok(true)
+        }
     }
 }
 

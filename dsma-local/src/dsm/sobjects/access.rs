@@ -64,7 +64,7 @@ pub(super) fn authorize_change(caller: &Caller, row: &SobjectRow, newer: Permiss
     let permissions = caller.permissions(row.group_id);
     let permissions = permissions.map(|held| if held.contains(newer) { held.with(Permission::Manage) } else { held });
     authorize(Operation::Manage, permissions, &facts, Time::now())?;
-    if !facts.key_ops.contains(KeyOperation::AppManageable) && !caller.is_admin() {
+    if !facts.key_ops.contains(KeyOperation::AppManageable) && caller.is_app() && !caller.is_admin() {
         return Err(ApiError::forbidden("Sobject does not allow operation APPMANAGEABLE"));
     }
     caller.gate.pass(row.group_id, Act::Change(newer))

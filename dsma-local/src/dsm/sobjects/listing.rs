@@ -22,7 +22,7 @@ pub(crate) fn list(call: &Call) -> Result<Reply, ApiError> {
     let group_id = query.parsed::<Uuid>("group_id")?;
     let groups = match group_id {
         Some(group_id) => Some(caller.permissions(group_id).map(|_| group_id).into_iter().collect()),
-        None => (!caller.is_admin()).then(|| caller.groups().collect()),
+        None => (!caller.sees_all()).then(|| caller.groups().collect()),
     };
     let filter = SobjectFilter {
         groups,

@@ -2,6 +2,7 @@
 
 mod authority;
 mod operations;
+mod people;
 mod sobjects;
 
 use base64_simd::STANDARD;
@@ -18,6 +19,7 @@ pub(crate) fn good_requests(stack: &Stack, journal: &Journal) {
     sobjects::walk(&app);
     operations::walk(&app);
     authority::walk(&app, &admin, stack);
+    people::walk(&app);
 }
 
 fn system(app: &Client<'_>) {

@@ -1,0 +1,89 @@
+//! Users' passwords: Argon2id, as RFC 9106 and OWASP recommend it, written down as a PHC string.
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use base64_simd::STANDARD_NO_PAD;
+use dsma_api::ApiError;
+use dsma_crypto::random;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+/// KiB of memory, passes, lanes: OWASP's first choice.
+const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
+const SALT_LEN: usize = 16;
+const HASH_LEN: usize = 32;
+/// Characters of a password.
+const LENGTHS: std::ops::RangeInclusive<usize> = 8..=1024;
+
+/// The PHC string of a new password.
+///
+/// # Errors
+/// 400 for one that is too short or too long.
+pub(super) fn hash(password: &str) -> Result<String, ApiError> {
+    if !LENGTHS.contains(&password.chars().count()) {
+        let (least, most) = (LENGTHS.start(), LENGTHS.end());
+        return Err(ApiError::bad_request(format!("Invalid password: {least} to {most} characters are expected")));
+    }
+    let mut salt = [0; SALT_LEN];
+    random::fill(&mut salt).map_err(crate::error::Error::from)?;
+    let hash = derive(password, &salt, COST)?;
+    let (memory, passes, lanes) = COST;
+    let [salt, hash] = [&salt[..], &hash[..]].map(|bytes| STANDARD_NO_PAD.encode_to_string(bytes));
+    Ok(format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${hash}"))
+}
+
+/// Whether this is the password; `None` stands for a user that does not exist, and takes as long.
+pub(super) fn verify(password: &str, known: Option<&str>) -> Result<bool, ApiError> {
+    let Some(Phc { cost, salt, hash }) = known.and_then(Phc::parse) else {
+        derive(password, &[0; SALT_LEN], COST)?;
+        return Ok(false);
+    };
+    Ok(derive(password, &salt, cost)?.ct_eq(&hash).into())
+}
+
+fn derive(password: &str, salt: &[u8], (memory, passes, lanes): (u32, u32, u32)) -> Result<Zeroizing<[u8; HASH_LEN]>, ApiError> {
+    let failed = |error| {
+        tracing::error!("a password cannot be hashed: {error}");
+        ApiError::new(503, "Passwords cannot be checked now; see the log of dsma-local")
+    };
+    let params = Params::new(memory, passes, lanes, Some(HASH_LEN)).map_err(failed)?;
+    let mut hash = Zeroizing::new([0; HASH_LEN]);
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into(password.as_bytes(), salt, &mut *hash).map_err(failed)?;
+    Ok(hash)
+}
+
+/// What [`hash`] wrote.
+struct Phc {
+    cost: (u32, u32, u32),
+    salt: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+impl Phc {
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.strip_prefix("$argon2id$v=19$")?.split('$');
+        let (cost, salt, hash) = (parts.next()?, parts.next()?, parts.next()?);
+        let mut numbers = cost.split(',').map(|pair| pair.split_once('=')?.1.parse().ok());
+        let cost = (numbers.next()??, numbers.next()??, numbers.next()??);
+        let bytes = |text: &str| STANDARD_NO_PAD.decode_to_vec(text).ok();
+        Some(Self { cost, salt: bytes(salt)?, hash: bytes(hash)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_password_itself_holds() {
+        let known = hash("correct horse").unwrap();
+        assert!(known.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{known}");
+        assert_ne!(known, hash("correct horse").unwrap(), "salted");
+        assert!(verify("correct horse", Some(&known)).unwrap());
+        for wrong in ["", "correct horse ", "Correct horse"] {
+            assert!(!verify(wrong, Some(&known)).unwrap(), "{wrong}");
+        }
+        assert!(!verify("correct horse", None).unwrap());
+        assert!(!verify("correct horse", Some("nonsense")).unwrap());
+        assert_eq!(hash("short").unwrap_err().status, 400);
+    }
+}

@@ -1,9 +1,9 @@
 //! The fork handlers: registered once per process, by whichever front is used first.
 //!
-//! The handlers do no work of their own. Before a fork they close the engine's gate, which waits until no thread is inside a
-//! local crypto call or handing a request over, and takes the library's locks in one fixed order; after it, parent and child
-//! open the gate again. So no lock of ours, or of aws-lc's, is held by a thread that the child does not have.
-//! Source: POSIX.1-2017, `pthread_atfork`; DESIGN section 7.
+//! The handlers do no work of their own. Before a fork they close the engine's gate, which waits until no other thread is inside;
+//! every lock of ours, of aws-lc and of the HTTP pool is taken inside the gate only, so none is held at the fork, and none has to be
+//! taken here. After it, parent and child open the gate again.
+//! Source: POSIX.1-2017, `pthread_atfork`; `dsma_core::gate`.
 #![allow(unsafe_code)]
 
 use std::sync::OnceLock;

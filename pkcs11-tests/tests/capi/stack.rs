@@ -44,10 +44,15 @@ impl Bench {
         (self.client.key(&name).expect("the key opens"), kid)
     }
 
-    /// Imports a key (`value` in DSM's own encoding) with these operations and opens it by its kid.
+    /// Imports a key (`value` in DSM's own encoding) with these operations and opens it by its kid. An RSA key may use any padding;
+    /// DSM's default policy would allow OAEP alone.
     pub(crate) fn import(&self, obj_type: &str, value: &[u8], key_ops: &[&str]) -> Key {
         let value = base64_simd::STANDARD.encode_to_string(value);
-        let (_, kid) = self.make("PUT", json!({"obj_type": obj_type, "value": value, "key_ops": key_ops}));
+        let mut spec = json!({"obj_type": obj_type, "value": value, "key_ops": key_ops});
+        if obj_type == "RSA" {
+            spec["rsa"] = json!({"encryption_policy": [{}], "signature_policy": [{}]});
+        }
+        let (_, kid) = self.make("PUT", spec);
         self.client.kid(&kid).expect("the key opens")
     }
 

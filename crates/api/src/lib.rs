@@ -10,6 +10,7 @@ mod approval;
 mod authorize;
 mod batch;
 mod blob;
+mod derive;
 mod error;
 mod key_requests;
 mod key_settings;
@@ -22,6 +23,7 @@ mod session;
 mod set;
 mod sobject;
 mod time;
+mod wrap;
 
 pub use account::{Account, AccountRequest, SignupRequest, User, UserRequest, UserRole};
 pub use approval::{
@@ -32,6 +34,7 @@ pub use batch::{
     BatchExecutionType, BatchRequest, BatchRequestItem, BatchRequestList, BatchResponse, BatchResponseList, BatchResponseObject,
 };
 pub use blob::{Blob, SecretBlob};
+pub use derive::{AgreeKeyMechanism, AgreeKeyRequest, DeriveKeyMechanism, DeriveKeyRequest, Hkdf};
 pub use error::{ApiError, text};
 pub use key_requests::{
     CopySobjectRequest, KcvMethod, KeyCheckValueRequest, KeyCheckValueResponse, ObjectDigestRequest, ObjectDigestResponse,
@@ -58,3 +61,4 @@ pub use sobject::{
     EllipticCurve, ObjectOrigin, ObjectType, RevocationReason, RsaOptions, Sobject, SobjectDescriptor, SobjectRequest, SobjectState,
 };
 pub use time::Time;
+pub use wrap::{KeyFormat, UnwrapKeyRequest, WrapKeyRequest, WrapKeyResponse};

@@ -4,7 +4,7 @@ use dsma_api::{
     ApiError, Blob, CryptMode, DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse, ObjectType, Operation, SecretBlob,
     Sobject, SobjectDescriptor,
 };
-use dsma_crypto::Buffers;
+use dsma_crypto::{Buffers, Key};
 use zeroize::Zeroizing;
 
 use super::modes::{check_alg, encryption_padding, symmetric};
@@ -39,16 +39,11 @@ pub(super) fn encrypt_one(
 ) -> Result<EncryptResponse, ApiError> {
     let Opened { row, key } = open(call, caller, descriptor, Operation::Encrypt)?;
     check_alg(Some(request.alg), &row.sobject)?;
-    let cipher = cipher(&row.sobject, request.mode)?;
-    let (iv, tag_len) = (cipher.iv_for_encryption(request.iv.as_ref())?, cipher.tag_bytes(request.tag_len)?);
-    let params = cipher.with(iv.as_ref(), request.ad.as_ref(), request.label.as_ref())?;
-    let plain = request.plain.as_ref();
-    let mut cipher = vec![0; key.encrypted_len(&params, plain.len())];
-    let mut tag = vec![0; tag_len];
-    let length = key.encrypt(&params, Buffers::new(plain, &mut cipher), &mut tag).map_err(refused)?;
-    cipher.truncate(length);
+    let EncryptRequest { mode, iv, ad, tag_len, label, .. } = request;
+    let wishes = Wishes { mode: *mode, iv: iv.as_ref(), ad: ad.as_ref(), label: label.as_ref() };
+    let Sealed { cipher, iv, tag } = seal(&row.sobject, &key, wishes, *tag_len, request.plain.as_ref())?;
     log(call, caller, "Encrypted with", &row)?;
-    Ok(EncryptResponse { kid: row.sobject.kid, cipher: Blob(cipher), iv, tag: (tag_len > 0).then_some(Blob(tag)) })
+    Ok(EncryptResponse { kid: row.sobject.kid, cipher, iv, tag })
 }
 
 pub(super) fn decrypt_one(
@@ -59,17 +54,58 @@ pub(super) fn decrypt_one(
 ) -> Result<DecryptResponse, ApiError> {
     let Opened { row, key } = open(call, caller, descriptor, Operation::Decrypt)?;
     check_alg(request.alg, &row.sobject)?;
-    let cipher = cipher(&row.sobject, request.mode)?;
-    cipher.check_decryption(request.iv.as_ref(), request.tag.as_ref())?;
-    let params = cipher.with(request.iv.as_ref(), request.ad.as_ref(), request.label.as_ref())?;
-    let cipher = request.cipher.as_ref();
-    // No mode makes a plaintext longer than its ciphertext; an RSA one is at most as long as the modulus.
-    let mut plain = Zeroizing::new(vec![0; cipher.len().max(key.encrypted_len(&params, 0))]);
-    let tag = request.tag.as_ref().map(AsRef::as_ref).unwrap_or_default();
-    let length = key.decrypt(&params, Buffers::new(cipher, &mut plain), tag).map_err(refused)?;
-    plain.truncate(length);
+    let DecryptRequest { mode, iv, ad, tag, label, .. } = request;
+    let wishes = Wishes { mode: *mode, iv: iv.as_ref(), ad: ad.as_ref(), label: label.as_ref() };
+    let plain = unseal(&row.sobject, &key, wishes, tag.as_ref(), request.cipher.as_ref())?;
     log(call, caller, "Decrypted with", &row)?;
     Ok(DecryptResponse { kid: row.sobject.kid, plain: SecretBlob(plain) })
+}
+
+/// What a request says about the cipher, in whatever operation.
+#[derive(Clone, Copy)]
+pub(super) struct Wishes<'a> {
+    pub(super) mode: Option<CryptMode>,
+    pub(super) iv: Option<&'a Blob>,
+    pub(super) ad: Option<&'a Blob>,
+    pub(super) label: Option<&'a Blob>,
+}
+
+/// A ciphertext with the IV that was used and the tag that was made.
+pub(super) struct Sealed {
+    pub(super) cipher: Blob,
+    pub(super) iv: Option<Blob>,
+    pub(super) tag: Option<Blob>,
+}
+
+/// Encrypts. `tag_len` counts bits.
+pub(super) fn seal(sobject: &Sobject, key: &Key, wishes: Wishes<'_>, tag_len: Option<usize>, plain: &[u8]) -> Result<Sealed, ApiError> {
+    let cipher = cipher(sobject, wishes.mode)?;
+    let (iv, tag_len) = (cipher.iv_for_encryption(wishes.iv)?, cipher.tag_bytes(tag_len)?);
+    let params = cipher.with(iv.as_ref(), wishes.ad, wishes.label)?;
+    let mut cipher = vec![0; key.encrypted_len(&params, plain.len())];
+    let mut tag = vec![0; tag_len];
+    let length = key.encrypt(&params, Buffers::new(plain, &mut cipher), &mut tag).map_err(refused)?;
+    cipher.truncate(length);
+    Ok(Sealed { cipher: Blob(cipher), iv, tag: (tag_len > 0).then_some(Blob(tag)) })
+}
+
+/// Decrypts.
+pub(super) fn unseal(
+    sobject: &Sobject,
+    key: &Key,
+    wishes: Wishes<'_>,
+    tag: Option<&Blob>,
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, ApiError> {
+    let cipher = cipher(sobject, wishes.mode)?;
+    cipher.check_decryption(wishes.iv, tag)?;
+    let params = cipher.with(wishes.iv, wishes.ad, wishes.label)?;
+    // No mode makes a plaintext longer than its ciphertext; an RSA one is at most as long as the modulus.
+    let mut plain = Zeroizing::new(vec![0; sealed.len().max(key.encrypted_len(&params, 0))]);
+    let tag = tag.map(AsRef::as_ref).unwrap_or_default();
+    let length = key.decrypt(&params, Buffers::new(sealed, &mut plain), tag).map_err(refused)?;
+    plain.truncate(length);
+    Ok(plain)
 }
 
 /// The cipher that a key and a request mean.

@@ -37,7 +37,7 @@ pub(crate) fn encrypt_init(call: &Call) -> Result<Reply, ApiError> {
     let parts = CipherParts::start(&opened.key, &params, true).map_err(refused)?;
     log(call, &caller, "Encrypted with", &opened.row)?;
     let state = close(call, &opened.row, Operation::Encrypt, &parts)?;
-    Reply::ok(&EncryptInitResponse { kid: Some(opened.row.kid), iv, state })
+    Reply::ok(&EncryptInitResponse { kid: opened.row.sobject.kid, iv, state })
 }
 
 /// `POST /crypto/v1/decrypt/init`, `POST /crypto/v1/keys/{id}/decrypt/init`.
@@ -54,7 +54,7 @@ pub(crate) fn decrypt_init(call: &Call) -> Result<Reply, ApiError> {
     let parts = CipherParts::start(&opened.key, &params, false).map_err(refused)?;
     log(call, &caller, "Decrypted with", &opened.row)?;
     let state = close(call, &opened.row, Operation::Decrypt, &parts)?;
-    Reply::ok(&DecryptInitResponse { kid: Some(opened.row.kid), state })
+    Reply::ok(&DecryptInitResponse { kid: opened.row.sobject.kid, state })
 }
 
 /// `POST /crypto/v1/encrypt/update`, `POST /crypto/v1/keys/{id}/encrypt/update`.

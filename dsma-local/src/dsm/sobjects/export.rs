@@ -35,6 +35,21 @@ pub(super) fn reveal(call: &Call, caller: &Caller, descriptor: &SobjectDescripto
     Reply::ok(&Sobject { value: material.map(SecretBlob), ..shown(row.sobject) })
 }
 
+/// Refuses to wrap a sobject by a key that its policy does not name.
+pub(crate) fn check_wrapping(sobject: &Sobject, by: &Sobject) -> Result<(), ApiError> {
+    let named = |key: &SobjectDescriptor| match key {
+        SobjectDescriptor::Kid(kid) => Some(*kid) == by.kid,
+        SobjectDescriptor::Name(name) => Some(name) == by.name.as_ref(),
+        _ => false,
+    };
+    match policy(sobject) {
+        ExportPolicy::Wrapped { by: WrappingKeys::Only { keys } } if !keys.iter().any(named) => {
+            Err(ApiError::forbidden("The export policy of the sobject does not allow this wrapping key"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A change of policy: one that does not allow weakening can only become stricter.
 pub(super) fn check_change(current: Option<&SobjectExportPolicy>, new: &SobjectExportPolicy) -> Result<(), ApiError> {
     let Some(current) = current.filter(|current| !current.allow_weakening) else {

@@ -20,11 +20,11 @@ mod update;
 
 use dsma_api::{ApiError, Operation, SecretBlob, Sobject, SobjectDescriptor, Time};
 
-pub(super) use self::access::{Opened, open};
+pub(super) use self::access::{Opened, find, open};
 pub(super) use self::checks::{digest, kcv, verify_kcv};
 pub(super) use self::copy::copy;
-pub(super) use self::create::{generate, import};
-pub(super) use self::export::{export, export_by_path};
+pub(super) use self::create::{Source, generate, import, keep};
+pub(super) use self::export::{check_wrapping, export, export_by_path};
 pub(super) use self::lifecycle::{activate, delete, destroy, remove_private, revoke};
 pub(super) use self::listing::list;
 pub(super) use self::publish::public_key;
@@ -36,7 +36,6 @@ use super::authentication::Caller;
 use super::call::Call;
 use super::reply::Reply;
 use crate::store::{ActionType, Audit, SobjectRow};
-use access::find;
 
 /// `GET /crypto/v1/keys/{id}`.
 pub(super) fn show(call: &Call) -> Result<Reply, ApiError> {

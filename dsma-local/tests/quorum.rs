@@ -1,10 +1,14 @@
 //! Quorum policies and approval requests. What is protected is a table written by hand from Fortanix's guide.
 
-use dsma_testkit::{Dsm, Reply, Stack};
+use std::time::{Duration, Instant};
+
+use base64_simd::STANDARD;
+use dsma_testkit::{Credential, Dsm, Reply, Stack};
 use serde_json::{Value, json};
 
 const REFUSED: &str = "This operation requires approval";
 const REQUESTS: &str = "/sys/v1/approval_requests";
+const PASSWORD: &str = "correct horse battery";
 const ALL: &[&str] = &["SIGN", "VERIFY", "ENCRYPT", "DECRYPT", "EXPORT", "MANAGE"];
 
 /// A group whose policy is given by its approvers, and a key in it.
@@ -258,6 +262,7 @@ fn management_that_a_policy_names_needs_approval() {
         assert_eq!(text(members[1].request(method, &path, body)), (403, REFUSED.into()), "{method} {path}");
     }
     assert_eq!(export(&members[1], &kid).status, 200, "cryptographic operations are not protected");
+    assert_eq!(members[1].request("GET", "/crypto/v1/keys", None).success().json().as_array().unwrap().len(), 1);
     let request = json!({"method": "POST", "operation": "/crypto/v1/keys", "body": spec});
     let request = members[1].request("POST", REQUESTS, Some(request)).success().json();
     assert_eq!(request["subjects"], json!([{"group": group}]));
@@ -265,6 +270,20 @@ fn management_that_a_policy_names_needs_approval() {
     let result = act(&members[1], &request, "result").success().json();
     assert_eq!((&result["status"], &result["body"]["creator"]), (&json!(201), &app(&members[1])));
     assert_eq!(members[0].request("DELETE", &key, None).status, 204, "the approver may");
+}
+
+#[test]
+fn sobjects_may_be_hidden_until_approval() {
+    let stack = Stack::start();
+    let (Guarded { kid, .. }, members) = guarded(&stack, |ids| {
+        let mut policy = quorum(1, &ids[..1]);
+        policy["protect_permissions"] = json!(["GET_SOBJECTS"]);
+        policy
+    });
+    for (dsm, count, status) in [(&members[0], 1, 200), (&members[1], 0, 403), (&stack.admin(), 0, 403)] {
+        assert_eq!(dsm.request("GET", "/crypto/v1/keys", None).success().json().as_array().unwrap().len(), count);
+        assert_eq!(dsm.request("GET", &format!("/crypto/v1/keys/{kid}"), None).status, status);
+    }
 }
 
 #[test]
@@ -294,6 +313,65 @@ fn a_policy_guards_itself_and_its_approvers() {
     act(&members[0], &remove, "approve").success();
     assert_eq!(act(&admin, &remove, "result").success().json()["status"], 200);
     assert_eq!(admin.request("GET", &path, None).json()["approval_policy"], Value::Null);
+}
+
+/// A user who approves, in the account of the admin app.
+fn reviewer(stack: &Stack, email: &str) -> (Dsm, Value) {
+    let account = stack.admin().request("GET", "/sys/v1/accounts", None).success().json()[0]["acct_id"].clone();
+    let nobody = stack.dsm().with(Credential::None);
+    let user = nobody.request("POST", "/sys/v1/users", Some(json!({"user_email": email, "user_password": PASSWORD}))).success().json();
+    stack.admin().request("POST", "/sys/v1/users/invite", Some(json!({"user_email": email}))).success();
+    let dsm = nobody.with(Credential::Basic(STANDARD.encode_to_string(format!("{email}:{PASSWORD}")))).login();
+    dsm.request("POST", "/sys/v1/users/process_invite", Some(json!({"accepts": [account]}))).success();
+    dsm.request("POST", "/sys/v1/session/select_account", Some(json!({"acct_id": account}))).success();
+    (dsm, json!({"user": user["user_id"]}))
+}
+
+#[test]
+fn people_approve_with_their_password_where_the_policy_wants_it() {
+    let stack = Stack::start();
+    let (alice, alice_id) = reviewer(&stack, "alice@example.com");
+    let (bob, bob_id) = reviewer(&stack, "bob@example.com");
+    let people = json!({"quorum": {"n": 1, "members": [alice_id, bob_id], "require_password": true}});
+    let (Guarded { kid, .. }, members) = guarded(&stack, |ids| crypto_only(quorum(2, &[ids[0].clone(), people])));
+    assert!(!stack.log().contains("add human reviewers"));
+    assert_eq!(text(export(&members[0], &kid)), (403, REFUSED.into()), "the app alone is not enough");
+    let request = request_export(&members[0], &kid);
+    act(&members[0], &request, "approve").success();
+    let approve = |dsm: &Dsm, password: Option<&str>| {
+        let path = format!("{REQUESTS}/{}/approve", request["request_id"].as_str().unwrap());
+        dsm.request("POST", &path, Some(json!({"password": password})))
+    };
+    assert_eq!(text(approve(&alice, None)), (403, "This approval requires the password".into()));
+    assert_eq!(text(approve(&alice, Some("wrong"))), (403, "The password is wrong".into()));
+    assert_eq!(approve(&members[1], Some(PASSWORD)).status, 404, "neither requester nor reviewer");
+    assert_eq!(approve(&members[0], Some(PASSWORD)).status, 400, "apps have none");
+    let approved = approve(&bob, Some(PASSWORD)).success().json();
+    assert_eq!((&approved["status"], &approved["approvers"][1]), (&json!("APPROVED"), &bob_id));
+    assert_eq!(act(&members[0], &request, "result").success().json()["status"], 200);
+    let path = format!("/sys/v1/users/{}/accounts", bob_id["user"].as_str().unwrap());
+    assert_eq!(bob.request("DELETE", &path, None).status, 409, "an approver does not leave");
+    assert_eq!(bob.request("DELETE", "/sys/v1/users", None).status, 409);
+}
+
+/// Waits for time itself to pass.
+#[test]
+fn what_has_expired_is_neither_approved_nor_carried_out() {
+    let stack = Stack::start();
+    let (Guarded { kid, .. }, members) = guarded(&stack, |ids| crypto_only(quorum(1, &ids[..1])));
+    let account = stack.admin().request("GET", "/sys/v1/accounts", None).success().json()[0]["acct_id"].clone();
+    let path = format!("/sys/v1/accounts/{}", account.as_str().unwrap());
+    stack.admin().request("PATCH", &path, Some(json!({"approval_request_expiry": 2}))).success();
+    let (pending, approved) = (request_export(&members[1], &kid), request_export(&members[1], &kid));
+    act(&members[0], &approved, "approve").success();
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(3) {
+        members[0].request("GET", REQUESTS, None).success();
+    }
+    let expired = (400, "Approval request has expired".to_owned());
+    assert_eq!(text(act(&members[0], &pending, "approve")), expired);
+    assert_eq!(text(act(&members[0], &pending, "deny")), expired);
+    assert_eq!(text(act(&members[1], &approved, "result")), expired);
 }
 
 #[test]

@@ -86,6 +86,9 @@ fn the_bootstrap_of_the_performance_tool() {
     let body =
         json!({"method": "auth-by-app-name", "acct_id": account, "name": "perf app", "password": credential["credential"]["secret"]});
     assert_eq!(nobody.request("POST", "/sys/v1/session/auth", Some(body)).success().json()["entity_id"], app_id);
+    let plugin = json!({"name": "hello", "source": {"language": "LUA", "code": "function run() end"}, "add_groups": [group]});
+    let refused = text(user.request("POST", "/sys/v1/plugins", Some(plugin)));
+    assert_eq!(refused, (404, "Plugins are outside this product: this DSM keeps and runs none".into()));
     assert_eq!(user.request("POST", "/sys/v1/session/terminate", None).status, 204);
     assert_eq!(text(user.request("GET", "/sys/v1/groups", None)), (401, "Session does not exist".into()));
 }

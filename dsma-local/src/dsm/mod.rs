@@ -17,6 +17,7 @@ mod logs;
 mod operations;
 mod passwords;
 mod permissions;
+mod plugins;
 mod provision;
 mod query;
 mod quorum;
@@ -144,6 +145,9 @@ fn endpoints() -> Endpoints {
         .route("/sys/v1/approval_requests/{id}/deny", post(approvals::deny))
         .route("/sys/v1/approval_requests/{id}/challenge", post(approvals::challenge))
         .route("/sys/v1/approval_requests/{id}/result", post(approvals::result))
+        .route("/sys/v1/plugins", get(plugins::none).post(plugins::none))
+        .route("/sys/v1/plugins/{id}", get(plugins::none).post(plugins::none).patch(plugins::none).delete(plugins::none))
+        .route("/sys/v1/plugins/invoke/{id}", get(plugins::none).post(plugins::none))
         .route("/sys/v1/logs", get(logs::query))
         // --- sobjects
         .route("/crypto/v1/keys", get(sobjects::list).post(sobjects::generate).put(sobjects::import))

@@ -39,6 +39,14 @@ impl Gate {
         }
     }
 
+    /// The groups whose sobjects may not even be listed.
+    pub(super) fn hidden(&self) -> Result<Vec<Uuid>, ApiError> {
+        let hides =
+            |policy: &GroupApprovalPolicy| policy.protects(Act::Use(Operation::Info)) && !satisfied(&policy.policy, &self.approvals);
+        let policies = self.store.approval_policies()?.into_iter();
+        Ok(policies.filter(|(_, policy)| hides(policy)).map(|(group_id, _)| group_id).collect())
+    }
+
     /// Lets somebody get or change what an approver authenticates with: it would be as good as an approval.
     ///
     /// # Errors

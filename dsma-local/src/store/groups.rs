@@ -26,6 +26,17 @@ impl Store {
         Ok(policy.flatten().map(|policy| serde_json::from_str(&policy)).transpose()?)
     }
 
+    /// The approval policies of the account's groups, of those that have one.
+    pub(crate) fn approval_policies(&self) -> Result<Vec<(Uuid, GroupApprovalPolicy)>, Error> {
+        self.read(|connection| {
+            let sql =
+                "SELECT group_id, doc -> '$.approval_policy' FROM groups WHERE acct_id = ?1 AND doc -> '$.approval_policy' IS NOT NULL";
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map([self.acct_id], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+            rows.map(|row| row.map_err(Error::from).and_then(|(id, policy)| Ok((id, serde_json::from_str(&policy)?)))).collect()
+        })
+    }
+
     /// All groups, by name.
     pub(crate) fn groups(&self) -> Result<Vec<Group>, Error> {
         self.read(|connection| {

@@ -24,6 +24,12 @@ pub(crate) fn list(call: &Call) -> Result<Reply, ApiError> {
         Some(group_id) => Some(caller.permissions(group_id).map(|_| group_id).into_iter().collect()),
         None => (!caller.sees_all()).then(|| caller.groups().collect()),
     };
+    let hidden = caller.gate.hidden()?;
+    let groups: Option<Vec<Uuid>> = match groups {
+        None if !hidden.is_empty() => Some(call.store().groups()?.into_iter().map(|group| group.group_id).collect()),
+        groups => groups,
+    };
+    let groups = groups.map(|groups| groups.into_iter().filter(|group_id| !hidden.contains(group_id)).collect());
     let filter = SobjectFilter {
         groups,
         conditions: conditions(call)?,

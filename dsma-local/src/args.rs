@@ -3,15 +3,18 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Parser};
+use clap::error::ErrorKind;
+use clap::{ArgAction, CommandFactory, Parser};
+
+use crate::cli::Command;
 
 /// An embedded Fortanix DSM: keys, apps, groups, sessions and an audit log on this machine.
 #[derive(Parser)]
 #[command(version, about, max_term_width = 120, after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Directory of the state: made at the first start, found again by the next ones
-    #[arg(long, value_name = "DIR")]
-    pub(crate) state: PathBuf,
+    #[arg(long, value_name = "DIR", env = "DSMA_LOCAL_STATE", global = true)]
+    state: Option<PathBuf>,
 
     /// DSM answers on this port of localhost; further services take the ports after it; 0 takes free ports
     #[arg(long, value_name = "N", default_value_t = 4440)]
@@ -25,9 +28,25 @@ pub(crate) struct Args {
     /// documentation leaves this open; with `off` such a caller requests, approves and fetches the result
     #[arg(long, value_name = "on|off", default_value = "on", action = ArgAction::Set, value_parser = on_or_off)]
     pub(crate) quorum_auto_satisfy: bool,
+
+    /// Commands print JSON as DSM answers it
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Without a command, DSM is served until a signal ends it
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
 }
 
 impl Args {
+    /// `--state`; ends the program with a usage message where it is missing.
+    pub(crate) fn state(&self) -> PathBuf {
+        match &self.state {
+            Some(state) => state.clone(),
+            None => Self::command().error(ErrorKind::MissingRequiredArgument, "--state DIR is missing").exit(),
+        }
+    }
+
     /// `--session-idle-seconds`.
     pub(crate) fn session_idle(&self) -> Duration {
         Duration::from_secs(self.session_idle_seconds.into())
@@ -55,10 +74,18 @@ Examples:
     curl --cacert $FORTANIX_CA_FILE -H \"Authorization: Basic $FORTANIX_API_KEY\" $FORTANIX_API_ENDPOINT/crypto/v1/keys \\
       -d '{\"name\":\"first\",\"obj_type\":\"AES\",\"key_size\":256,\"key_ops\":[\"ENCRYPT\",\"DECRYPT\",\"EXPORT\",\"APPMANAGEABLE\"]}'
 
+  The same, and some more, without curl, while it runs or not:
+    dsma-local --state ~/dsm key add first --exportable
+    dsma-local --state ~/dsm key add tls --type RSA --import server-key.pem
+    dsma-local --state ~/dsm app add web --permissions ENCRYPT,DECRYPT
+    dsma-local --state ~/dsm key ls
+    dsma-local --state ~/dsm backup dsm.backup
+
   Two of them side by side:
     dsma-local --state /tmp/a --port-base 0
     dsma-local --state /tmp/b --port-base 0
 
   Start afresh: stop it and delete its directory.
 
-RUST_LOG sets what is logged on stderr (default: info).";
+A command ends with 0, with 1 where it is refused or fails, and with 2 where it is not understood.
+RUST_LOG sets what is logged on stderr (default: info; for commands, error).";

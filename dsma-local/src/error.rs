@@ -1,4 +1,4 @@
-//! Why dsma-local does not start, with the mend.
+//! Why dsma-local does not start, or a command fails, with the mend.
 
 use std::path::PathBuf;
 
@@ -67,6 +67,40 @@ pub(crate) enum Error {
     Bind {
         /// The port.
         port: u16,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// A command needs a state, and there is none.
+    #[error("{} holds no state; make one with `init`, or give another --state", path.display())]
+    NoState {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A backup is not restored over a state.
+    #[error("{} holds a state already; restore into another --state", path.display())]
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// DSM refuses what a command asks for.
+    #[error("{message} (status {status})")]
+    Refused {
+        /// As over HTTP.
+        status: u16,
+        /// DSM's words.
+        message: String,
+    },
+    /// The instance that holds the state directory does not answer.
+    #[error("{endpoint}, which runs on this state, does not answer: {source}; where it is just starting, try again")]
+    Unreachable {
+        /// Its URL.
+        endpoint: String,
+        /// What the client met.
+        source: Box<ureq::Error>,
+    },
+    /// The result of a command cannot be printed.
+    #[error("the result cannot be printed: {source}")]
+    Output {
         /// The system's answer.
         source: std::io::Error,
     },

@@ -2,10 +2,11 @@
 //!
 //! It is no mock: it authenticates, enforces permissions and key states through `dsma_api::authorize`, keeps its state in SQLite
 //! with key material sealed at rest, and speaks DSM's REST interface to unmodified clients. [`dsm`] holds the interface,
-//! [`store`] what outlives the process, [`state_dir`] and [`tls`] the files around it, [`serve`] the listener.
+//! [`store`] what outlives the process, [`state_dir`] and [`tls`] the files around it, [`serve`] the listener, [`cli`] the commands.
 #![forbid(unsafe_code)]
 
 mod args;
+mod cli;
 mod dsm;
 mod error;
 mod serve;
@@ -14,6 +15,7 @@ mod store;
 mod tls;
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -31,13 +33,20 @@ use crate::store::Store;
 const WORKERS: usize = 32;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let mut args = Args::parse();
+    let state = args.state();
+    let command = args.command.take();
+    let default_log = if command.is_some() { "error" } else { "info" };
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_log)))
         .init();
-    match run(&args) {
+    let done = match command {
+        Some(command) => cli::run(command, &state, args.port_base, args.json),
+        None => run(&args, &state),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("dsma-local: {error}");
@@ -46,8 +55,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &Args) -> Result<(), Error> {
-    let state = StateDir::open(&args.state)?;
+fn run(args: &Args, state_path: &Path) -> Result<(), Error> {
+    let state = StateDir::open(state_path)?;
     let authority = tls::DevCa::load_or_create(&state)?;
     let store = Store::open(&state)?;
     let account = dsm::provision(&store)?;
@@ -67,7 +76,7 @@ fn run(args: &Args) -> Result<(), Error> {
         // Nobody has to read it.
         let _ = writeln!(std::io::stdout(), "ready {endpoint} (for a shell: . {})", state.path("env").display());
         serve::run(listeners, tls, dsm, stop).await;
-        tracing::info!("stopped; the state stays in {}", args.state.display());
+        tracing::info!("stopped; the state stays in {}", state_path.display());
         Ok(())
     });
     // A handler that is still at work, such as the generation of a large key, does not keep the process alive.

@@ -101,6 +101,21 @@ impl Call {
         Ok(Self { dsm, query, peer, path, acting: None, account: OnceLock::new(), authorization, body: Bytes::new() })
     }
 
+    /// A request of this process: `operation` is a path with its query.
+    pub(super) fn inside(dsm: Arc<Dsm>, api_key: &str, operation: &str, body: Option<&Value>) -> Self {
+        let (path, query) = operation.split_once('?').unwrap_or((operation, ""));
+        Self {
+            dsm,
+            query: Query::parse(query),
+            peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            path: path.to_owned(),
+            acting: None,
+            account: OnceLock::new(),
+            authorization: Some(format!("Basic {api_key}")),
+            body: body.map(|body| body.to_string().into()).unwrap_or_default(),
+        }
+    }
+
     /// A request that this one carries: `operation` is a path with its query. It acts for `acting`, else for the caller of this one.
     pub(super) fn carry(&self, operation: &str, body: Option<&Value>, acting: Option<Acting>) -> Self {
         let acting = acting.or_else(|| self.acting.clone());

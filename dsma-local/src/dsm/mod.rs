@@ -13,6 +13,7 @@ mod caller;
 mod client_configs;
 mod endpoints;
 mod groups;
+mod inside;
 mod logs;
 mod operations;
 mod passwords;

@@ -1,0 +1,64 @@
+//! Subcommands for a person: nobody needs curl to get a key in.
+//!
+//! They speak DSM's own interface as the default admin app: to the instance that runs on the state directory, over TLS like any client,
+//! or, where none runs, to the same handlers in this process, under the directory's lock. So a command cannot do what a client could
+//! not, and all of it is in the audit log.
+
+mod backup;
+mod client;
+mod commands;
+mod output;
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+
+use self::client::Client;
+use self::output::Output;
+use crate::error::Error;
+
+/// What to do instead of serving.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Make the state directory, with its first group and apps, and do not serve
+    Init,
+    /// Groups: ls, add, show
+    #[command(subcommand)]
+    Group(commands::Group),
+    /// Apps and their API keys: ls, add, show
+    #[command(subcommand)]
+    App(commands::App),
+    /// Keys and other security objects: ls, add, show
+    #[command(subcommand)]
+    Key(commands::Key),
+    /// Write everything into one file, also while an instance runs; the file holds the sealing key, and only its owner may read it
+    Backup {
+        /// The file, which must not exist
+        file: PathBuf,
+    },
+    /// Make the state directory from a backup; it must not hold a state yet
+    Restore {
+        /// The file that `backup` wrote
+        file: PathBuf,
+    },
+}
+
+/// Runs a command on the state directory and prints its result.
+pub(crate) fn run(command: Command, state: &Path, port_base: u16, json: bool) -> Result<(), Error> {
+    let output = Output { json };
+    match command {
+        Command::Init => backup::init(state, port_base),
+        Command::Backup { file } => backup::backup(state, &file),
+        Command::Restore { file } => backup::restore(&file, state),
+        Command::Group(command) => with(state, |client| command.run(client, output)),
+        Command::App(command) => with(state, |client| command.run(client, output)),
+        Command::Key(command) => with(state, |client| command.run(client, output)),
+    }
+}
+
+fn with(state: &Path, run: impl FnOnce(&Client) -> Result<(), Error>) -> Result<(), Error> {
+    let client = Client::open(state)?;
+    let done = run(&client);
+    client.close();
+    done
+}

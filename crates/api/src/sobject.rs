@@ -267,6 +267,12 @@ pub struct SobjectRequest {
     /// RSA settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rsa: Option<RsaOptions>,
+    /// AES settings; of these, `fpe` is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aes: Option<serde_json::Value>,
+    /// Tokenization: the format of the key's plaintexts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fpe: Option<serde_json::Value>,
     /// Key material to import.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<SecretBlob>,

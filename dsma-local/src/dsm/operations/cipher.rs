@@ -1,19 +1,23 @@
 //! `encrypt` and `decrypt`.
 
 use dsma_api::{
-    ApiError, Blob, CryptMode, DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse, ObjectType, Operation, SecretBlob,
-    Sobject, SobjectDescriptor,
+    ApiError, Blob, CipherMode, CryptMode, DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse, ObjectType, Operation,
+    SecretBlob, Sobject, SobjectDescriptor,
 };
 use dsma_crypto::{Buffers, Key};
 use zeroize::Zeroizing;
 
 use super::modes::{check_alg, encryption_padding, symmetric};
-use super::params::Parameters;
+use super::params::{Parameters, none_given};
+use super::tokens::Format;
 use super::{descriptor, log, refused};
 use crate::dsm::authentication::Caller;
 use crate::dsm::call::Call;
 use crate::dsm::reply::Reply;
-use crate::dsm::sobjects::{Opened, open};
+use crate::dsm::sobjects::{Opened, open, open_token};
+
+/// The mode whose texts are characters, not bytes.
+const TOKENS: CryptMode = CryptMode::Symmetric(CipherMode::Ff1);
 
 /// `POST /crypto/v1/encrypt`, `POST /crypto/v1/keys/{id}/encrypt`.
 pub(crate) fn encrypt(call: &Call) -> Result<Reply, ApiError> {
@@ -40,6 +44,12 @@ pub(super) fn encrypt_one(
     let Opened { row, key } = open(call, caller, descriptor, Operation::Encrypt)?;
     check_alg(Some(request.alg), &row.sobject)?;
     let EncryptRequest { mode, iv, ad, tag_len, label, .. } = request;
+    if *mode == Some(TOKENS) {
+        none_given(&[("iv", iv.is_some()), ("ad", ad.is_some()), ("tag_len", tag_len.is_some()), ("label", label.is_some())])?;
+        let token = Format::of(&row.sobject)?.tokenize(&key, request.plain.as_ref())?;
+        log(call, caller, "Encrypted with", &row)?;
+        return Ok(EncryptResponse { kid: row.sobject.kid, cipher: Blob(token), iv: None, tag: None });
+    }
     let wishes = Wishes { mode: *mode, iv: iv.as_ref(), ad: ad.as_ref(), label: label.as_ref() };
     let Sealed { cipher, iv, tag } = seal(&row.sobject, &key, wishes, *tag_len, request.plain.as_ref())?;
     log(call, caller, "Encrypted with", &row)?;
@@ -52,9 +62,19 @@ pub(super) fn decrypt_one(
     descriptor: &SobjectDescriptor,
     request: &DecryptRequest,
 ) -> Result<DecryptResponse, ApiError> {
+    let DecryptRequest { mode, iv, ad, tag, label, masked, .. } = request;
+    if *mode == Some(TOKENS) {
+        none_given(&[("iv", iv.is_some()), ("ad", ad.is_some()), ("tag", tag.is_some()), ("label", label.is_some())])?;
+        let (Opened { row, key }, masked_only) = open_token(call, caller, descriptor)?;
+        check_alg(request.alg, &row.sobject)?;
+        let masked = masked_only || *masked == Some(true);
+        let plain = Format::of(&row.sobject)?.detokenize(&key, request.cipher.as_ref(), masked)?;
+        log(call, caller, "Decrypted with", &row)?;
+        return Ok(DecryptResponse { kid: row.sobject.kid, plain: SecretBlob(plain) });
+    }
     let Opened { row, key } = open(call, caller, descriptor, Operation::Decrypt)?;
     check_alg(request.alg, &row.sobject)?;
-    let DecryptRequest { mode, iv, ad, tag, label, .. } = request;
+    none_given(&[("masked", *masked == Some(true))])?;
     let wishes = Wishes { mode: *mode, iv: iv.as_ref(), ad: ad.as_ref(), label: label.as_ref() };
     let plain = unseal(&row.sobject, &key, wishes, tag.as_ref(), request.cipher.as_ref())?;
     log(call, caller, "Decrypted with", &row)?;
@@ -113,6 +133,6 @@ fn cipher(sobject: &Sobject, mode: Option<CryptMode>) -> Result<Parameters, ApiE
     if sobject.obj_type == ObjectType::Rsa {
         Ok(Parameters::Rsa(encryption_padding(mode, sobject)?))
     } else {
-        Ok(Parameters::symmetric(sobject.obj_type, symmetric(mode, sobject.obj_type)?))
+        Ok(Parameters::symmetric(sobject.obj_type, symmetric(mode, sobject)?))
     }
 }

@@ -36,16 +36,19 @@ pub(super) fn check_alg(alg: Option<ObjectType>, sobject: &Sobject) -> Result<()
     }
 }
 
-/// The mode for a symmetric key of this type.
-pub(super) fn symmetric(mode: Option<CryptMode>, obj_type: ObjectType) -> Result<CipherMode, ApiError> {
+/// The mode for a symmetric key. FF1 is none that encrypts bytes: see `tokens.rs`.
+pub(super) fn symmetric(mode: Option<CryptMode>, sobject: &Sobject) -> Result<CipherMode, ApiError> {
     use CipherMode::{Cbc, CbcNoPad, Ecb, Ff1};
     let mode = match mode {
         Some(CryptMode::Symmetric(mode)) => mode,
         Some(CryptMode::Rsa(_)) => return Err(ApiError::bad_request("Invalid mode for a symmetric key")),
         None => return Err(ApiError::bad_request("Missing field `mode`")),
     };
-    match (obj_type, mode) {
-        (ObjectType::Aes, Ff1) => Err(unsupported(mode)),
+    match (sobject.obj_type, mode) {
+        (ObjectType::Aes, Ff1) => Err(ApiError::bad_request("Mode FF1 is for encrypt and decrypt alone")),
+        (ObjectType::Aes, _) if sobject.fpe.is_some() => {
+            Err(ApiError::bad_request(format!("Mode {mode} is not possible with this key: it is for tokenization, in mode FF1")))
+        }
         (ObjectType::Aes, _) | (ObjectType::Des3, Ecb | Cbc | CbcNoPad) => Ok(mode),
         (ObjectType::Des3, _) => Err(unsupported(mode)),
         _ => Err(ApiError::bad_request("This type of sobject does not encrypt")),

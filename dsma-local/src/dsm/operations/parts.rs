@@ -110,7 +110,7 @@ pub(crate) fn decrypt_final(call: &Call) -> Result<Reply, ApiError> {
 }
 
 fn cipher_in_parts(sobject: &Sobject, mode: Option<CryptMode>) -> Result<Parameters, ApiError> {
-    match symmetric(mode, sobject.obj_type)? {
+    match symmetric(mode, sobject)? {
         mode @ (CipherMode::Cbc | CipherMode::CbcNoPad | CipherMode::Ctr | CipherMode::Gcm) => {
             Ok(Parameters::symmetric(sobject.obj_type, mode))
         }

@@ -18,10 +18,7 @@ pub(crate) struct Opened {
 
 /// The sobject, stored or transient, where `authorize` lets this caller do `operation` with it.
 pub(crate) fn find(call: &Call, caller: &Caller, descriptor: &SobjectDescriptor, operation: Operation) -> Result<SobjectRow, ApiError> {
-    let row = match descriptor {
-        SobjectDescriptor::TransientKey(key) => transient::open(call, caller, key)?,
-        stored => call.store().sobject(stored)?.ok_or_else(no_sobject)?,
-    };
+    let row = look_up(call, caller, descriptor)?;
     authorize(operation, caller.permissions(row.group_id), &KeyFacts::from(&row.sobject), Time::now())?;
     caller.gate.pass(row.group_id, Act::Use(operation))?;
     Ok(row)
@@ -29,10 +26,19 @@ pub(crate) fn find(call: &Call, caller: &Caller, descriptor: &SobjectDescriptor,
 
 /// The sobject and its key, for an operation.
 pub(crate) fn open(call: &Call, caller: &Caller, descriptor: &SobjectDescriptor, operation: Operation) -> Result<Opened, ApiError> {
-    let row = find(call, caller, descriptor, operation)?;
-    let value = call.store().material(&row)?;
-    let key = material::parse(&row.sobject, value.as_ref().map(|value| value.as_slice()))?;
-    Ok(Opened { row, key })
+    with_key(call, find(call, caller, descriptor, operation)?)
+}
+
+/// The sobject and its key, to decrypt a token: MASKDECRYPT is enough. Tells whether the caller has no more than that, so that it sees
+/// masked text only.
+pub(crate) fn open_token(call: &Call, caller: &Caller, descriptor: &SobjectDescriptor) -> Result<(Opened, bool), ApiError> {
+    let row = look_up(call, caller, descriptor)?;
+    let held = caller.permissions(row.group_id);
+    let masked_only = held.is_some_and(|held| held.contains(Permission::MaskDecrypt) && !held.contains(Permission::Decrypt));
+    let held = held.map(|held| if masked_only { held.with(Permission::Decrypt) } else { held });
+    authorize(Operation::Decrypt, held, &KeyFacts::from(&row.sobject), Time::now())?;
+    caller.gate.pass(row.group_id, Act::Use(Operation::Decrypt))?;
+    Ok((with_key(call, row)?, masked_only))
 }
 
 /// Changes a stored sobject in one transaction, and logs that it was `verb`.
@@ -77,6 +83,19 @@ pub(super) fn authorize_creation(caller: &Caller, group_id: Uuid) -> Result<(), 
         return Err(ApiError::forbidden(text::NO_PERMISSION));
     }
     caller.gate.pass(group_id, Act::Change(Permission::CreateSobjects))
+}
+
+fn look_up(call: &Call, caller: &Caller, descriptor: &SobjectDescriptor) -> Result<SobjectRow, ApiError> {
+    match descriptor {
+        SobjectDescriptor::TransientKey(key) => transient::open(call, caller, key),
+        stored => call.store().sobject(stored)?.ok_or_else(no_sobject),
+    }
+}
+
+fn with_key(call: &Call, row: SobjectRow) -> Result<Opened, ApiError> {
+    let value = call.store().material(&row)?;
+    let key = material::parse(&row.sobject, value.as_ref().map(|value| value.as_slice()))?;
+    Ok(Opened { row, key })
 }
 
 /// 404: there is none, or none that the caller may see.

@@ -14,6 +14,7 @@ use super::{key_ops, line, links, name_taken, rotation, shown, transient};
 use crate::dsm::authentication::Caller;
 use crate::dsm::call::Call;
 use crate::dsm::groups::{no_group, valid_name};
+use crate::dsm::operations::Format;
 use crate::dsm::reply::Reply;
 use crate::store::{ActionType, SobjectRow};
 
@@ -119,6 +120,7 @@ pub(super) fn build(
     let now = Time::now();
     let state = initial_state(request.state, request.activation_date, request.deactivation_date, now)?;
     publishable(request.publish_public_key.as_ref(), material.pub_key.is_some())?;
+    let fpe = tokenization(request.fpe, request.aes, material.obj_type)?;
     if let Some(policy) = &request.rotation_policy {
         rotation::rotatable(policy, !material.is_public() && material.can_be_generated())?;
     }
@@ -134,7 +136,7 @@ pub(super) fn build(
         elliptic_curve: material.curve,
         rsa: (material.obj_type == ObjectType::Rsa).then(|| rsa_options(request.rsa, material)),
         aes: None,
-        fpe: None,
+        fpe,
         deterministic_signatures: None,
         google_access_reason_policy: None,
         key_ops,
@@ -163,6 +165,24 @@ pub(super) fn build(
         value: None,
         transient_key: None,
     })
+}
+
+/// The format of a key for tokenization, which newer clients write within `aes`.
+fn tokenization(fpe: Option<Value>, aes: Option<Value>, obj_type: ObjectType) -> Result<Option<Value>, ApiError> {
+    let within = aes.and_then(|mut aes| aes.get_mut("fpe").map(Value::take)).filter(|fpe| !fpe.is_null());
+    let Some(mut fpe) = fpe.filter(|fpe| !fpe.is_null()).or(within) else {
+        return Ok(None);
+    };
+    if obj_type != ObjectType::Aes {
+        return Err(ApiError::bad_request("Field `fpe` is for AES keys"));
+    }
+    Format::read(&fpe)?;
+    // Clients need it to be there.
+    if let Some(members) = fpe.as_object_mut() {
+        members.retain(|_, member| !member.is_null());
+        members.entry("preserve").or_insert_with(|| json!([]));
+    }
+    Ok(Some(fpe))
 }
 
 /// Refuses to publish what has no public key.

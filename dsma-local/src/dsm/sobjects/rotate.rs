@@ -80,6 +80,7 @@ pub(super) fn successor(creator: Principal, acct_id: Uuid, old: &SobjectRow, req
         elliptic_curve: request.elliptic_curve.or(was.elliptic_curve),
         pub_exponent: request.pub_exponent.or_else(|| exponent.filter(|_| request.rsa.is_none())),
         rsa: request.rsa.or_else(|| was.rsa.clone()),
+        fpe: request.fpe.or_else(|| was.fpe.clone()),
         description: request.description.or_else(|| was.description.clone()),
         enabled: request.enabled.or(Some(was.enabled)),
         custom_metadata: request.custom_metadata.or_else(|| was.custom_metadata.clone()),

@@ -102,7 +102,7 @@ fn begin(call: &Call, operation: Operation, incoming: &mut Incoming) -> Result<(
     let descriptor = init.key.ok_or_else(|| ApiError::bad_request("Missing field `key`"))?;
     let Opened { row, key } = open(call, &caller, &descriptor, operation)?;
     check_alg(init.alg, &row.sobject)?;
-    let mode = symmetric(init.mode, row.sobject.obj_type)?;
+    let mode = symmetric(init.mode, &row.sobject)?;
     if matches!(mode, CipherMode::Ccm | CipherMode::Kw | CipherMode::Kwp) {
         return Err(ApiError::bad_request(format!("Mode {mode} is not possible in a stream")));
     }

@@ -207,3 +207,51 @@ fn the_life_of_a_group() {
     assert_eq!(admin.request("DELETE", &path, None).status, 204);
     assert_eq!(admin.request("GET", &path, None).status, 404);
 }
+
+#[test]
+fn an_app_calls_from_where_it_may() {
+    let stack = Stack::start();
+    let (dsm, admin) = (stack.dsm(), stack.admin());
+    let path = format!("/sys/v1/apps/{}", id_of(&dsm));
+    let session = dsm.login();
+    let patch = |policy: Value| admin.request("PATCH", &path, Some(json!({"ip_address_policy": policy})));
+    for (policy, status) in [
+        (json!({"whitelist": ["192.0.2.0/24"]}), 403),
+        (json!({"whitelist": []}), 403),
+        (json!({"whitelist": ["192.0.2.1", "127.0.0.0/8", "::1"]}), 200),
+        (json!("allow_all"), 200),
+    ] {
+        assert_eq!(patch(policy.clone()).success().json()["ip_address_policy"], policy);
+        for client in [&dsm, &session] {
+            let reply = client.request("GET", "/crypto/v1/keys", None);
+            assert_eq!(reply.status, status, "{policy}: {}", reply.text);
+        }
+    }
+    for bad in [json!({"whitelist": ["localhost"]}), json!("nobody"), json!({"whitelist": "127.0.0.1"})] {
+        assert_eq!(patch(bad.clone()).status, 400, "{bad}");
+    }
+}
+
+#[test]
+fn clients_are_told_what_account_group_and_app_say() {
+    let stack = Stack::start();
+    let (dsm, admin) = (stack.dsm(), stack.admin());
+    let told = || dsm.request("GET", "/sys/v1/apps/client_configs", None).success().json();
+    assert_eq!(told(), json!({}));
+    let account = admin.request("GET", "/sys/v1/accounts", None).success().json()[0]["acct_id"].as_str().unwrap().to_owned();
+    let set = |path: String, configs: Value| admin.request("PATCH", &path, Some(json!({"client_configurations": configs})));
+    let group = format!("/sys/v1/groups/{}", dsm.default_group());
+    let app = format!("/sys/v1/apps/{}", id_of(&dsm));
+    set(format!("/sys/v1/accounts/{account}"), json!({"common": {"cache_ttl": 1, "retry_timeout_millis": 5}, "kmip": {}})).success();
+    set(group.clone(), json!({"common": {"cache_ttl": 2}})).success();
+    assert_eq!(told(), json!({"common": {"cache_ttl": 2, "retry_timeout_millis": 5}, "kmip": {}}));
+    let shown = set(app.clone(), json!({"common": {"cache_ttl": 3}, "pkcs11": {"exact_key_ops": true}})).success().json();
+    assert_eq!(shown["client_configurations"]["pkcs11"]["exact_key_ops"], true);
+    assert_eq!(told()["common"]["cache_ttl"], 3);
+    set(app, json!({"common": "remove", "pkcs11": null})).success();
+    assert_eq!(told()["common"]["cache_ttl"], 2);
+    assert_eq!(told()["pkcs11"]["exact_key_ops"], true);
+    for bad in [json!({"x": {}}), json!({"common": 7}), json!([])] {
+        assert_eq!(set(group.clone(), bad.clone()).status, 400, "{bad}");
+    }
+}

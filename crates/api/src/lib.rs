@@ -54,7 +54,7 @@ pub use parts::{
 pub use quorum::{Act, Approval, Approver, GroupApprovalPolicy, Quorum, QuorumPolicy, approvers, requires_password, satisfied};
 pub use session::{
     App, AppGroups, AppRequest, AppRole, AuditHit, AuditLog, AuditRecord, AuthResponse, Credential, CredentialResponse, Group, GroupNames,
-    GroupRequest, Principal, VersionResponse,
+    GroupRequest, IpAddressPolicy, Principal, VersionResponse,
 };
 pub use set::{KeyOperation, KeyOperations, Permission, Permissions};
 pub use sobject::{

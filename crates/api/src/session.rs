@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{GroupApprovalPolicy, Permissions, Time};
@@ -74,6 +75,17 @@ pub enum AppGroups {
     Ids(Vec<Uuid>),
 }
 
+/// The addresses that an app may call from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IpAddressPolicy {
+    /// Any.
+    #[default]
+    AllowAll,
+    /// These addresses and networks (CIDR).
+    Whitelist(Vec<String>),
+}
+
 /// An app as DSM shows it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct App {
@@ -108,6 +120,12 @@ pub struct App {
     /// Role.
     #[serde(default)]
     pub role: AppRole,
+    /// The addresses that it may call from.
+    #[serde(default)]
+    pub ip_address_policy: IpAddressPolicy,
+    /// What it is told to use: `common`, `pkcs11`, `kmip`, `tep`.
+    #[serde(default)]
+    pub client_configurations: Map<String, Value>,
 }
 
 /// Body of `POST|PATCH /sys/v1/apps`. Permission names are checked by the server.
@@ -139,13 +157,19 @@ pub struct AppRequest {
     pub del_groups: Option<Vec<Uuid>>,
     /// How it authenticates; an API key is made where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub credential: Option<serde_json::Value>,
+    pub credential: Option<Value>,
     /// Role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<AppRole>,
     /// Length of the secret in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_size: Option<u32>,
+    /// The addresses that it may call from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip_address_policy: Option<IpAddressPolicy>,
+    /// What it is told to use: each part replaced whole, `"remove"` takes it away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_configurations: Option<Map<String, Value>>,
 }
 
 /// Memberships in a request: permission names by group, or ids alone for the full classic set.
@@ -194,6 +218,9 @@ pub struct Group {
     /// Who must approve what.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval_policy: Option<GroupApprovalPolicy>,
+    /// What its apps are told to use: `common`, `pkcs11`, `kmip`, `tep`.
+    #[serde(default)]
+    pub client_configurations: Map<String, Value>,
 }
 
 /// Body of `POST|PATCH /sys/v1/groups`.
@@ -207,7 +234,10 @@ pub struct GroupRequest {
     pub description: Option<String>,
     /// A [`GroupApprovalPolicy`], or the word `"remove"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub approval_policy: Option<serde_json::Value>,
+    pub approval_policy: Option<Value>,
+    /// What its apps are told to use: each part replaced whole, `"remove"` takes it away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_configurations: Option<Map<String, Value>>,
 }
 
 /// Answer of `GET /sys/v1/logs`.

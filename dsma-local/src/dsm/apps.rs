@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use dsma_api::{ApiError, App, AppGroups, AppRequest, Approver, Credential, CredentialResponse, Principal, Time};
+use dsma_api::{ApiError, App, AppGroups, AppRequest, Approver, Credential, CredentialResponse, IpAddressPolicy, Principal, Time};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::authentication::Caller;
@@ -14,6 +14,7 @@ use super::permissions::memberships;
 use super::quorum::not_an_approver;
 use super::reply::Reply;
 use super::secrets::new_secret;
+use super::{addresses, client_configs};
 use crate::store::{ActionType, AppRow, Audit};
 
 /// `GET /sys/v1/apps`.
@@ -54,9 +55,12 @@ pub(super) fn create(call: &Call) -> Result<Reply, ApiError> {
         groups: AppGroups::Ids(Vec::new()),
         auth_type: Some("Secret".into()),
         role: request.role.unwrap_or_default(),
+        ip_address_policy: IpAddressPolicy::AllowAll,
+        client_configurations: Map::new(),
     };
     let mut row = AppRow { app, groups: BTreeMap::new() };
     apply_groups(call, &mut row, &request)?;
+    apply_settings(&mut row.app, &request)?;
     let audit = audit(call, &caller, "Created", &row.app);
     if !call.store().insert_app(&row, secret.as_bytes(), audit)? {
         return Err(name_taken());
@@ -77,6 +81,7 @@ pub(super) fn update(call: &Call) -> Result<Reply, ApiError> {
     let name = request.name.clone().map(|name| valid_name(Some(name))).transpose()?;
     let change = |row: &mut AppRow| {
         apply_groups(call, row, &request)?;
+        apply_settings(&mut row.app, &request)?;
         let app = &mut row.app;
         app.name = name.unwrap_or_else(|| std::mem::take(&mut app.name));
         app.description = request.description.clone().or_else(|| app.description.take());
@@ -136,12 +141,6 @@ pub(super) fn reset_secret(call: &Call) -> Result<Reply, ApiError> {
     Reply::ok(&shown(call, row))
 }
 
-/// `GET /sys/v1/apps/client_configs`: what the account tells its clients to use. This account has no wishes.
-pub(super) fn client_configs(call: &Call) -> Result<Reply, ApiError> {
-    call.caller()?;
-    Reply::ok(&json!({}))
-}
-
 /// Applies `del_groups`, `add_groups`, `mod_groups` and `default_group`, and checks the outcome.
 fn apply_groups(call: &Call, row: &mut AppRow, request: &AppRequest) -> Result<(), ApiError> {
     for group_id in request.del_groups.iter().flatten() {
@@ -164,14 +163,21 @@ fn apply_groups(call: &Call, row: &mut AppRow, request: &AppRequest) -> Result<(
     Ok(())
 }
 
-/// [`App`] with the members that the OpenAPI requires, for features that this version does not have: settings for clients, address
-/// lists, the time of the last operation by kind, and the access rules of older accounts.
+/// Applies `ip_address_policy` and `client_configurations`.
+fn apply_settings(app: &mut App, request: &AppRequest) -> Result<(), ApiError> {
+    if let Some(policy) = &request.ip_address_policy {
+        addresses::check(policy)?;
+        app.ip_address_policy = policy.clone();
+    }
+    client_configs::apply(&mut app.client_configurations, request.client_configurations.clone().unwrap_or_default())
+}
+
+/// [`App`] with the members that the OpenAPI requires, for features that this version does not have: the time of the last operation
+/// by kind, and the access rules of older accounts.
 #[derive(Serialize)]
 struct Shown {
     #[serde(flatten)]
     app: App,
-    client_configurations: Map<String, Value>,
-    ip_address_policy: &'static str,
     last_operations: Map<String, Value>,
     legacy_access: bool,
 }
@@ -184,13 +190,7 @@ fn shown(call: &Call, row: AppRow) -> Shown {
     } else {
         AppGroups::Ids(row.groups.into_keys().collect())
     };
-    Shown {
-        app: App { groups, ..row.app },
-        client_configurations: Map::new(),
-        ip_address_policy: "allow_all",
-        last_operations: Map::new(),
-        legacy_access: false,
-    }
+    Shown { app: App { groups, ..row.app }, last_operations: Map::new(), legacy_access: false }
 }
 
 fn no_app() -> ApiError {

@@ -10,7 +10,7 @@ use super::call::Call;
 pub(super) use super::caller::Caller;
 use super::caller::Who;
 use super::quorum::Gate;
-use super::{Dsm, passwords};
+use super::{Dsm, addresses, passwords};
 use crate::store::AppRow;
 
 /// Who presented a credential that holds. A user may not have selected an account yet.
@@ -84,10 +84,21 @@ impl Call {
             Some(acting) => by_principal(&self.dsm, acting.principal, acting.acct_id)?,
             None => self.authenticate()?,
         };
+        self.admit(&login.entity)?;
         if let Some(acct_id) = login.acct_id {
             self.enter(acct_id);
         }
         Ok(login)
+    }
+
+    /// Refuses an app that calls from an address that it may not call from.
+    pub(super) fn admit(&self, entity: &Entity) -> Result<(), ApiError> {
+        match entity {
+            Entity::App(row) if !addresses::allows(&row.app.ip_address_policy, self.peer) => {
+                Err(ApiError::forbidden("App may not call from this address"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn authenticate(&self) -> Result<Login, ApiError> {

@@ -1,13 +1,13 @@
 //! `/sys/v1/groups`. Members see a group; apps with role admin manage all of them.
 
 use dsma_api::{Act, ApiError, Group, GroupApprovalPolicy, GroupRequest, Time, UserRole};
-use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::authentication::Caller;
 use super::call::Call;
 use super::caller::{GROUP_ADMINISTRATOR, Who};
+use super::client_configs;
 use super::quorum::{read_policy, warn_without_people};
 use super::reply::Reply;
 use crate::store::{ActionType, Audit};
@@ -17,13 +17,13 @@ pub(super) fn list(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
     let mut groups = call.store().groups()?;
     groups.retain(|group| caller.permissions(group.group_id).is_some());
-    Reply::ok(&groups.into_iter().map(Shown::from).collect::<Vec<_>>())
+    Reply::ok(&groups)
 }
 
 /// `GET /sys/v1/groups/{id}`.
 pub(super) fn show(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
-    Reply::ok(&Shown::from(visible(call, &caller)?))
+    Reply::ok(&visible(call, &caller)?)
 }
 
 /// `POST /sys/v1/groups`.
@@ -31,6 +31,8 @@ pub(super) fn create(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
     let member = may_create(&caller)?;
     let request: GroupRequest = call.json()?;
+    let mut client_configurations = Map::new();
+    client_configs::apply(&mut client_configurations, request.client_configurations.unwrap_or_default())?;
     let group = Group {
         acct_id: call.store().acct_id(),
         group_id: Uuid::new_v4(),
@@ -39,6 +41,7 @@ pub(super) fn create(call: &Call) -> Result<Reply, ApiError> {
         creator: caller.principal(),
         created_at: Time::now(),
         approval_policy: policy(call, request.approval_policy.as_ref())?,
+        client_configurations,
     };
     if !call.store().insert_group(&group, audit(call, &caller, "Created", &group))? {
         return Err(name_taken());
@@ -50,7 +53,7 @@ pub(super) fn create(call: &Call) -> Result<Reply, ApiError> {
         })?;
     }
     warn_without_people(&group);
-    Reply::created(&Shown::from(group))
+    Reply::created(&group)
 }
 
 /// `PATCH /sys/v1/groups/{id}`.
@@ -63,6 +66,7 @@ pub(super) fn update(call: &Call) -> Result<Reply, ApiError> {
         group.name = valid_name(request.name)?;
     }
     group.description = request.description.or(group.description);
+    client_configs::apply(&mut group.client_configurations, request.client_configurations.unwrap_or_default())?;
     let given = request.approval_policy.as_ref();
     if given.is_some() {
         // Removed or weakened, a policy protects nothing.
@@ -75,7 +79,7 @@ pub(super) fn update(call: &Call) -> Result<Reply, ApiError> {
     if given.is_some() {
         warn_without_people(&group);
     }
-    Reply::ok(&Shown::from(group))
+    Reply::ok(&group)
 }
 
 /// `DELETE /sys/v1/groups/{id}`: a group that still holds sobjects stays.
@@ -108,20 +112,6 @@ fn may_create(caller: &Caller) -> Result<Option<Uuid>, ApiError> {
 fn policy(call: &Call, given: Option<&Value>) -> Result<Option<GroupApprovalPolicy>, ApiError> {
     let given = given.filter(|given| given.as_str() != Some("remove"));
     given.map(|given| read_policy(call.store(), given)).transpose()
-}
-
-/// [`Group`] with a member that the OpenAPI requires. This version keeps no settings for clients.
-#[derive(Serialize)]
-struct Shown {
-    #[serde(flatten)]
-    group: Group,
-    client_configurations: Map<String, Value>,
-}
-
-impl From<Group> for Shown {
-    fn from(group: Group) -> Self {
-        Self { group, client_configurations: Map::new() }
-    }
 }
 
 /// A name as the OpenAPI wants it: one line, not blank, at most 4096 characters.

@@ -5,6 +5,7 @@
 //! neither SQLite nor an RSA key delays another request.
 
 mod accounts;
+mod addresses;
 mod approvals;
 mod apps;
 mod authentication;
@@ -134,7 +135,7 @@ fn endpoints() -> Endpoints {
         .route("/sys/v1/users/{id}", get(users::show).patch(users::update))
         .route("/sys/v1/users/{id}/accounts", delete(users::leave))
         .route("/sys/v1/apps", get(apps::list).post(apps::create))
-        .route("/sys/v1/apps/client_configs", get(apps::client_configs))
+        .route("/sys/v1/apps/client_configs", get(client_configs::show))
         .route("/sys/v1/apps/{id}", get(apps::show).patch(apps::update).delete(apps::delete))
         .route("/sys/v1/apps/{id}/credential", get(apps::credential))
         .route("/sys/v1/apps/{id}/reset_secret", post(apps::reset_secret))

@@ -1,6 +1,7 @@
 //! What the first start makes: a group, an app that uses keys, and an app that manages.
 
-use dsma_api::{App, AppGroups, AppRole, Group, Permissions, Principal, Time};
+use dsma_api::{App, AppGroups, AppRole, Group, IpAddressPolicy, Permissions, Principal, Time};
+use serde_json::Map;
 use uuid::Uuid;
 
 use super::secrets::{DEFAULT_SIZE, api_key, make_secret};
@@ -48,6 +49,7 @@ fn make_group(store: &Store, creator: Uuid) -> Result<Uuid, Error> {
         creator: Principal::App(creator),
         created_at: Time::now(),
         approval_policy: None,
+        client_configurations: Map::new(),
     };
     store.insert_group(&group, made(store, group.group_id, format!("Created group \"{GROUP}\"")))?;
     Ok(group.group_id)
@@ -80,6 +82,8 @@ fn make_app(store: &Store, creator: Option<Uuid>, name: &str, role: AppRole, gro
         groups: AppGroups::Ids(Vec::new()),
         auth_type: Some("Secret".into()),
         role,
+        ip_address_policy: IpAddressPolicy::AllowAll,
+        client_configurations: Map::new(),
     };
     let groups = group.map(|group_id| (group_id, Permissions::CLASSIC)).into_iter().collect();
     store.insert_app(&AppRow { app, groups }, secret.as_bytes(), made(store, app_id, format!("Created app \"{name}\"")))?;

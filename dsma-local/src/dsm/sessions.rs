@@ -156,6 +156,7 @@ fn in_body(call: &Call) -> Result<Login, ApiError> {
         }
         Some(_) => return Err(ApiError::bad_request("This method of authentication is not supported by this version")),
     };
+    call.admit(&login.entity)?;
     if let Entity::App(row) = &login.entity {
         call.enter(row.app.acct_id);
     }

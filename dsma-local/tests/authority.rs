@@ -255,3 +255,76 @@ fn clients_are_told_what_account_group_and_app_say() {
         assert_eq!(set(group.clone(), bad.clone()).status, 400, "{bad}");
     }
 }
+
+#[test]
+fn an_old_secret_holds_for_the_migration_period() {
+    let stack = Stack::start();
+    let (dsm, admin) = (stack.dsm(), stack.admin());
+    let old = stack.dsm_as(&dsm.new_app("migrating", &[(&dsm.default_group(), &["ENCRYPT"])]));
+    let path = format!("/sys/v1/apps/{}", id_of(&old));
+    let session = old.login();
+    let credential = || admin.request("GET", &format!("{path}/credential"), None).success().json();
+    let first = credential()["credential"]["secret"].clone();
+    admin.request("POST", &format!("{path}/reset_secret"), Some(json!({"credential_migration_period": 3600}))).success();
+    let shown = credential();
+    assert_eq!(shown["previous_credential"]["credential"]["secret"], first);
+    assert!(shown["previous_credential"]["valid_until"].is_string() && shown["credential"]["secret"] != first);
+    for client in [&old, &session] {
+        assert_eq!(client.request("GET", "/crypto/v1/keys", None).status, 200);
+    }
+    admin.request("POST", &format!("{path}/reset_secret"), None).success();
+    assert_eq!(credential()["previous_credential"], Value::Null);
+    for client in [&old, &session] {
+        assert_eq!(client.request("GET", "/crypto/v1/keys", None).status, 401);
+    }
+}
+
+#[test]
+fn certificates_are_kept_and_shown_and_login_with_them_is_refused_by_name() {
+    let stack = Stack::start();
+    let admin = stack.admin();
+    // An empty SEQUENCE would be no certificate; this is the least that looks like one.
+    let der = "MAMCAQE=";
+    let create =
+        |credential: &Value| admin.request("POST", "/sys/v1/apps", Some(json!({"name": credential.to_string(), "credential": credential})));
+    for (credential, auth_type) in [
+        (json!({"certificate": der}), "Certificate"),
+        (
+            json!({"trustedca": {"ca_certificates": [der, der], "subjects": [{"dns_name": "x.example"}, {"ip_address": "10.0.0.1"}]}}),
+            "TrustedCa",
+        ),
+        (json!({"trustedca": {"ca_certificate": der, "subject_general": {"directory_name": [["2.5.4.3", "x"]]}}}), "TrustedCa"),
+        (json!({"trustedca": {"ca_certificate": der, "subject": [["2.5.4.3", "x"]], "check_revocation": false}}), "TrustedCa"),
+    ] {
+        let reply = create(&credential);
+        assert_eq!(reply.status, 201, "{credential}: {}", reply.text);
+        let app = reply.json();
+        assert_eq!(app["auth_type"], auth_type);
+        let id = app["app_id"].as_str().unwrap();
+        let path = format!("/sys/v1/apps/{id}");
+        assert_eq!(admin.request("GET", &format!("{path}/credential"), None).success().json()["credential"], credential);
+        assert_eq!(admin.request("POST", &format!("{path}/reset_secret"), None).status, 400);
+        let login = stack.dsm_as(&base64_simd::STANDARD.encode_to_string(format!("{id}:"))).request("POST", "/sys/v1/session/auth", None);
+        assert!(login.status == 401 && login.text.contains("does not support login with certificates"), "{login:?}");
+        let migration = json!({"credential": {"secret": {"size": 32}}, "credential_migration_period": 60});
+        assert_eq!(admin.request("PATCH", &path, Some(migration)).status, 400, "a certificate does not migrate");
+        let changed = admin.request("PATCH", &path, Some(json!({"credential": {"secret": "a secret of its own"}}))).success().json();
+        assert_eq!(changed["auth_type"], "Secret");
+        let login = stack.dsm_as(&base64_simd::STANDARD.encode_to_string(format!("{id}:a secret of its own")));
+        assert_eq!(login.request("POST", "/sys/v1/session/auth", None).status, 200);
+    }
+    for bad in [
+        json!({"certificate": "no base64!"}),
+        json!({"certificate": "MAA="}),
+        json!({"trustedca": {}}),
+        json!({"trustedca": {"ca_certificate": der}}),
+        json!({"trustedca": {"ca_certificate": der, "ca_certificates": [der], "subject_general": {"dns_name": "x"}}}),
+        json!({"trustedca": {"ca_certificate": der, "subjects": []}}),
+        json!({"trustedca": {"ca_certificate": der, "subject_general": {"dns_name": " "}}}),
+        json!({"trustedca": {"ca_certificate": der, "subject_general": {"ip_address": "x"}}}),
+        json!({"awsiam": {}}),
+    ] {
+        let reply = create(&bad);
+        assert_eq!(reply.status, 400, "{bad}: {}", reply.text);
+    }
+}

@@ -10,6 +10,7 @@ mod approval;
 mod authorize;
 mod batch;
 mod blob;
+mod credential;
 mod derive;
 mod error;
 mod key_requests;
@@ -34,6 +35,7 @@ pub use batch::{
     BatchExecutionType, BatchRequest, BatchRequestItem, BatchRequestList, BatchResponse, BatchResponseList, BatchResponseObject,
 };
 pub use blob::{Blob, SecretBlob};
+pub use credential::{Credential, CredentialResponse, PreviousCredential, SubjectGeneral, TrustedCa};
 pub use derive::{AgreeKeyMechanism, AgreeKeyRequest, DeriveKeyMechanism, DeriveKeyRequest, Hkdf};
 pub use error::{ApiError, text};
 pub use key_requests::{
@@ -53,8 +55,8 @@ pub use parts::{
 };
 pub use quorum::{Act, Approval, Approver, GroupApprovalPolicy, Quorum, QuorumPolicy, approvers, requires_password, satisfied};
 pub use session::{
-    App, AppGroups, AppRequest, AppRole, AuditHit, AuditLog, AuditRecord, AuthResponse, Credential, CredentialResponse, Group, GroupNames,
-    GroupRequest, IpAddressPolicy, Principal, VersionResponse,
+    App, AppGroups, AppRequest, AppRole, AuditHit, AuditLog, AuditRecord, AuthResponse, Group, GroupNames, GroupRequest, IpAddressPolicy,
+    Principal, VersionResponse,
 };
 pub use set::{KeyOperation, KeyOperations, Permission, Permissions};
 pub use sobject::{

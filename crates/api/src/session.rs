@@ -164,6 +164,9 @@ pub struct AppRequest {
     /// Length of the secret in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_size: Option<u32>,
+    /// Seconds for which the credential before this one still holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_migration_period: Option<u32>,
     /// The addresses that it may call from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_address_policy: Option<IpAddressPolicy>,
@@ -180,23 +183,6 @@ pub enum GroupNames {
     Permissions(BTreeMap<Uuid, Vec<String>>),
     /// Group ids.
     Ids(Vec<Uuid>),
-}
-
-/// Answer of `GET /sys/v1/apps/{id}/credential`.
-#[derive(Serialize, Deserialize)]
-pub struct CredentialResponse {
-    /// The app.
-    pub app_id: Uuid,
-    /// Its credential.
-    pub credential: Credential,
-}
-
-/// A credential. The API key is base64 of `app_id:secret`.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Credential {
-    /// The secret half of an API key.
-    Secret(String),
 }
 
 /// A group as DSM shows it.

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use dsma_api::{ApiError, App, AppGroups, AppRequest, Approver, Credential, CredentialResponse, IpAddressPolicy, Principal, Time};
+use dsma_api::{ApiError, App, AppGroups, AppRequest, Approver, CredentialResponse, IpAddressPolicy, PreviousCredential, Principal, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::authentication::Caller;
 use super::call::Call;
+use super::credentials::SECRET;
 use super::groups::{no_group, valid_name};
 use super::permissions::memberships;
 use super::quorum::not_an_approver;
 use super::reply::Reply;
-use super::secrets::new_secret;
-use super::{addresses, client_configs};
+use super::{addresses, client_configs, credentials};
 use crate::store::{ActionType, AppRow, Audit};
 
 /// `GET /sys/v1/apps`.
@@ -40,7 +40,7 @@ pub(super) fn create(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
     caller.need_admin()?;
     let request: AppRequest = call.json()?;
-    let secret = new_secret(request.credential.as_ref(), request.secret_size)?;
+    let credential = credentials::given(request.credential.as_ref(), request.secret_size)?;
     let app = App {
         acct_id: call.store().acct_id(),
         app_id: Uuid::new_v4(),
@@ -53,7 +53,7 @@ pub(super) fn create(call: &Call) -> Result<Reply, ApiError> {
         enabled: request.enabled.unwrap_or(true),
         default_group: None,
         groups: AppGroups::Ids(Vec::new()),
-        auth_type: Some("Secret".into()),
+        auth_type: Some(credential.auth_type.into()),
         role: request.role.unwrap_or_default(),
         ip_address_policy: IpAddressPolicy::AllowAll,
         client_configurations: Map::new(),
@@ -62,7 +62,7 @@ pub(super) fn create(call: &Call) -> Result<Reply, ApiError> {
     apply_groups(call, &mut row, &request)?;
     apply_settings(&mut row.app, &request)?;
     let audit = audit(call, &caller, "Created", &row.app);
-    if !call.store().insert_app(&row, secret.as_bytes(), audit)? {
+    if !call.store().insert_app(&row, &credential.bytes, audit)? {
         return Err(name_taken());
     }
     Reply::created(&shown(call, row))
@@ -74,11 +74,12 @@ pub(super) fn update(call: &Call) -> Result<Reply, ApiError> {
     caller.need_admin()?;
     let app_id = call.id()?;
     let request: AppRequest = call.json()?;
-    let secret = request.credential.as_ref().map(|credential| new_secret(Some(credential), request.secret_size)).transpose()?;
-    if secret.is_some() {
+    let credential = request.credential.as_ref().map(|given| credentials::given(Some(given), request.secret_size)).transpose()?;
+    if credential.is_some() {
         caller.gate.pass_as(Approver::App(app_id))?;
     }
     let name = request.name.clone().map(|name| valid_name(Some(name))).transpose()?;
+    let until = until(request.credential_migration_period);
     let change = |row: &mut AppRow| {
         apply_groups(call, row, &request)?;
         apply_settings(&mut row.app, &request)?;
@@ -88,12 +89,18 @@ pub(super) fn update(call: &Call) -> Result<Reply, ApiError> {
         app.app_type = request.app_type.clone().unwrap_or_else(|| std::mem::take(&mut app.app_type));
         app.enabled = request.enabled.unwrap_or(app.enabled);
         app.role = request.role.unwrap_or(app.role);
-        let verb = if secret.is_some() { "Updated, with its credential," } else { "Updated" };
+        if let Some(credential) = &credential {
+            if until.is_some() && (app.auth_type.as_deref(), credential.auth_type) != (Some(SECRET), SECRET) {
+                return Err(ApiError::bad_request("credential_migration_period is for secrets"));
+            }
+            app.auth_type = Some(credential.auth_type.into());
+        }
+        let verb = if credential.is_some() { "Updated, with its credential," } else { "Updated" };
         Ok(audit(call, &caller, verb, app))
     };
-    let new_secret = secret.as_ref().map(|secret| secret.as_bytes());
-    let row = call.store().update_app(app_id, new_secret, change, name_taken)?.ok_or_else(no_app)?;
-    if secret.is_some() || !row.app.enabled {
+    let new = credential.as_ref().map(|credential| (credential.bytes.as_slice(), until));
+    let row = call.store().update_app(app_id, new, change, name_taken)?.ok_or_else(no_app)?;
+    if credential.is_some() && until.is_none() || !row.app.enabled {
         call.dsm.sessions.terminate_all(Principal::App(app_id));
     }
     Reply::ok(&shown(call, row))
@@ -120,25 +127,43 @@ pub(super) fn credential(call: &Call) -> Result<Reply, ApiError> {
     caller.gate.pass_as(Approver::App(row.app.app_id))?;
     let secret = call.store().app_secret(row.app.app_id)?.ok_or_else(no_app)?;
     call.store().audit_now(audit(call, &caller, "Read credential of", &row.app))?;
-    let credential = Credential::Secret(String::from_utf8_lossy(&secret).into_owned());
-    Reply::ok(&CredentialResponse { app_id: row.app.app_id, credential })
+    let show = |bytes: &[u8]| credentials::shown(row.app.auth_type.as_deref(), bytes);
+    let previous = call.store().previous_secret(row.app.app_id, Time::now())?;
+    let previous = previous.map(|old| show(&old.bytes).map(|credential| PreviousCredential { credential, valid_until: old.until }));
+    let credential = show(&secret)?;
+    Reply::ok(&CredentialResponse { app_id: row.app.app_id, credential, previous_credential: previous.transpose()? })
 }
 
-/// `POST /sys/v1/apps/{id}/reset_secret`: a new secret; the sessions of the old one end.
+/// `POST /sys/v1/apps/{id}/reset_secret`: a new secret. The old one and its sessions end at once, or hold for the migration period.
 pub(super) fn reset_secret(call: &Call) -> Result<Reply, ApiError> {
     #[derive(Default, Deserialize)]
     struct Request {
         secret_size: Option<u32>,
+        credential_migration_period: Option<u32>,
     }
     let caller = call.caller()?;
     caller.need_admin()?;
-    let row = call.store().app(call.id()?)?.ok_or_else(no_app)?;
-    caller.gate.pass_as(Approver::App(row.app.app_id))?;
+    let app_id = call.store().app(call.id()?)?.ok_or_else(no_app)?.app.app_id;
+    caller.gate.pass_as(Approver::App(app_id))?;
     let request: Request = call.json_or_default()?;
-    let secret = new_secret(None, request.secret_size)?;
-    call.store().set_app_secret(row.app.app_id, secret.as_bytes(), audit(call, &caller, "Changed credential of", &row.app))?;
-    call.dsm.sessions.terminate_all(Principal::App(row.app.app_id));
+    let secret = credentials::given(None, request.secret_size)?;
+    let until = until(request.credential_migration_period);
+    let change = |row: &mut AppRow| {
+        if row.app.auth_type.as_deref() != Some(SECRET) {
+            return Err(ApiError::bad_request("App has no secret: it authenticates with a certificate"));
+        }
+        Ok(audit(call, &caller, "Changed credential of", &row.app))
+    };
+    let row = call.store().update_app(app_id, Some((&secret.bytes, until)), change, name_taken)?.ok_or_else(no_app)?;
+    if until.is_none() {
+        call.dsm.sessions.terminate_all(Principal::App(app_id));
+    }
     Reply::ok(&shown(call, row))
+}
+
+/// The end of a migration period of so many seconds; a period of none is no period.
+fn until(seconds: Option<u32>) -> Option<Time> {
+    seconds.filter(|seconds| *seconds > 0).map(|seconds| Time(Time::now().0 + i64::from(seconds)))
 }
 
 /// Applies `del_groups`, `add_groups`, `mod_groups` and `default_group`, and checks the outcome.

@@ -1,7 +1,7 @@
 //! Credentials: `Authorization: Basic` with an API key or `email:password`, or `Bearer` with a session's token, on every endpoint alike.
 
 use base64_simd::STANDARD;
-use dsma_api::{ApiError, Principal, User, text};
+use dsma_api::{ApiError, Principal, Time, User, text};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::call::Call;
 pub(super) use super::caller::Caller;
 use super::caller::Who;
+use super::credentials::SECRET;
 use super::quorum::Gate;
 use super::{Dsm, addresses, passwords};
 use crate::store::AppRow;
@@ -153,11 +154,17 @@ fn by_basic(dsm: &Dsm, credential: &str) -> Result<Login, ApiError> {
 }
 
 fn by_secret(dsm: &Dsm, app_id: Uuid, presented: &[u8]) -> Result<Login, ApiError> {
+    let row = dsm.store.any_app(app_id)?.ok_or_else(wrong)?;
+    if row.app.auth_type.as_deref().is_some_and(|auth_type| auth_type != SECRET) {
+        let text = "This app authenticates with a certificate, and this version does not support login with certificates";
+        return Err(ApiError::unauthorized(text));
+    }
     let secret = dsm.store.app_secret(app_id)?.ok_or_else(wrong)?;
-    if !bool::from(secret.ct_eq(presented)) {
+    let previous = dsm.store.previous_secret(app_id, Time::now())?;
+    let previous = previous.is_some_and(|old| old.bytes.ct_eq(presented).into());
+    if !bool::from(secret.ct_eq(presented)) && !previous {
         return Err(wrong());
     }
-    let row = dsm.store.any_app(app_id)?.ok_or_else(wrong)?;
     app(row, disabled)
 }
 

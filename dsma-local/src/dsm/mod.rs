@@ -12,6 +12,7 @@ mod authentication;
 mod call;
 mod caller;
 mod client_configs;
+mod credentials;
 mod endpoints;
 mod groups;
 mod inside;

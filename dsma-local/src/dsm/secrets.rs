@@ -51,6 +51,6 @@ pub(super) fn new_secret(credential: Option<&Value>, size: Option<u32>) -> Resul
                 generate(size.ok_or_else(|| ApiError::bad_request("Invalid size of the secret: a number of bytes is expected"))?)
             }
         },
-        _ => Err(ApiError::bad_request("Unsupported credential: this version knows `secret` only")),
+        _ => Err(ApiError::bad_request("Unsupported credential: this version knows `secret`, `certificate` and `trustedca`")),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dsma_api::{App, AppGroups, Permissions};
+use dsma_api::{App, AppGroups, Permissions, Time};
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -19,6 +19,12 @@ pub(crate) struct AppRow {
     /// As on the wire, except `groups`, which is left empty.
     pub(crate) app: App,
     pub(crate) groups: BTreeMap<Uuid, Permissions>,
+}
+
+/// A credential that was replaced and still holds.
+pub(crate) struct Previous {
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
+    pub(crate) until: Time,
 }
 
 impl Store {
@@ -41,13 +47,23 @@ impl Store {
         })
     }
 
-    /// The secret half of an app's API key, whatever its account.
+    /// What an app authenticates with, whatever its account: the secret half of its API key, or another kind as JSON.
     pub(crate) fn app_secret(&self, app_id: Uuid) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
         let sealed: Option<Vec<u8>> = self.read(|connection| {
             let mut statement = connection.prepare_cached("SELECT sealed FROM apps WHERE app_id = ?1")?;
             Ok(statement.query_row([app_id], |row| row.get(0)).optional()?)
         })?;
         sealed.map(|sealed| self.seal().open(SECRET, app_id, &sealed)).transpose()
+    }
+
+    /// The credential before the present one, and until when it holds, where it does at `now`; whatever the account.
+    pub(crate) fn previous_secret(&self, app_id: Uuid, now: Time) -> Result<Option<Previous>, Error> {
+        let found: Option<(Vec<u8>, i64)> = self.read(|connection| {
+            let sql = "SELECT previous, previous_until FROM apps WHERE app_id = ?1 AND previous IS NOT NULL AND previous_until > ?2";
+            let mut statement = connection.prepare_cached(sql)?;
+            Ok(statement.query_row((app_id, now.0), |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+        })?;
+        found.map(|(sealed, until)| Ok(Previous { bytes: self.seal().open(SECRET, app_id, &sealed)?, until: Time(until) })).transpose()
     }
 
     /// Adds an app; `false` where the name is taken.
@@ -66,16 +82,17 @@ impl Store {
         })
     }
 
-    /// Changes an app, and its secret where one is given, in one transaction: `change` sees the app as it is then, and may refuse. `None`: there is no such app; an error of
-    /// `taken`: its new name belongs to another one.
+    /// Changes an app, and its credential where one is given, in one transaction: `change` sees the app as it is then, and may refuse.
+    /// The old credential holds until the given time. `None`: there is no such app; an error of `taken`: its new name belongs to
+    /// another one.
     pub(crate) fn update_app<E: From<Error>>(
         &self,
         app_id: Uuid,
-        secret: Option<&[u8]>,
+        credential: Option<(&[u8], Option<Time>)>,
         change: impl FnOnce(&mut AppRow) -> Result<Audit, E>,
         taken: impl FnOnce() -> E,
     ) -> Result<Option<AppRow>, E> {
-        let sealed = secret.map(|secret| self.seal().close(SECRET, app_id, secret)).transpose()?;
+        let sealed = credential.map(|(bytes, until)| Ok::<_, Error>((self.seal().close(SECRET, app_id, bytes)?, until))).transpose()?;
         self.write_with(|transaction| {
             let Some(mut row) = read(transaction, app_id)?.filter(|row| row.app.acct_id == self.acct_id) else {
                 return Ok(None);
@@ -84,17 +101,11 @@ impl Store {
             if !replace(transaction, &row)? {
                 return Err(taken());
             }
-            if let Some(sealed) = sealed {
-                set_secret(transaction, app_id, &sealed)?;
+            if let Some((sealed, until)) = sealed {
+                set_credential(transaction, app_id, &sealed, until)?;
             }
             Ok(Some((row, audit)))
         })
-    }
-
-    /// Replaces an app's secret; `false` where there is no such app.
-    pub(crate) fn set_app_secret(&self, app_id: Uuid, secret: &[u8], audit: Audit) -> Result<bool, Error> {
-        let sealed = self.seal().close(SECRET, app_id, secret)?;
-        self.write(audit, |transaction| set_secret(transaction, app_id, &sealed))
     }
 
     /// Deletes an app; `false` where there is no such app.
@@ -136,9 +147,12 @@ fn replace(transaction: &Transaction<'_>, row: &AppRow) -> Result<bool, Error> {
     Ok(updated == 1)
 }
 
-/// `false` where there is no such app.
-fn set_secret(transaction: &Transaction<'_>, app_id: Uuid, sealed: &[u8]) -> Result<bool, Error> {
-    Ok(transaction.execute("UPDATE apps SET sealed = ?2 WHERE app_id = ?1", (app_id, sealed))? == 1)
+/// Without a time for the old one it is gone.
+fn set_credential(transaction: &Transaction<'_>, app_id: Uuid, sealed: &[u8], until: Option<Time>) -> Result<(), Error> {
+    let sql =
+        "UPDATE apps SET previous = CASE WHEN ?3 IS NULL THEN NULL ELSE sealed END, previous_until = ?3, sealed = ?2 WHERE app_id = ?1";
+    transaction.execute(sql, (app_id, sealed, until.map(|until| until.0)))?;
+    Ok(())
 }
 
 fn write_memberships(transaction: &Transaction<'_>, row: &AppRow) -> Result<(), Error> {

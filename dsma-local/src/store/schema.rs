@@ -9,7 +9,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::Error;
 
 /// Step `n` leads from version `n` to `n + 1`.
-const STEPS: &[&str] = &[FIRST, ACCOUNTS, APPROVALS, SOBJECT_LISTINGS];
+const STEPS: &[&str] = &[FIRST, ACCOUNTS, APPROVALS, SOBJECT_LISTINGS, PREVIOUS_SECRETS];
 
 /// UUIDs are 16-byte blobs, times are seconds since the epoch, `doc` is the wire's JSON without secrets, `sealed` see `seal.rs`.
 const FIRST: &str = "
@@ -185,6 +185,12 @@ CREATE TRIGGER sobject_updated AFTER UPDATE OF doc ON sobjects WHEN new.doc <> o
     DELETE FROM sobject_metadata WHERE kid = new.kid;
     INSERT INTO sobject_metadata SELECT pair.key, pair.value, new.kid FROM json_each(new.doc, '$.custom_metadata') AS pair;
 END;
+";
+
+/// The secret before the present one, for as long as it holds.
+const PREVIOUS_SECRETS: &str = "
+ALTER TABLE apps ADD COLUMN previous BLOB;
+ALTER TABLE apps ADD COLUMN previous_until INTEGER;
 ";
 
 /// Brings the file to the version that this program knows.

@@ -120,7 +120,8 @@ impl From<Account> for Shown {
             mark_key_disable_when_deactivated: false,
             purpose: standard(),
             original_purpose: standard(),
-            subscription: json!({"on_prem": {}}),
+            // The one form that the document and the crate `sdkms` 0.5.1 both take: to the crate the others are bare names or need a date.
+            subscription: json!({"custom": {}}),
         }
     }
 }

@@ -135,3 +135,30 @@ fn ed25519_and_x25519_keys_are_48_bytes_of_pkcs8() {
         json!({"name": "x", "obj_type": "EC", "elliptic_curve": "NistP256", "value": STANDARD.encode_to_string(exported(&dsm, "X25519"))});
     assert_eq!(dsm.request("PUT", "/crypto/v1/keys", Some(wrong)).status, 400);
 }
+
+/// Newer than what clients of the classic interface can read: such a client's listing must not show them.
+#[test]
+fn lattice_keys_are_pkcs8_and_hidden_from_classic_listings() {
+    let stack = Stack::start();
+    let dsm = stack.dsm();
+    create(&dsm, json!({"name": "classic", "obj_type": "AES", "key_size": 128})).success();
+    for (obj_type, member, set, ops) in [
+        ("MLDSA", "mldsa", "MlDsa65", json!(["SIGN", "VERIFY", "EXPORT"])),
+        ("MLKEM", "mlkem", "MlKem768", json!(["EXPORT", "ENCAPSULATE", "DECAPSULATE"])),
+    ] {
+        let spec = json!({"name": set, "obj_type": obj_type, member: {"param_set": set}, "key_ops": ops});
+        let made = create(&dsm, spec).success().json();
+        assert_eq!((&made[member]["param_set"], &made["key_ops"], &made["key_size"]), (&json!(set), &ops, &Value::Null));
+        let value = exported(&dsm, set);
+        let again = import(&dsm, &format!("again {set}"), obj_type, &value).success().json();
+        assert_eq!((&again["pub_key"], &again[member]), (&made["pub_key"], &made[member]));
+        let public = import(&dsm, &format!("public {set}"), obj_type, &bytes(&made["pub_key"])).success().json();
+        assert_eq!(public["public_only"], true);
+        assert_eq!(create(&dsm, json!({"name": "x", "obj_type": obj_type})).status, 400);
+        assert_eq!(create(&dsm, json!({"name": "x", "obj_type": obj_type, member: {"param_set": "Kyber"}})).status, 400);
+        assert_eq!(import(&dsm, "x", obj_type, &value[..value.len() - 1]).status, 400);
+        let count = |query: &str| dsm.request("GET", &format!("/crypto/v1/keys?{query}"), None).success().json().as_array().unwrap().len();
+        assert_eq!((count(""), count(&format!("obj_type={obj_type}"))), (1, 3));
+        assert!(count("show_newer_types=true") > 3 && count("filter=%7B%7D") > 3);
+    }
+}

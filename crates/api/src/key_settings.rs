@@ -113,6 +113,38 @@ pub enum PublishPublicKey {
     Disabled,
 }
 
+/// `mldsa` of a sobject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MlDsaOptions {
+    /// Parameter set.
+    pub param_set: MlDsaParamSet,
+}
+
+/// Parameter sets of ML-DSA (FIPS 204).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names are DSM's own")]
+pub enum MlDsaParamSet {
+    MlDsa44,
+    MlDsa65,
+    MlDsa87,
+}
+
+/// `mlkem` of a sobject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MlKemOptions {
+    /// Parameter set.
+    pub param_set: MlKemParamSet,
+}
+
+/// Parameter sets of ML-KEM (FIPS 203).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names are DSM's own")]
+pub enum MlKemParamSet {
+    MlKem512,
+    MlKem768,
+    MlKem1024,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

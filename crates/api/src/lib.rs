@@ -42,7 +42,10 @@ pub use key_requests::{
     CopySobjectRequest, KcvMethod, KeyCheckValueRequest, KeyCheckValueResponse, ObjectDigestRequest, ObjectDigestResponse,
     PersistTransientKeyRequest, SobjectRekeyRequest, SobjectReplaceRequest, VerifyKcvRequest, VerifyKcvResponse,
 };
-pub use key_settings::{EffectiveKeyPolicy, ExportPolicy, KeyLinks, PublishPublicKey, RotationPolicy, SobjectExportPolicy, WrappingKeys};
+pub use key_settings::{
+    EffectiveKeyPolicy, ExportPolicy, KeyLinks, MlDsaOptions, MlDsaParamSet, MlKemOptions, MlKemParamSet, PublishPublicKey, RotationPolicy,
+    SobjectExportPolicy, WrappingKeys,
+};
 pub use mac::{MacRequest, MacResponse, VerifyMacRequest};
 pub use operation::{
     BatchItem, BatchReply, CipherMode, CryptMode, DecryptRequest, DecryptResponse, DigestRequest, DigestResponse, EncryptRequest,

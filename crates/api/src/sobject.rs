@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    Blob, EffectiveKeyPolicy, KeyLinks, KeyOperations, Principal, PublishPublicKey, RotationPolicy, SecretBlob, SobjectExportPolicy, Time,
+    Blob, EffectiveKeyPolicy, KeyLinks, KeyOperations, MlDsaOptions, MlKemOptions, Principal, PublishPublicKey, RotationPolicy, SecretBlob,
+    SobjectExportPolicy, Time,
 };
 
 /// Names a sobject in a request: exactly one of its spellings.
@@ -157,6 +158,12 @@ pub struct Sobject {
     /// RSA settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rsa: Option<RsaOptions>,
+    /// ML-DSA settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mldsa: Option<MlDsaOptions>,
+    /// ML-KEM settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mlkem: Option<MlKemOptions>,
     /// AES settings: restrictions of mode, IV and tag, and tokenization.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aes: Option<serde_json::Value>,
@@ -273,6 +280,12 @@ pub struct SobjectRequest {
     /// Tokenization: the format of the key's plaintexts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fpe: Option<serde_json::Value>,
+    /// ML-DSA settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mldsa: Option<MlDsaOptions>,
+    /// ML-KEM settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mlkem: Option<MlKemOptions>,
     /// Key material to import.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<SecretBlob>,

@@ -41,7 +41,7 @@ impl Condition {
     }
 
     /// At least one; none of them where there are none.
-    pub(super) fn any(conditions: &[Self]) -> Self {
+    fn any(conditions: &[Self]) -> Self {
         Self::joined(conditions, " OR ", "FALSE")
     }
 

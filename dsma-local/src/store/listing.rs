@@ -153,10 +153,10 @@ impl Condition {
     }
 
     /// The label that a PKCS#11 library shows: metadata, or the name where there is none.
-    pub(crate) fn pkcs11_label(label: &str) -> Self {
-        let labelled = Self::metadata("pkcs11_label", label);
-        let unlabelled = "kid NOT IN (SELECT kid FROM sobject_metadata WHERE key = 'pkcs11_label')";
-        let named = Self::name(label).and(&Self::new(unlabelled, Vec::new()));
-        Self::any(&[labelled, named])
+    pub(crate) fn pkcs11_label(acct_id: Uuid, label: &str) -> Self {
+        let sql = "kid IN (SELECT kid FROM sobject_metadata WHERE key = 'pkcs11_label' AND value = ? \
+                   UNION ALL SELECT named.kid FROM sobjects AS named WHERE named.acct_id = ? AND named.name = ? \
+                   AND NOT EXISTS (SELECT 1 FROM sobject_metadata AS pair WHERE pair.kid = named.kid AND pair.key = 'pkcs11_label'))";
+        Self::new(sql, vec![label.to_owned().into(), blob(acct_id), label.to_owned().into()])
     }
 }

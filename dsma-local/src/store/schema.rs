@@ -165,7 +165,7 @@ UPDATE sobjects SET
 DROP INDEX sobjects_by_group;
 CREATE INDEX sobjects_by_group ON sobjects (group_id);
 CREATE INDEX sobjects_by_kid ON sobjects
-    (acct_id, kid, group_id, state, obj_type, key_size, enabled, created_at, activates, expires, creator_type, creator_id);
+    (acct_id, kid, group_id, state, obj_type, name, key_size, enabled, created_at, activates, expires, creator_type, creator_id);
 CREATE INDEX sobjects_by_name ON sobjects
     (acct_id, name, group_id, state, obj_type, key_size, enabled, created_at, activates, expires, creator_type, creator_id);
 CREATE INDEX sobjects_by_rotation ON sobjects (rotates) WHERE rotates IS NOT NULL;

@@ -132,8 +132,10 @@ pub(super) fn build(
         description: request.description,
         group_id: None,
         obj_type: material.obj_type,
-        key_size: Some(material.key_size),
+        key_size: material.key_size,
         elliptic_curve: material.curve,
+        mldsa: material.mldsa,
+        mlkem: material.mlkem,
         rsa: (material.obj_type == ObjectType::Rsa).then(|| rsa_options(request.rsa, material)),
         aes: None,
         fpe,
@@ -216,7 +218,7 @@ fn rsa_options(request: Option<RsaOptions>, material: &Material) -> RsaOptions {
     let given = request.unwrap_or_default();
     let or_default = |policy: Vec<Value>, default: Value| if policy.is_empty() { vec![default] } else { policy };
     RsaOptions {
-        key_size: Some(material.key_size),
+        key_size: material.key_size,
         public_exponent: material.public_exponent,
         encryption_policy: or_default(given.encryption_policy, json!({"padding": {"OAEP": {}}})),
         signature_policy: or_default(given.signature_policy, json!({})),

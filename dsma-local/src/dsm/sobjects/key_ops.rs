@@ -6,7 +6,8 @@ use dsma_api::{ApiError, EllipticCurve, KeyOperation, KeyOperations, ObjectType,
 
 use super::material::Material;
 use KeyOperation::{
-    AgreeKey, AppManageable, Decrypt, DeriveKey, Encrypt, Export, HighVolume, MacGenerate, MacVerify, Sign, UnwrapKey, Verify, WrapKey,
+    AgreeKey, AppManageable, Decapsulate, Decrypt, DeriveKey, Encapsulate, Encrypt, Export, HighVolume, MacGenerate, MacVerify, Sign,
+    UnwrapKey, Verify, WrapKey,
 };
 
 /// A type, as far as its operations depend on it.
@@ -35,6 +36,8 @@ impl Kind {
             (ObjectType::Aes | ObjectType::Des3, _) => {
                 KeyOperations::of(&[Encrypt, Decrypt, WrapKey, UnwrapKey, DeriveKey, MacGenerate, MacVerify, AppManageable, Export])
             }
+            (ObjectType::Mldsa, _) => KeyOperations::of(&[Sign, Verify, AppManageable, Export]),
+            (ObjectType::Mlkem, _) => KeyOperations::of(&[Encapsulate, Decapsulate, AppManageable, Export]),
             (ObjectType::Hmac, _) => KeyOperations::of(&[DeriveKey, MacGenerate, MacVerify, AppManageable, Export]),
             (ObjectType::Rsa, _) => KeyOperations::of(&[Sign, Verify, Encrypt, Decrypt, WrapKey, UnwrapKey, AppManageable, Export]),
             (ObjectType::Ec, Some(EllipticCurve::Ed25519)) => KeyOperations::of(&[Sign, Verify, AppManageable, Export]),
@@ -54,7 +57,8 @@ impl Kind {
 }
 
 /// What a public key can do.
-pub(super) const PUBLIC: KeyOperations = KeyOperations::of(&[Verify, Encrypt, WrapKey, AgreeKey, AppManageable, Export, HighVolume]);
+pub(super) const PUBLIC: KeyOperations =
+    KeyOperations::of(&[Verify, Encrypt, WrapKey, AgreeKey, Encapsulate, AppManageable, Export, HighVolume]);
 
 /// The operations of a new sobject: what was asked for, or the default. Generated keys are not exportable by default, imported ones
 /// are: whoever imports has the key.

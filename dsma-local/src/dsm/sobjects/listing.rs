@@ -69,7 +69,7 @@ fn conditions(call: &Call) -> Result<Vec<Condition>, ApiError> {
     }
     conditions.extend(query.with_prefix("custom_metadata.").map(|(key, value)| Condition::metadata(key, value)));
     if let Some(label) = query.get("pkcs11_label") {
-        conditions.push(Condition::pkcs11_label(label));
+        conditions.push(Condition::pkcs11_label(call.store().acct_id(), label));
     }
     if let Some(id) = query.get("pkcs11_id") {
         // A client that does not encode the plus of base64 means no space.

@@ -78,6 +78,8 @@ pub(super) fn successor(creator: Principal, acct_id: Uuid, old: &SobjectRow, req
         obj_type: Some(was.obj_type),
         key_size: request.key_size.or_else(|| was.key_size.filter(|_| !imported)),
         elliptic_curve: request.elliptic_curve.or(was.elliptic_curve),
+        mldsa: request.mldsa.or(was.mldsa),
+        mlkem: request.mlkem.or(was.mlkem),
         pub_exponent: request.pub_exponent.or_else(|| exponent.filter(|_| request.rsa.is_none())),
         rsa: request.rsa.or_else(|| was.rsa.clone()),
         fpe: request.fpe.or_else(|| was.fpe.clone()),

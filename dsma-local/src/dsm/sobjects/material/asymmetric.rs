@@ -40,12 +40,10 @@ fn public(key: &RsaPublicKey, value: Option<Zeroizing<Vec<u8>>>) -> Result<Mater
     }
     let exponent = key.public_exponent().iter().fold(0, |exponent: u64, byte| exponent << 8 | u64::from(*byte));
     Ok(Material {
-        obj_type: ObjectType::Rsa,
-        key_size: key.bits(),
-        curve: None,
+        key_size: Some(key.bits()),
         public_exponent: u32::try_from(exponent).ok(),
         value,
         pub_key: Some(key.to_spki_der()),
-        kcv: None,
+        ..Material::new(ObjectType::Rsa)
     })
 }

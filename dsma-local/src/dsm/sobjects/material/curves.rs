@@ -75,7 +75,7 @@ fn weierstrass_public(key: &EcPublicKey, value: Option<Zeroizing<Vec<u8>>>) -> R
 }
 
 fn material(curve: EllipticCurve, bits: u32, value: Option<Zeroizing<Vec<u8>>>, spki: Vec<u8>) -> Material {
-    Material { obj_type: ObjectType::Ec, key_size: bits, curve: Some(curve), public_exponent: None, value, pub_key: Some(spki), kcv: None }
+    Material { key_size: Some(bits), curve: Some(curve), value, pub_key: Some(spki), ..Material::new(ObjectType::Ec) }
 }
 
 fn no_curve() -> ApiError {

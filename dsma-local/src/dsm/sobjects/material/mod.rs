@@ -1,14 +1,15 @@
 //! The types of sobjects: how their material is made, imported, stored and parsed.
 //!
 //! `value` is raw for symmetric keys and opaque types, PKCS #1 for RSA, SEC1 with curve and public key for EC (PKCS #8 of RFC 8410 for
-//! Ed25519 and X25519), X.509 for certificates; public keys are SubjectPublicKeyInfo.
+//! Ed25519 and X25519, of RFC 9881 and 9935 for ML-DSA and ML-KEM), X.509 for certificates; public keys are SubjectPublicKeyInfo.
 
 mod asymmetric;
 mod curves;
+mod lattice;
 mod opaque;
 mod symmetric;
 
-use dsma_api::{ApiError, EllipticCurve, KcvMethod, ObjectType, Sobject, SobjectRequest};
+use dsma_api::{ApiError, EllipticCurve, KcvMethod, MlDsaOptions, MlKemOptions, ObjectType, Sobject, SobjectRequest};
 use dsma_crypto::{Error, Key, RsaPrivateKey, RsaPublicKey};
 use zeroize::Zeroizing;
 
@@ -17,9 +18,11 @@ pub(super) use self::symmetric::check_value;
 /// Material of a new sobject.
 pub(super) struct Material {
     pub(super) obj_type: ObjectType,
-    /// Bits: of the key, the modulus, the curve's field; of the value where it is no key.
-    pub(super) key_size: u32,
+    /// Bits: of the key, the modulus, the curve's field; of the value where it is no key. Lattices have parameter sets instead.
+    pub(super) key_size: Option<u32>,
     pub(super) curve: Option<EllipticCurve>,
+    pub(super) mldsa: Option<MlDsaOptions>,
+    pub(super) mlkem: Option<MlKemOptions>,
     /// RSA only.
     pub(super) public_exponent: Option<u32>,
     /// As exported; `None` for a public key.
@@ -31,6 +34,12 @@ pub(super) struct Material {
 }
 
 impl Material {
+    /// Material of a type, to be filled in.
+    const fn new(obj_type: ObjectType) -> Self {
+        let (curve, mldsa, mlkem) = (None, None, None);
+        Self { obj_type, key_size: None, curve, mldsa, mlkem, public_exponent: None, value: None, pub_key: None, kcv: None }
+    }
+
     /// Whether nothing of it is secret: a public key, or a certificate.
     pub(super) fn is_public(&self) -> bool {
         self.value.is_none() || self.obj_type == ObjectType::Certificate
@@ -48,6 +57,8 @@ pub(super) fn generate(request: &SobjectRequest) -> Result<Material, ApiError> {
         obj_type @ (ObjectType::Aes | ObjectType::Des3 | ObjectType::Hmac) => symmetric::generate(obj_type, request.key_size),
         ObjectType::Rsa => asymmetric::generate(request),
         ObjectType::Ec => curves::generate(request.elliptic_curve),
+        ObjectType::Mldsa => lattice::generate_ml_dsa(request.mldsa),
+        ObjectType::Mlkem => lattice::generate_ml_kem(request.mlkem),
         ObjectType::Secret | ObjectType::Opaque | ObjectType::Certificate => {
             Err(ApiError::bad_request("Sobjects of this obj_type cannot be generated, only imported"))
         }
@@ -62,15 +73,20 @@ pub(super) fn import(request: &SobjectRequest) -> Result<Material, ApiError> {
         obj_type @ (ObjectType::Aes | ObjectType::Des3 | ObjectType::Hmac) => symmetric::import(obj_type, Zeroizing::new(value.to_vec())),
         ObjectType::Rsa => asymmetric::import(value),
         ObjectType::Ec => curves::import(value),
+        ObjectType::Mldsa => lattice::import_ml_dsa(value),
+        ObjectType::Mlkem => lattice::import_ml_kem(value),
         obj_type @ (ObjectType::Secret | ObjectType::Opaque) => opaque::data(obj_type, value),
         ObjectType::Certificate => opaque::certificate(value),
         _ => Err(no_type()),
     }?;
-    if request.key_size.is_some_and(|bits| bits != material.key_size) {
+    if request.key_size.is_some() && request.key_size != material.key_size {
         return Err(ApiError::bad_request("key_size does not match the value"));
     }
     if request.elliptic_curve.is_some() && request.elliptic_curve != material.curve {
         return Err(ApiError::bad_request("elliptic_curve does not match the value"));
+    }
+    if request.mldsa.is_some() && request.mldsa != material.mldsa || request.mlkem.is_some() && request.mlkem != material.mlkem {
+        return Err(ApiError::bad_request("param_set does not match the value"));
     }
     if let Some(kcv) = &request.kcv {
         let methods = if kcv.len() == 10 { KcvMethod::Cmac } else { KcvMethod::Encrypt };
@@ -108,7 +124,9 @@ fn bits(value: &[u8]) -> u32 {
 }
 
 fn no_type() -> ApiError {
-    ApiError::bad_request("This obj_type is not supported by this version: AES, DES3, HMAC, RSA, EC, SECRET, OPAQUE and CERTIFICATE are")
+    ApiError::bad_request(
+        "This obj_type is not supported by this version: AES, DES3, HMAC, RSA, EC, MLDSA, MLKEM, SECRET, OPAQUE and CERTIFICATE are",
+    )
 }
 
 fn no_operation() -> ApiError {

@@ -39,7 +39,7 @@ pub(super) fn import(obj_type: ObjectType, value: Zeroizing<Vec<u8>>) -> Result<
         _ => return Err(ApiError::bad_request("Invalid HMAC key: 14 to 1024 bytes")),
     };
     let kcv = if obj_type == ObjectType::Hmac { None } else { Some(check_value(obj_type, &value, KcvMethod::Encrypt)?) };
-    Ok(Material { key_size: size, kcv, ..raw(obj_type, value) })
+    Ok(Material { key_size: Some(size), kcv, ..raw(obj_type, value) })
 }
 
 pub(super) fn parse(obj_type: ObjectType, value: &[u8]) -> Result<Key, Error> {
@@ -77,7 +77,7 @@ pub(in super::super) fn check_value(obj_type: ObjectType, value: &[u8], method: 
 
 /// Material whose value is all there is.
 pub(super) fn raw(obj_type: ObjectType, value: Zeroizing<Vec<u8>>) -> Material {
-    Material { obj_type, key_size: bits(&value), curve: None, public_exponent: None, value: Some(value), pub_key: None, kcv: None }
+    Material { key_size: Some(bits(&value)), value: Some(value), ..Material::new(obj_type) }
 }
 
 fn hex(bytes: &[u8]) -> String {

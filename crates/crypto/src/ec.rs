@@ -137,6 +137,10 @@ impl EcPrivateKey {
                 Ok(2 * number)
             }
             Encoding::Der => {
+                // No signature fits into nothing: a question for the length costs none.
+                if out.is_empty() {
+                    return Err(Error::OutputTooSmall { needed: self.curve().signature_len(encoding) });
+                }
                 let mut signature = [0; MAX_SIGNATURE];
                 let len = self.key.sign_der(digest, &mut signature)?;
                 // The next signature may come out longer, so the need is the longest.

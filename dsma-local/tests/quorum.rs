@@ -60,6 +60,18 @@ fn crypto_only(mut policy: Value) -> Value {
     policy
 }
 
+/// Whether the program writes this soon: what it prints is read beside the test.
+fn logged(stack: &Stack, words: &str) -> bool {
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(10) {
+        if stack.log().contains(words) {
+            return true;
+        }
+        stack.dsm().request("GET", "/sys/v1/version", None).success();
+    }
+    false
+}
+
 fn export(dsm: &Dsm, kid: &str) -> Reply {
     dsm.request("POST", "/crypto/v1/keys/export", Some(json!({"kid": kid})))
 }
@@ -141,7 +153,7 @@ fn the_dance_of_an_export() {
 fn a_sole_approver_acts_directly_and_nobody_else_does() {
     let stack = Stack::start();
     let (Guarded { kid, .. }, members) = guarded(&stack, |ids| crypto_only(quorum(1, &ids[..1])));
-    assert!(stack.log().contains("add human reviewers"), "{}", stack.log());
+    assert!(logged(&stack, "add human reviewers"), "{}", stack.log());
     let value = export(&members[0], &kid).success().json();
     assert!(value["value"].is_string());
     let operation = |dsm: &Dsm, name: &str, body: Value| text(dsm.request("POST", &format!("/crypto/v1/keys/{kid}/{name}"), Some(body)));

@@ -109,11 +109,15 @@ struct Shown {
     purpose: Value,
     original_purpose: Value,
     subscription: Value,
+    /// This and the next are not in the OpenAPI: the published command line shows them.
+    state: &'static str,
+    auth_type: &'static str,
 }
 
 impl From<Account> for Shown {
     fn from(account: Account) -> Self {
         let standard = || json!({"$type": "Standard"});
+        let state = if account.enabled { "Activated" } else { "Disabled" };
         Self {
             account,
             logging_configs: Map::new(),
@@ -122,6 +126,8 @@ impl From<Account> for Shown {
             original_purpose: standard(),
             // The one form that the document and the crate `sdkms` 0.5.1 both take: to the crate the others are bare names or need a date.
             subscription: json!({"custom": {}}),
+            state,
+            auth_type: "Fortanix",
         }
     }
 }

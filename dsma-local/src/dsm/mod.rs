@@ -148,7 +148,7 @@ fn endpoints() -> Endpoints {
         .route("/sys/v1/approval_requests/{id}/deny", post(approvals::deny))
         .route("/sys/v1/approval_requests/{id}/challenge", post(approvals::challenge))
         .route("/sys/v1/approval_requests/{id}/result", post(approvals::result))
-        .route("/sys/v1/plugins", get(plugins::none).post(plugins::none))
+        .route("/sys/v1/plugins", get(plugins::list).post(plugins::none))
         .route("/sys/v1/plugins/{id}", get(plugins::none).post(plugins::none).patch(plugins::none).delete(plugins::none))
         .route("/sys/v1/plugins/invoke/{id}", get(plugins::none).post(plugins::none))
         .route("/sys/v1/logs", get(logs::query))

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sdkms::api_model::{
     AppCredential, AppGroups, AppPermissions, AppRequest, AppResetSecretRequest, AppSort, GetAppParams, GroupRequest, ListAppsParams,
-    Order, SelectAccountRequest,
+    Order, PluginRequest, SelectAccountRequest,
 };
 use sdkms::{Error, SdkmsClient};
 use uuid::Uuid;
@@ -22,7 +22,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     ("get_app_credential, reset_app_secret: the old secret is dead", credentials),
     ("an app may do what its permissions say, and no more", permissions),
     ("list_accounts, get_account", accounts),
-    ("list_plugins: outside this product, refused in words", plugins),
+    ("list_plugins: there are none; create_plugin: refused in words", plugins),
     ("list_external_roles: outside this product, refused in words", external_roles),
 ];
 
@@ -110,7 +110,8 @@ fn accounts(dsm: &Dsm) -> Outcome {
 }
 
 fn plugins(dsm: &Dsm) -> Outcome {
-    refused_in_words(&refusal(dsm.app.list_plugins(None))?)
+    expect(dsm.app.list_plugins(None)?.is_empty(), "a plugin")?;
+    refused_in_words(&refusal(dsm.app.create_plugin(&PluginRequest::default()))?)
 }
 
 fn external_roles(dsm: &Dsm) -> Outcome {

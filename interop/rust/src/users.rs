@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use sdkms::SdkmsClient;
 use sdkms::api_model::{
-    AccountRequest, ForgotPasswordRequest, GroupRequest, PasswordChangeRequest, SelectAccountRequest, SignupRequest, UserAccountFlags,
-    UserRequest,
+    AccountRequest, ForgotPasswordRequest, GroupRequest, PasswordChangeRequest, ProcessInviteRequest, SelectAccountRequest, SignupRequest,
+    UserAccountFlags, UserRequest,
 };
 
 use crate::outcome::{Failure, Outcome, expect, refusal};
@@ -15,7 +15,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     ("signup_user, authenticate_user, create_account, select_account: the way to a first account", first_account),
     ("list_users, get_user, update_user, get_user_accounts", people),
     ("change_password: the old one is dead", password),
-    ("invite_user, delete_user_account", invitations),
+    ("invite_user, process_invite, delete_user_account", invitations),
     ("forgot_password: refused or accepted in words, never an error of the service", forgotten),
 ];
 
@@ -64,11 +64,14 @@ fn password(dsm: &Dsm) -> Outcome {
 }
 
 fn invitations(dsm: &Dsm) -> Outcome {
-    let session = user(dsm, "host")?;
+    let (session, invited) = (user(dsm, "host")?, user(dsm, "guest")?);
     let role = UserAccountFlags::ACCOUNTMEMBER | UserAccountFlags::STATEENABLED;
     let request = UserRequest { user_email: Some("guest@example.com".into()), account_role: Some(role), ..UserRequest::default() };
     let guest = session.invite_user(&request)?;
     expect(guest.user_email.as_deref() == Some("guest@example.com"), format!("{guest:?}"))?;
+    let account = session.list_accounts(None)?.first().map(|account| account.acct_id);
+    invited.process_invite(&ProcessInviteRequest { accepts: Some(account.into_iter().collect()), rejects: None })?;
+    expect(invited.get_user_accounts()?.len() == 2, "the invitation was accepted, and nothing came of it")?;
     session.delete_user_account(&guest.user_id)?;
     expect(session.list_users(None)?.iter().all(|user| user.user_id != guest.user_id), "still a member")
 }

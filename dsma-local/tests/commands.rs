@@ -109,6 +109,11 @@ fn every_command(state: &Path, name: &str) -> Vec<String> {
     assert_eq!(json_of(state, &["app", "show", &named("app"), "--api-key"])["api_key"], app["api_key"]);
     assert!(done(state, &["app", "ls"]).lines().next().unwrap().starts_with("NAME"));
 
+    let address = format!("{name}@example.com");
+    let user = json_of(state, &["user", "add", &address, "--role", "ACCOUNTADMINISTRATOR"]);
+    assert!(user["password"].is_string() && done(state, &["user", "ls"]).contains(&address));
+    assert_eq!(json_of(state, &["user", "show", &address])["user_id"], user["user_id"]);
+
     let aes = json_of(state, &["key", "add", &named("aes"), "--exportable"]);
     let ec = json_of(state, &["key", "add", &named("ec"), "--type", "ec", "--curve", "Ed25519", "--group", &named("group")]);
     assert_eq!(ec["group_id"], group["group_id"]);
@@ -127,6 +132,8 @@ fn every_command(state: &Path, name: &str) -> Vec<String> {
     for (args, code, words) in [
         (&["key", "show", "nobody"][..], 1, "Sobject does not exist"),
         (&["group", "show", "nobody"], 1, "ls"),
+        (&["user", "add", &address], 1, "already exists"),
+        (&["user", "add", "x@example.com", "--role", "KING"], 2, "KING"),
         (&["key", "add", &named("aes")], 1, "already exists"),
         (&["key", "add", "x", "--size", "7"], 1, "key_size"),
         (&["key", "add", "x", "--import", "/nonexistent"], 1, "nonexistent"),

@@ -45,17 +45,22 @@ impl Client {
 
     /// One request. A refusal is an error with DSM's own words.
     pub(super) fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, Error> {
+        self.ask_as(&self.api_key, method, path, body)
+    }
+
+    /// One request of somebody else: `credential` is what follows `Basic`.
+    pub(super) fn ask_as(&self, credential: &str, method: &str, path: &str, body: Option<&Value>) -> Result<Value, Error> {
         match &self.way {
             Way::Here { dsm, .. } => {
                 let refused = |error: dsma_api::ApiError| Error::Refused { status: error.status, message: error.message.into_owned() };
-                dsm.ask(&self.api_key, method, path, body).map_err(refused)
+                dsm.ask(credential, method, path, body).map_err(refused)
             }
             Way::Running { agent, endpoint } => {
                 let unreachable = |source: ureq::Error| Error::Unreachable { endpoint: endpoint.clone(), source: Box::new(source) };
                 let request = ureq::http::Request::builder()
                     .method(method)
                     .uri(format!("{endpoint}{path}"))
-                    .header("Authorization", format!("Basic {}", self.api_key));
+                    .header("Authorization", format!("Basic {credential}"));
                 let request = request.body(body.map(Value::to_string).unwrap_or_default()).map_err(|error| unreachable(error.into()))?;
                 let mut response = agent.run(request).map_err(unreachable)?;
                 let text = response.body_mut().with_config().limit(256 << 20).read_to_string().map_err(unreachable)?;

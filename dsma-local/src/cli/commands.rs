@@ -220,13 +220,13 @@ fn group_ids(client: &Client, wanted: &[String]) -> Result<Vec<String>, Error> {
     wanted.iter().map(id).collect()
 }
 
-/// The object with this name or id.
-fn named(objects: Vec<Value>, name: &str, id: &str) -> Result<Value, Error> {
-    let found = objects.into_iter().find(|object| object["name"] == name || object[id] == name);
+/// The object with this name, address or id.
+pub(super) fn named(objects: Vec<Value>, name: &str, id: &str) -> Result<Value, Error> {
+    let found = objects.into_iter().find(|object| object["name"] == name || object["user_email"] == name || object[id] == name);
     found.ok_or_else(|| Error::Refused { status: 404, message: format!("there is no {name:?}; `ls` shows what there is") })
 }
 
-fn items(list: Value) -> Vec<Value> {
+pub(super) fn items(list: Value) -> Vec<Value> {
     match list {
         Value::Array(items) => items,
         other => vec![other],

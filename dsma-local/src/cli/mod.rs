@@ -8,6 +8,7 @@ mod backup;
 mod client;
 mod commands;
 mod output;
+mod users;
 
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,9 @@ use crate::error::Error;
 pub(crate) enum Command {
     /// Make the state directory, with its first group and apps, and do not serve
     Init,
+    /// Users, who log in with a password: ls, add, show
+    #[command(subcommand)]
+    User(users::User),
     /// Groups: ls, add, show
     #[command(subcommand)]
     Group(commands::Group),
@@ -50,6 +54,7 @@ pub(crate) fn run(command: Command, state: &Path, port_base: u16, json: bool) ->
         Command::Init => backup::init(state, port_base),
         Command::Backup { file } => backup::backup(state, &file),
         Command::Restore { file } => backup::restore(&file, state),
+        Command::User(command) => with(state, |client| command.run(client, output)),
         Command::Group(command) => with(state, |client| command.run(client, output)),
         Command::App(command) => with(state, |client| command.run(client, output)),
         Command::Key(command) => with(state, |client| command.run(client, output)),

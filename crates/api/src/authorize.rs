@@ -16,6 +16,8 @@ pub enum Operation {
     MacGenerate,
     MacVerify,
     AgreeKey,
+    Encapsulate,
+    Decapsulate,
     Export,
     /// Read the description, not the material.
     Info,
@@ -122,6 +124,8 @@ impl Operation {
             Self::MacGenerate => Permission::MacGenerate,
             Self::MacVerify => Permission::MacVerify,
             Self::AgreeKey => Permission::AgreeKey,
+            Self::Encapsulate => Permission::Encapsulate,
+            Self::Decapsulate => Permission::Decapsulate,
             Self::Export => Permission::Export,
             Self::Manage => Permission::Manage,
             Self::Info => return None,
@@ -142,6 +146,8 @@ impl Operation {
             Self::MacGenerate => KeyOperation::MacGenerate,
             Self::MacVerify => KeyOperation::MacVerify,
             Self::AgreeKey => KeyOperation::AgreeKey,
+            Self::Encapsulate => KeyOperation::Encapsulate,
+            Self::Decapsulate => KeyOperation::Decapsulate,
             Self::Export => KeyOperation::Export,
             Self::Info | Self::Manage => return None,
         })
@@ -149,7 +155,7 @@ impl Operation {
 
     /// What a key may still do after its end: open what it once protected (NIST SP 800-57 part 1, section 7).
     const fn processes_old_data(self) -> bool {
-        matches!(self, Self::Decrypt | Self::Verify | Self::UnwrapKey | Self::MacVerify | Self::Export)
+        matches!(self, Self::Decrypt | Self::Verify | Self::UnwrapKey | Self::MacVerify | Self::Decapsulate | Self::Export)
     }
 }
 

@@ -1,9 +1,9 @@
-//! Bodies of `/crypto/v1/{derive,agree}`: new keys from keys. Their answers are the new sobjects.
+//! Bodies of `/crypto/v1/{derive,agree,encapsulate,decapsulate}`: new keys from keys. Their answers are the new sobjects.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Blob, EncryptRequest, HashAlgorithm, ObjectType, SobjectDescriptor, SobjectRequest};
+use crate::{Blob, EncryptRequest, HashAlgorithm, ObjectType, Sobject, SobjectDescriptor, SobjectRequest};
 
 /// Body of `POST /crypto/v1/derive`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -79,4 +79,39 @@ pub struct AgreeKeyRequest {
 pub enum AgreeKeyMechanism {
     /// ECDH: the x-coordinate; for X25519 as in RFC 7748.
     DiffieHellman,
+}
+
+/// Body of `POST /crypto/v1/encapsulate`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EncapsulateKeyRequest {
+    /// The other side's ML-KEM key.
+    pub key: SobjectDescriptor,
+    /// Type of the new key.
+    pub key_type: ObjectType,
+    /// The rest of the new sobject; `key_size` counts bits, 256 where absent.
+    #[serde(flatten)]
+    pub request: SobjectRequest,
+}
+
+/// Answer of encapsulate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EncapsulateKeyResponse {
+    /// The new key.
+    pub key: Sobject,
+    /// What the other side decapsulates.
+    pub ciphertext: Blob,
+}
+
+/// Body of `POST /crypto/v1/decapsulate`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DecapsulateKeyRequest {
+    /// Our ML-KEM key.
+    pub key: SobjectDescriptor,
+    /// What the other side made.
+    pub ciphertext: Blob,
+    /// Type of the new key.
+    pub key_type: ObjectType,
+    /// The rest of the new sobject; `key_size` counts bits, 256 where absent.
+    #[serde(flatten)]
+    pub request: SobjectRequest,
 }

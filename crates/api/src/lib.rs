@@ -36,7 +36,10 @@ pub use batch::{
 };
 pub use blob::{Blob, SecretBlob};
 pub use credential::{Credential, CredentialResponse, PreviousCredential, SubjectGeneral, TrustedCa};
-pub use derive::{AgreeKeyMechanism, AgreeKeyRequest, DeriveKeyMechanism, DeriveKeyRequest, Hkdf};
+pub use derive::{
+    AgreeKeyMechanism, AgreeKeyRequest, DecapsulateKeyRequest, DeriveKeyMechanism, DeriveKeyRequest, EncapsulateKeyRequest,
+    EncapsulateKeyResponse, Hkdf,
+};
 pub use error::{ApiError, text};
 pub use key_requests::{
     CopySobjectRequest, KcvMethod, KeyCheckValueRequest, KeyCheckValueResponse, ObjectDigestRequest, ObjectDigestResponse,
@@ -49,8 +52,8 @@ pub use key_settings::{
 pub use mac::{MacRequest, MacResponse, VerifyMacRequest};
 pub use operation::{
     BatchItem, BatchReply, CipherMode, CryptMode, DecryptRequest, DecryptResponse, DigestRequest, DigestResponse, EncryptRequest,
-    EncryptResponse, HashAlgorithm, Mgf, Mgf1, Oaep, Pss, RsaEncryptionPadding, RsaSignaturePadding, SignRequest, SignResponse,
-    VerifyRequest, VerifyResponse,
+    EncryptResponse, HashAlgorithm, Mgf, Mgf1, MlDsaMode, Oaep, Pss, RsaEncryptionPadding, RsaSignaturePadding, SignRequest, SignResponse,
+    SignatureMode, VerifyRequest, VerifyResponse,
 };
 pub use parts::{
     DecryptFinalRequest, DecryptFinalResponse, DecryptInitRequest, DecryptInitResponse, DecryptUpdateRequest, DecryptUpdateResponse,

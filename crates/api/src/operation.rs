@@ -106,9 +106,9 @@ pub struct SignRequest {
     /// The message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Blob>,
-    /// RSA padding; PKCS #1 v1.5 where absent.
+    /// RSA padding, PKCS #1 v1.5 where absent; or the variant of ML-DSA, the pure one where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mode: Option<RsaSignaturePadding>,
+    pub mode: Option<SignatureMode>,
     /// RFC 6979 signatures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deterministic_signature: Option<bool>,
@@ -142,9 +142,9 @@ pub struct VerifyRequest {
     /// The message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Blob>,
-    /// RSA padding; PKCS #1 v1.5 where absent.
+    /// RSA padding, PKCS #1 v1.5 where absent; or the variant of ML-DSA, the pure one where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mode: Option<RsaSignaturePadding>,
+    pub mode: Option<SignatureMode>,
     /// The signature.
     pub signature: Blob,
     /// ML-DSA context.
@@ -289,6 +289,41 @@ pub enum RsaSignaturePadding {
     /// RSASSA-PKCS1-v1_5.
     #[serde(rename = "PKCS1_V15")]
     Pkcs1V15 {},
+}
+
+/// `mode` of sign and verify.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum SignatureMode {
+    /// For RSA keys.
+    Rsa(RsaSignaturePadding),
+    /// For ML-DSA keys.
+    MlDsa(MlDsaMode),
+}
+
+/// Told apart by `variant`, so that a mistake is named and not merely "no variant".
+impl<'de> Deserialize<'de> for SignatureMode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mode = serde_json::Value::deserialize(deserializer)?;
+        let read = if mode.get("variant").is_some() {
+            MlDsaMode::deserialize(mode).map(Self::MlDsa)
+        } else {
+            RsaSignaturePadding::deserialize(mode).map(Self::Rsa)
+        };
+        read.map_err(serde::de::Error::custom)
+    }
+}
+
+/// How ML-DSA takes the message (FIPS 204, section 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "variant", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum MlDsaMode {
+    /// As it is.
+    Pure,
+    /// As a digest.
+    PreHash,
+    /// As its representative, which the caller computed with the public key.
+    ExternalMu,
 }
 
 /// Parameters of OAEP.

@@ -187,6 +187,8 @@ fn endpoints() -> Endpoints {
         .route("/crypto/v1/unwrapkey", post(operations::unwrap_key))
         .route("/crypto/v1/derive", post(operations::derive))
         .route("/crypto/v1/agree", post(operations::agree))
+        .route("/crypto/v1/encapsulate", post(operations::encapsulate))
+        .route("/crypto/v1/decapsulate", post(operations::decapsulate))
         .route("/crypto/v1/transform", post(operations::transform))
         .route("/crypto/v1/encrypt/init", post(operations::encrypt_init))
         .route("/crypto/v1/encrypt/update", post(operations::encrypt_update))

@@ -1,6 +1,6 @@
 //! Sign and verify: RSA PKCS #1 v1.5 and PSS, ECDSA.
 
-use dsma_api::{Blob, HashAlgorithm, RsaSignaturePadding, SignRequest, VerifyRequest};
+use dsma_api::{Blob, HashAlgorithm, RsaSignaturePadding, SignRequest, SignatureMode, VerifyRequest};
 use dsma_core::CachedKey;
 use dsma_crypto::digest::Hash;
 use dsma_crypto::{Encoding, Key, Message, SignatureScheme};
@@ -46,12 +46,12 @@ pub(super) const fn hash(name: HashAlgorithm) -> Option<Hash> {
     }
 }
 
-fn scheme(
-    cached: &CachedKey,
-    key: &Key,
-    name: Option<HashAlgorithm>,
-    mode: Option<RsaSignaturePadding>,
-) -> Result<SignatureScheme, Outcome> {
+fn scheme(cached: &CachedKey, key: &Key, name: Option<HashAlgorithm>, mode: Option<SignatureMode>) -> Result<SignatureScheme, Outcome> {
+    let mode = match mode {
+        None => None,
+        Some(SignatureMode::Rsa(padding)) => Some(padding),
+        Some(SignatureMode::MlDsa(_)) => return Err(Outcome::PassOn),
+    };
     let digest = name.and_then(hash).ok_or(Outcome::PassOn)?;
     match key {
         Key::Rsa(_) | Key::RsaPublic(_) => {

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use dsma_api::{
     Blob, CipherMode, CryptMode, DecryptRequest, EllipticCurve, EncryptRequest, HashAlgorithm, Mgf, Oaep, ObjectType, Pss,
-    RsaEncryptionPadding, RsaSignaturePadding, SecretBlob, SignRequest, Sobject, SobjectDescriptor, VerifyRequest,
+    RsaEncryptionPadding, RsaSignaturePadding, SecretBlob, SignRequest, SignatureMode, Sobject, SobjectDescriptor, VerifyRequest,
 };
 use dsma_crypto::digest::Hash;
 use dsma_crypto::{Buffers, CipherParams, Curve, Encoding, Message, SignatureScheme};
@@ -83,7 +83,7 @@ impl Accelerator {
             hash_alg: Some(signature.hash_alg),
             hash: signature.hash,
             data: signature.data,
-            mode: signature.mode,
+            mode: signature.mode.map(SignatureMode::Rsa),
             deterministic_signature: None,
             context: None,
         })?;
@@ -119,7 +119,7 @@ impl Accelerator {
             hash_alg: Some(parts.hash_alg),
             hash: parts.hash,
             data: parts.data,
-            mode: parts.mode,
+            mode: parts.mode.map(SignatureMode::Rsa),
             signature: Blob(signature),
             context: None,
         })?;

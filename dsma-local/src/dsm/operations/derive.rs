@@ -138,7 +138,8 @@ fn shared_secret(call: &Call, ours: &SobjectRow, theirs: &Sobject) -> Result<Zer
     })
 }
 
-fn new_key(
+/// Keeps a new key as the request describes it.
+pub(super) fn new_key(
     call: &Call,
     caller: &Caller,
     request: SobjectRequest,

@@ -1,24 +1,22 @@
 //! `sign` and `verify`.
 
 use dsma_api::{
-    ApiError, Blob, EllipticCurve, HashAlgorithm, ObjectType, Operation, RsaSignaturePadding, SignRequest, SignResponse, Sobject,
-    SobjectDescriptor, VerifyRequest, VerifyResponse,
+    ApiError, Blob, EllipticCurve, HashAlgorithm, ObjectType, Operation, RsaSignaturePadding, SignRequest, SignResponse, SignatureMode,
+    Sobject, SobjectDescriptor, VerifyRequest, VerifyResponse,
 };
 use dsma_crypto::digest::Hash;
 use dsma_crypto::{Encoding, Message, SignatureScheme};
-use serde_json::{Map, Value};
 
 use super::modes::{hash, signature_padding};
-use super::{descriptor, log, refused};
+use super::{descriptor, log, ml_dsa, refused};
 use crate::dsm::authentication::Caller;
 use crate::dsm::call::Call;
 use crate::dsm::reply::Reply;
-use crate::dsm::sobjects::{Opened, open};
+use crate::dsm::sobjects::{Opened, find, with_key};
 
 /// `POST /crypto/v1/sign`, `POST /crypto/v1/keys/{id}/sign`.
 pub(crate) fn sign(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
-    refuse_lattice_modes(call)?;
     let mut request: SignRequest = call.json()?;
     let key = descriptor(call, request.key.take())?;
     Reply::ok(&sign_one(call, &caller, &key, &request)?)
@@ -27,19 +25,9 @@ pub(crate) fn sign(call: &Call) -> Result<Reply, ApiError> {
 /// `POST /crypto/v1/verify`, `POST /crypto/v1/keys/{id}/verify`.
 pub(crate) fn verify(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
-    refuse_lattice_modes(call)?;
     let mut request: VerifyRequest = call.json()?;
     let key = descriptor(call, request.key.take())?;
     Reply::ok(&verify_one(call, &caller, &key, &request)?)
-}
-
-/// `{"variant":"PURE"}` and its like: such keys are kept, and do not sign yet.
-fn refuse_lattice_modes(call: &Call) -> Result<(), ApiError> {
-    let request: Map<String, Value> = call.json()?;
-    match request.get("mode").and_then(|mode| mode.get("variant")) {
-        Some(_) => Err(ApiError::bad_request("ML-DSA signatures are not supported by this version")),
-        None => Ok(()),
-    }
 }
 
 pub(super) fn sign_one(
@@ -48,7 +36,13 @@ pub(super) fn sign_one(
     descriptor: &SobjectDescriptor,
     request: &SignRequest,
 ) -> Result<SignResponse, ApiError> {
-    let Opened { row, key } = open(call, caller, descriptor, Operation::Sign)?;
+    let row = find(call, caller, descriptor, Operation::Sign)?;
+    if row.sobject.obj_type == ObjectType::Mldsa {
+        let signature = ml_dsa::sign(call, &row, request)?;
+        log(call, caller, "Signed with", &row)?;
+        return Ok(SignResponse { kid: row.sobject.kid, signature });
+    }
+    let Opened { row, key } = with_key(call, row)?;
     if request.context.is_some() {
         return Err(ApiError::bad_request("Field `context` is not allowed with this key"));
     }
@@ -70,7 +64,13 @@ pub(super) fn verify_one(
     descriptor: &SobjectDescriptor,
     request: &VerifyRequest,
 ) -> Result<VerifyResponse, ApiError> {
-    let Opened { row, key } = open(call, caller, descriptor, Operation::Verify)?;
+    let row = find(call, caller, descriptor, Operation::Verify)?;
+    if row.sobject.obj_type == ObjectType::Mldsa {
+        let result = ml_dsa::verify(&row, request)?;
+        log(call, caller, "Verified with", &row)?;
+        return Ok(VerifyResponse { kid: row.sobject.kid, result });
+    }
+    let Opened { row, key } = with_key(call, row)?;
     if request.context.is_some() {
         return Err(ApiError::bad_request("Field `context` is not allowed with this key"));
     }
@@ -84,10 +84,15 @@ pub(super) fn verify_one(
 fn scheme<'a>(
     sobject: &Sobject,
     hash_alg: Option<HashAlgorithm>,
-    mode: Option<RsaSignaturePadding>,
+    mode: Option<SignatureMode>,
     given_hash: Option<&'a Blob>,
     data: Option<&'a Blob>,
 ) -> Result<(SignatureScheme, Message<'a>), ApiError> {
+    let mode = match mode {
+        None => None,
+        Some(SignatureMode::Rsa(padding)) => Some(padding),
+        Some(SignatureMode::MlDsa(_)) => return Err(ApiError::bad_request("Invalid mode: it is for ML-DSA keys")),
+    };
     let hash = hash(hash_alg.ok_or_else(|| ApiError::bad_request("Missing field `hash_alg`"))?)?;
     let message = match (given_hash, data) {
         (Some(digest), None) if digest.0.len() == hash.len() => Message::Digest(&digest.0),

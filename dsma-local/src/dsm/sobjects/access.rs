@@ -92,7 +92,8 @@ fn look_up(call: &Call, caller: &Caller, descriptor: &SobjectDescriptor) -> Resu
     }
 }
 
-fn with_key(call: &Call, row: SobjectRow) -> Result<Opened, ApiError> {
+/// The key of a sobject that [`find`] gave.
+pub(crate) fn with_key(call: &Call, row: SobjectRow) -> Result<Opened, ApiError> {
     let value = call.store().material(&row)?;
     let key = material::parse(&row.sobject, value.as_ref().map(|value| value.as_slice()))?;
     Ok(Opened { row, key })

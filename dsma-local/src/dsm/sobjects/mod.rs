@@ -20,7 +20,7 @@ mod update;
 
 use dsma_api::{ApiError, Operation, SecretBlob, Sobject, SobjectDescriptor, Time};
 
-pub(super) use self::access::{Opened, find, open, open_token};
+pub(super) use self::access::{Opened, find, open, open_token, with_key};
 pub(super) use self::checks::{digest, kcv, verify_kcv};
 pub(super) use self::copy::copy;
 pub(super) use self::create::{Source, generate, import, keep};

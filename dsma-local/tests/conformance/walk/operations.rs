@@ -1,5 +1,6 @@
 //! Cryptographic operations, in each spelling.
 
+use dsma_testkit::Credential;
 use serde_json::{Value, json};
 
 use super::{b64, key, key_if_supported, text};
@@ -176,6 +177,11 @@ fn post_quantum(app: &Client<'_>) {
         }
     }
     if app.has("POST", "/crypto/v1/encapsulate") {
+        // The default app has the classic permissions only.
+        let group = app.dsm.default_group();
+        let permissions: &[&str] = &["MANAGE", "ENCAPSULATE", "DECAPSULATE"];
+        let credential = Credential::Basic(app.dsm.new_app("kem", &[(&group, permissions)]));
+        let app = &app.with(app.dsm.with(credential));
         let kid = json!({"kid": key(app, "kem", json!({"obj_type": "MLKEM", "mlkem": {"param_set": "MlKem512"}}))});
         let body = json!({"key": kid, "name": "encapsulated", "key_type": "AES", "key_size": 256});
         let ciphertext = text(&app.call("POST", "/crypto/v1/encapsulate", body)["ciphertext"]);

@@ -2,7 +2,7 @@
 //!
 //! It is no mock: it authenticates, enforces permissions and key states through `dsma_api::authorize`, keeps its state in SQLite
 //! with key material sealed at rest, and speaks DSM's REST interface to unmodified clients. [`dsm`] holds the interface,
-//! [`store`] what outlives the process, [`state_dir`] and [`tls`] the files around it, [`serve`] the listener, [`cli`] the commands.
+//! [`store`] what outlives the process, [`state_dir`] and [`tls`] the files around it, [`serve`] the listeners, [`cli`] the commands.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -23,11 +23,12 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::Args;
-use crate::dsm::Dsm;
+use crate::dsm::{Dsm, Settings};
 use crate::error::Error;
-use crate::serve::{Listeners, Stop};
+use crate::serve::{Listeners, Served, Service, Stop};
 use crate::state_dir::StateDir;
 use crate::store::Store;
+use crate::tls::ClientCertificates;
 
 /// Requests that may run at the same time. More would only queue for the CPU and hold memory.
 const WORKERS: usize = 32;
@@ -69,13 +70,26 @@ fn run(args: &Args, state_path: &Path) -> Result<(), Error> {
         // Before anything listens, so that a signal during start-up is a clean stop as well.
         let stop = Stop::on_signals()?;
         let listeners = Listeners::bind(args.port_base).await?;
-        let endpoint = listeners.endpoint();
-        state.write_client_files(&endpoint, &account, &authority)?;
-        let dsm = Arc::new(Dsm::new(store, args.session_idle(), args.quorum_auto_satisfy));
-        let tls = authority.server_config()?;
+        let ports = listeners.ports();
+        state.write_client_files(ports, &account, &authority)?;
+        let settings = Settings { session_idle: args.session_idle(), auto_satisfy: args.quorum_auto_satisfy, ports: Some(ports) };
+        let dsm = Arc::new(Dsm::new(store, settings));
+        let served = [
+            Served {
+                service: Service::Dsm,
+                tls: Some(authority.server_config(ClientCertificates::Ignored)?),
+                router: dsm::router(Arc::clone(&dsm)),
+            },
+            Served {
+                service: Service::Apps,
+                tls: Some(authority.server_config(ClientCertificates::Requested)?),
+                router: dsm::router(Arc::clone(&dsm)),
+            },
+        ];
         // Nobody has to read it.
+        let endpoint = ports.endpoint(Service::Dsm);
         let _ = writeln!(std::io::stdout(), "ready {endpoint} (for a shell: . {})", state.path("env").display());
-        serve::run(listeners, tls, dsm, stop).await;
+        serve::run(listeners, &served, dsm, stop).await;
         tracing::info!("stopped; the state stays in {}", state_path.display());
         Ok(())
     });

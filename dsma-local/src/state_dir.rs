@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use crate::dsm::Account;
 use crate::error::Error;
+use crate::serve::{Ports, Service};
 use crate::tls::DevCa;
 
 /// Where Linux distributions and macOS keep their trusted roots.
@@ -81,11 +82,13 @@ impl StateDir {
     }
 
     /// Writes `env`, `pkcs11.conf` and `ca-bundle.pem`, at every start: the ports may be new.
-    pub(crate) fn write_client_files(&self, endpoint: &str, account: &Account, ca: &DevCa) -> Result<(), Error> {
+    pub(crate) fn write_client_files(&self, ports: Ports, account: &Account, ca: &DevCa) -> Result<(), Error> {
         self.write_public("ca-bundle.pem", &roots_with(ca.pem()))?;
         let ca_file = self.path("ca.pem").display().to_string();
+        let endpoint = &ports.endpoint(Service::Dsm);
         let variables = [
             ("FORTANIX_API_ENDPOINT", endpoint),
+            ("FORTANIX_APPS_ENDPOINT", &ports.endpoint(Service::Apps)),
             ("FORTANIX_API_KEY", &account.app_key),
             ("FORTANIX_CA_FILE", &ca_file),
             ("SSL_CERT_FILE", &self.path("ca-bundle.pem").display().to_string()),

@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-};
-use rustls::ServerConfig;
-use rustls::crypto::aws_lc_rs;
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
 use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
@@ -20,6 +20,15 @@ use crate::state_dir::StateDir;
 
 /// The names under which a client may reach the server. rcgen tells addresses from names.
 const NAMES: &[&str] = &["localhost", "127.0.0.1", "::1"];
+
+/// Whether a service asks its clients for certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ClientCertificates {
+    /// It does not.
+    Ignored,
+    /// It does, and serves clients without one too.
+    Requested,
+}
 
 /// The CA that signs what dsma-local serves.
 pub(crate) struct DevCa {
@@ -57,19 +66,68 @@ impl DevCa {
     }
 
     /// TLS 1.2 and 1.3 on aws-lc, HTTP/2 and HTTP/1.1, with a certificate made now.
-    pub(crate) fn server_config(&self) -> Result<Arc<ServerConfig>, Error> {
+    pub(crate) fn server_config(&self, clients: ClientCertificates) -> Result<Arc<ServerConfig>, Error> {
         let key = KeyPair::generate()?;
         // Only the subject and the key identifier of the issuer go into the certificate, and both follow from these two.
         let issuer = Issuer::new(ca_params(), &self.key);
         let certificate = server_params()?.signed_by(&key, &issuer)?;
         let ca = CertificateDer::from_pem_slice(self.pem.as_bytes()).map_err(|_| rustls::Error::General("no CA certificate".into()))?;
         let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone(), ca], private)?;
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+        let config = match clients {
+            ClientCertificates::Ignored => config.with_no_client_auth(),
+            ClientCertificates::Requested => config.with_client_cert_verifier(Arc::new(Possession(provider))),
+        };
+        let mut config = config.with_single_cert(vec![certificate.der().clone(), ca], private)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
+    }
+}
+
+/// Lets every certificate pass whose private key the client holds, and clients without one: what a certificate is worth depends on the
+/// app that it is for, so it is judged at login.
+#[derive(Debug)]
+struct Possession(Arc<CryptoProvider>);
+
+impl ClientCertVerifier for Possession {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -93,8 +151,8 @@ fn server_params() -> Result<CertificateParams, Error> {
     Ok(params)
 }
 
-fn named(common_name: &str) -> DistinguishedName {
-    let mut name = DistinguishedName::new();
+fn named(common_name: &str) -> rcgen::DistinguishedName {
+    let mut name = rcgen::DistinguishedName::new();
     name.push(DnType::OrganizationName, "DSM Accelerator");
     name.push(DnType::CommonName, common_name);
     name
@@ -118,7 +176,7 @@ mod tests {
         let first = DevCa::load_or_create(&state).unwrap().pem;
         let again = DevCa::load_or_create(&state).unwrap();
         assert_eq!(first, again.pem);
-        again.server_config().unwrap();
+        again.server_config(ClientCertificates::Requested).unwrap();
         std::fs::remove_file(state.path("ca.key")).unwrap();
         assert!(matches!(DevCa::load_or_create(&state), Err(Error::Damaged { .. })));
     }

@@ -95,9 +95,15 @@ fn files_are_written_at_each_start_and_secrets_are_private() {
         let endpoint = instance.ready.split_whitespace().nth(1).unwrap().to_owned();
         let env = fs::read_to_string(state.join("env")).unwrap();
         assert!(env.contains(&format!("export FORTANIX_API_ENDPOINT='{endpoint}'\n")), "{env}");
-        for name in
-            ["FORTANIX_API_KEY", "FORTANIX_CA_FILE", "SSL_CERT_FILE", "DSMA_LOCAL_STATE", "DSMA_LOCAL_ADMIN_API_KEY", "DSMA_LOCAL_GROUP_ID"]
-        {
+        for name in [
+            "FORTANIX_APPS_ENDPOINT",
+            "FORTANIX_API_KEY",
+            "FORTANIX_CA_FILE",
+            "SSL_CERT_FILE",
+            "DSMA_LOCAL_STATE",
+            "DSMA_LOCAL_ADMIN_API_KEY",
+            "DSMA_LOCAL_GROUP_ID",
+        ] {
             assert!(env.contains(&format!("export {name}='")), "{name} is missing");
         }
         let conf = fs::read_to_string(state.join("pkcs11.conf")).unwrap();

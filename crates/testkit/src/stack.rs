@@ -72,6 +72,12 @@ impl Stack {
         self.env("FORTANIX_API_ENDPOINT")
     }
 
+    /// URL of DSM where it asks for client certificates, without a trailing slash.
+    #[must_use]
+    pub fn apps_endpoint(&self) -> String {
+        self.env("FORTANIX_APPS_ENDPOINT")
+    }
+
     /// API key of the default app: all classic permissions in the default group.
     #[must_use]
     pub fn api_key(&self) -> String {

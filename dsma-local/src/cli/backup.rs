@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::output::print;
 use crate::error::Error;
+use crate::serve::Ports;
 use crate::state_dir::StateDir;
 use crate::store::Store;
 use crate::{dsm, tls};
@@ -26,7 +27,7 @@ pub(super) fn init(path: &Path, port_base: u16) -> Result<(), Error> {
     let authority = tls::DevCa::load_or_create(&state)?;
     let store = Store::open(&state)?;
     let account = dsm::provision(&store)?;
-    state.write_client_files(&format!("https://localhost:{port_base}"), &account, &authority)?;
+    state.write_client_files(Ports::new(port_base), &account, &authority)?;
     store.close();
     let what = if known { "is there already" } else { "is made" };
     print(&format!("{} {what}; serve it with: dsma-local --state {}\n", path.display(), path.display()))

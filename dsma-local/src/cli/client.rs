@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
 
-use crate::dsm::{self, Dsm};
+use crate::dsm::{self, Dsm, Settings};
 use crate::error::Error;
 use crate::state_dir::StateDir;
 use crate::store::Store;
@@ -88,7 +88,7 @@ impl Client {
     fn here(state: StateDir) -> Result<Self, Error> {
         let store = Store::open(&state)?;
         let account = dsm::provision(&store)?;
-        let dsm = Arc::new(Dsm::new(store, PATIENCE, true));
+        let dsm = Arc::new(Dsm::new(store, Settings { session_idle: PATIENCE, auto_satisfy: true, ports: None }));
         let way = Way::Here { dsm, _state: state };
         Ok(Self { way, api_key: account.admin_key, default_group: account.group_id.to_string() })
     }

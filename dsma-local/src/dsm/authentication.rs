@@ -1,4 +1,5 @@
-//! Credentials: `Authorization: Basic` with an API key or `email:password`, or `Bearer` with a session's token, on every endpoint alike.
+//! Credentials: `Authorization: Basic` with an API key, `email:password`, or the id of an app that the connection's certificate stands
+//! for; or `Bearer` with a session's token. On every endpoint alike.
 
 use base64_simd::STANDARD;
 use dsma_api::{ApiError, Principal, Time, User, text};
@@ -11,7 +12,7 @@ pub(super) use super::caller::Caller;
 use super::caller::Who;
 use super::credentials::SECRET;
 use super::quorum::Gate;
-use super::{Dsm, addresses, passwords};
+use super::{Dsm, addresses, certificates, passwords};
 use crate::store::AppRow;
 
 /// Who presented a credential that holds. A user may not have selected an account yet.
@@ -72,7 +73,7 @@ impl Call {
             }
         };
         let approvals = self.acting().map(|acting| acting.approvals.as_slice()).unwrap_or_default();
-        let gate = Gate::new(self.store().clone(), principal, approvals, self.dsm.auto_satisfy);
+        let gate = Gate::new(self.store().clone(), principal, approvals, self.dsm.settings.auto_satisfy);
         Ok(Caller { who, token, gate })
     }
 
@@ -95,7 +96,7 @@ impl Call {
     /// Refuses an app that calls from an address that it may not call from.
     pub(super) fn admit(&self, entity: &Entity) -> Result<(), ApiError> {
         match entity {
-            Entity::App(row) if !addresses::allows(&row.app.ip_address_policy, self.peer) => {
+            Entity::App(row) if !addresses::allows(&row.app.ip_address_policy, self.peer.address) => {
                 Err(ApiError::forbidden("App may not call from this address"))
             }
             _ => Ok(()),
@@ -107,7 +108,7 @@ impl Call {
         let (scheme, credential) = self.authorization().and_then(|value| value.trim().split_once(' ')).ok_or_else(no_credentials)?;
         let credential = credential.trim();
         if scheme.eq_ignore_ascii_case("basic") {
-            by_basic(&self.dsm, credential)
+            by_basic(self, credential)
         } else if scheme.eq_ignore_ascii_case("bearer") {
             by_token(&self.dsm, credential)
         } else {
@@ -133,32 +134,50 @@ pub(super) fn by_password(dsm: &Dsm, email: &str, password: &str) -> Result<Logi
 /// 401 with one text, whatever is wrong.
 pub(super) fn by_app_name(dsm: &Dsm, acct_id: Uuid, name: &str, secret: &str) -> Result<Login, ApiError> {
     let apps = dsm.store.in_account(acct_id).apps()?;
-    let app = apps.into_iter().find(|row| row.app.name == name).ok_or_else(wrong)?;
-    by_secret(dsm, app.app.app_id, secret.as_bytes())
+    let row = apps.into_iter().find(|row| row.app.name == name && has_secret(row)).ok_or_else(wrong)?;
+    by_secret(dsm, row, secret.as_bytes())
+}
+
+/// The app that the connection's certificate is stored for.
+///
+/// # Errors
+/// 401 where there is no certificate, or no such app; 403 where the app is disabled.
+pub(super) fn by_certificate(call: &Call) -> Result<Login, ApiError> {
+    app(certificates::identify(call)?, disabled)
 }
 
 pub(super) fn no_member() -> ApiError {
     ApiError::forbidden("User is not a member of this account")
 }
 
-/// `app_id:secret`, which is an API key, or `email:password`; in base64.
-fn by_basic(dsm: &Dsm, credential: &str) -> Result<Login, ApiError> {
+/// `app_id:secret`, which is an API key; `app_id:` with a certificate; or `email:password`. In base64.
+fn by_basic(call: &Call, credential: &str) -> Result<Login, ApiError> {
     let malformed = || ApiError::unauthorized(text::NO_CREDENTIALS);
     let decoded = Zeroizing::new(STANDARD.decode_to_vec(credential).map_err(|_| malformed())?);
     let colon = decoded.iter().position(|byte| *byte == b':').ok_or_else(malformed)?;
     let (name, secret) = (std::str::from_utf8(&decoded[..colon]).map_err(|_| wrong())?, &decoded[colon + 1..]);
     match Uuid::parse_str(name) {
-        Ok(app_id) => by_secret(dsm, app_id, secret),
-        Err(_) => by_password(dsm, name, std::str::from_utf8(secret).map_err(|_| wrong())?),
+        Ok(app_id) => by_app_id(call, app_id, secret),
+        Err(_) => by_password(&call.dsm, name, std::str::from_utf8(secret).map_err(|_| wrong())?),
     }
 }
 
-fn by_secret(dsm: &Dsm, app_id: Uuid, presented: &[u8]) -> Result<Login, ApiError> {
-    let row = dsm.store.any_app(app_id)?.ok_or_else(wrong)?;
-    if row.app.auth_type.as_deref().is_some_and(|auth_type| auth_type != SECRET) {
-        let text = "This app authenticates with a certificate, and this version does not support login with certificates";
+/// The app, by its secret, or by the connection's certificate where it has no secret.
+fn by_app_id(call: &Call, app_id: Uuid, presented: &[u8]) -> Result<Login, ApiError> {
+    let row = call.dsm.store.any_app(app_id)?.ok_or_else(wrong)?;
+    if has_secret(&row) {
+        return by_secret(&call.dsm, row, presented);
+    }
+    if !presented.is_empty() {
+        let text = "This app authenticates with a certificate: nothing may follow the colon after its app id";
         return Err(ApiError::unauthorized(text));
     }
+    certificates::check(call, &row)?;
+    app(row, disabled)
+}
+
+fn by_secret(dsm: &Dsm, row: AppRow, presented: &[u8]) -> Result<Login, ApiError> {
+    let app_id = row.app.app_id;
     let secret = dsm.store.app_secret(app_id)?.ok_or_else(wrong)?;
     let previous = dsm.store.previous_secret(app_id, Time::now())?;
     let previous = previous.is_some_and(|old| old.bytes.ct_eq(presented).into());
@@ -203,7 +222,11 @@ fn app(row: AppRow, disabled: impl FnOnce() -> ApiError) -> Result<Login, ApiErr
     Ok(Login { entity: Entity::App(row), token: None, acct_id })
 }
 
-fn wrong() -> ApiError {
+fn has_secret(row: &AppRow) -> bool {
+    row.app.auth_type.as_deref().is_none_or(|auth_type| auth_type == SECRET)
+}
+
+pub(super) fn wrong() -> ApiError {
     ApiError::unauthorized(text::BAD_CREDENTIALS)
 }
 

@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::Dsm;
 use super::query::Query;
 use super::reply::{Reply, refusal, respond};
-use crate::serve::Peer;
+use crate::serve::{Peer, Service};
 use crate::store::{ActionType, Audit, Store};
 
 /// Longest body that is read. DSM's own limit is not published; its stream interface is for more than 512 KiB.
@@ -38,7 +38,7 @@ pub(super) type Handler = fn(&Call) -> Result<Reply, ApiError>;
 pub(super) struct Call {
     pub(super) dsm: Arc<Dsm>,
     pub(super) query: Query,
-    pub(super) peer: IpAddr,
+    pub(super) peer: Peer,
     path: String,
     /// On whose behalf another request carries this one, instead of a credential of its own.
     acting: Option<Acting>,
@@ -95,7 +95,7 @@ impl Call {
             Some(Ok(value)) => Some(value.to_owned()),
             Some(Err(_)) => return Err(ApiError::unauthorized(text::NO_CREDENTIALS)),
         };
-        let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0);
+        let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_else(here);
         let query = Query::parse(parts.uri.query().unwrap_or_default());
         let path = parts.uri.path().to_owned();
         Ok(Self { dsm, query, peer, path, acting: None, account: OnceLock::new(), authorization, body: Bytes::new() })
@@ -107,7 +107,7 @@ impl Call {
         Self {
             dsm,
             query: Query::parse(query),
-            peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            peer: here(),
             path: path.to_owned(),
             acting: None,
             account: OnceLock::new(),
@@ -123,7 +123,7 @@ impl Call {
         Self {
             dsm: Arc::clone(&self.dsm),
             query: Query::parse(query),
-            peer: self.peer,
+            peer: self.peer.clone(),
             path: path.to_owned(),
             authorization: if acting.is_some() { None } else { self.authorization.clone() },
             acting,
@@ -188,8 +188,13 @@ impl Call {
     /// A line for the audit log.
     pub(super) fn audit(&self, action_type: ActionType, actor: Principal, object_id: Uuid, message: String) -> Audit {
         let acct_id = self.store().acct_id();
-        Audit { action_type, acct_id, actor, object_id, group_id: None, client_ip: Some(self.peer), message, time: Time::now() }
+        Audit { action_type, acct_id, actor, object_id, group_id: None, client_ip: Some(self.peer.address), message, time: Time::now() }
     }
+}
+
+/// This very process.
+fn here() -> Peer {
+    Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), service: Service::Dsm, certificates: Arc::default() }
 }
 
 /// Reads a document that begins with `first`: the derived parsers would take an array for an object.

@@ -1,6 +1,6 @@
 //! The credential that a request gives an app: a secret, a certificate, or a CA with subjects.
 //!
-//! Certificates are kept and shown. Login with one is not part of this version, and such an app is told so.
+//! What a certificate is worth at login is judged in `certificates`.
 
 use dsma_api::{ApiError, Credential, SubjectGeneral, TrustedCa};
 use serde_json::Value;
@@ -9,8 +9,10 @@ use zeroize::Zeroizing;
 use super::secrets::new_secret;
 use crate::error::Error;
 
-/// `auth_type` of an app with a secret, the only one that may log in.
+/// `auth_type` of an app with a secret.
 pub(super) const SECRET: &str = "Secret";
+/// `auth_type` of an app with a certificate of its own.
+pub(super) const CERTIFICATE: &str = "Certificate";
 /// CA certificates and subjects of one app.
 const MANY: usize = 16;
 
@@ -29,7 +31,7 @@ pub(super) struct Given {
 pub(super) fn given(credential: Option<&Value>, size: Option<u32>) -> Result<Given, ApiError> {
     let kind = credential.and_then(|credential| credential.as_object()?.keys().next().map(String::as_str));
     let auth_type = match kind {
-        Some("certificate") => "Certificate",
+        Some("certificate") => CERTIFICATE,
         Some("trustedca") => "TrustedCa",
         _ => {
             let secret = new_secret(credential, size)?;

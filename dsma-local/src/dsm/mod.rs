@@ -11,6 +11,7 @@ mod apps;
 mod authentication;
 mod call;
 mod caller;
+mod certificates;
 mod client_configs;
 mod credentials;
 mod endpoints;
@@ -41,6 +42,7 @@ use uuid::Uuid;
 pub(crate) use self::provision::{Account, provision};
 use self::sessions::Sessions;
 use crate::error::Error;
+use crate::serve::Ports;
 use crate::store::Store;
 use call::serve;
 use endpoints::{Endpoints, delete, get, post};
@@ -58,15 +60,24 @@ pub(crate) struct Dsm {
     nobody: Store,
     sessions: Sessions,
     endpoints: Endpoints,
+    settings: Settings,
+}
+
+/// What an instance was told.
+pub(crate) struct Settings {
+    /// A session ends after so long without a call.
+    pub(crate) session_idle: Duration,
     /// `--quorum-auto-satisfy`.
-    auto_satisfy: bool,
+    pub(crate) auto_satisfy: bool,
+    /// Where it is served; `None` where only this process asks it.
+    pub(crate) ports: Option<Ports>,
 }
 
 impl Dsm {
     /// The service over this store.
-    pub(crate) fn new(store: Store, session_idle: Duration, auto_satisfy: bool) -> Self {
-        let sessions = Sessions::new(session_idle);
-        Self { nobody: store.in_account(Uuid::nil()), store, sessions, endpoints: endpoints(), auto_satisfy }
+    pub(crate) fn new(store: Store, settings: Settings) -> Self {
+        let sessions = Sessions::new(settings.session_idle);
+        Self { nobody: store.in_account(Uuid::nil()), store, sessions, endpoints: endpoints(), settings }
     }
 
     /// Writes what is in memory only. No request may be running.

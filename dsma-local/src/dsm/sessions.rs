@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::authentication::{Entity, Login, by_app_name, by_password, no_member};
+use super::authentication::{Entity, Login, by_app_name, by_certificate, by_password, no_member};
 use super::call::Call;
 use super::reply::Reply;
 use super::secrets::{DEFAULT_SIZE, make_secret};
@@ -78,7 +78,7 @@ fn hash(token: &str) -> [u8; 32] {
     hash
 }
 
-/// `POST /sys/v1/session/auth`: opens a session for the credential in the header, or for the one in the body.
+/// `POST /sys/v1/session/auth`: opens a session for the credential in the header, in the body, or of the connection.
 pub(super) fn auth(call: &Call) -> Result<Reply, ApiError> {
     let login = if call.authorization().is_some() { call.login()? } else { in_body(call)? };
     if login.token.is_some() {
@@ -133,7 +133,7 @@ pub(super) fn select_account(call: &Call) -> Result<Reply, ApiError> {
     Reply::ok(&serde_json::json!({ "cookie": null }))
 }
 
-/// The credential that the body holds, by its `method`.
+/// The credential that the body holds, by its `method`; where it holds none, the connection's certificate.
 fn in_body(call: &Call) -> Result<Login, ApiError> {
     /// No `Debug`: it holds a secret.
     #[derive(Default, Deserialize)]
@@ -148,6 +148,7 @@ fn in_body(call: &Call) -> Result<Login, ApiError> {
     let missing = |name| ApiError::bad_request(format!("Missing field `{name}`"));
     let password = || request.password.as_deref().ok_or_else(|| missing("password"));
     let login = match request.method.as_deref() {
+        None if !call.peer.certificates.is_empty() => by_certificate(call)?,
         None => return Err(ApiError::unauthorized(text::NO_CREDENTIALS)),
         Some("password") => by_password(&call.dsm, request.email.as_deref().ok_or_else(|| missing("email"))?, password()?)?,
         Some("auth-by-app-name") => {

@@ -47,6 +47,16 @@ impl Store {
         })
     }
 
+    /// The apps of any account that authenticate in this way.
+    pub(crate) fn any_apps_by(&self, auth_type: &str) -> Result<Vec<AppRow>, Error> {
+        self.read(|connection| {
+            let sql = "SELECT app_id FROM apps WHERE json_extract(doc, '$.auth_type') = ?1";
+            let mut statement = connection.prepare_cached(sql)?;
+            let ids: Vec<Uuid> = statement.query_map([auth_type], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            ids.into_iter().filter_map(|app_id| read(connection, app_id).transpose()).collect()
+        })
+    }
+
     /// What an app authenticates with, whatever its account: the secret half of its API key, or another kind as JSON.
     pub(crate) fn app_secret(&self, app_id: Uuid) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
         let sealed: Option<Vec<u8>> = self.read(|connection| {

@@ -22,9 +22,10 @@ test-all: ## The same and more: ten minutes of made-up requests, clients that ne
 lint: ## Check format, clippy, the C header, dependencies' licenses, shell scripts
 	@scripts/lint
 
-bench: ## Compare with the raw primitive and with SoftHSM2
+bench: ## Compare with the raw primitive and with SoftHSM2; measure dsma-local with 100,000 sobjects
 	@scripts/setup bench
 	cargo run --release --locked -p dsma-bench
+	cargo run --release --locked -p dsma-bench --bin dsm-bench
 
 header: ## Write include/dsma.h anew from the sources
 	cargo run -q --locked -p xtask -- header

@@ -18,6 +18,11 @@ fn create(dsm: &Dsm, spec: Value) -> Value {
     dsm.request("POST", "/crypto/v1/keys", Some(spec)).success().json()
 }
 
+fn with_name(name: &str, mut spec: Value) -> Value {
+    spec["name"] = json!(name);
+    spec
+}
+
 #[test]
 fn expressions_choose_as_the_published_examples_say() {
     let stack = Stack::start();
@@ -27,8 +32,12 @@ fn expressions_choose_as_the_published_examples_say() {
     let small =
         create(&dsm, json!({"name": "small", "obj_type": "AES", "key_size": 128, "custom_metadata": {"custom": "a1", "50%_": "x"}}));
     create(&app, json!({"name": "Big", "obj_type": "AES", "key_size": 256, "group_id": group, "description": "the BIG one"}));
-    create(&dsm, json!({"name": "pair", "obj_type": "EC", "elliptic_curve": "NistP256", "deactivation_date": "20990101T000000Z"}));
-    create(&dsm, json!({"name": "later", "obj_type": "HMAC", "key_size": 160, "activation_date": "20980101T000000Z", "enabled": false}));
+    let odd = json!({"a\"b\\c": "quoted"});
+    let pair = json!({"obj_type": "EC", "elliptic_curve": "NistP256", "deactivation_date": "20990101T000000Z", "custom_metadata": odd});
+    create(&dsm, with_name("pair", pair));
+    let links = json!({"parent": small["kid"]});
+    let later = json!({"obj_type": "HMAC", "key_size": 160, "activation_date": "20980101T000000Z", "enabled": false, "links": links});
+    create(&dsm, with_name("later", later));
     let found = |filter: Value| names(&app, &format!("filter={}", encoded(&filter.to_string())));
     let (now, kid) = (2_000_000_000_i64, small["kid"].as_str().unwrap());
     for (filter, expected) in [
@@ -56,6 +65,18 @@ fn expressions_choose_as_the_published_examples_say() {
         (json!({"key_ops": {"$any": {"$or": [{"$eq": "SIGN"}, {"$eq": "WRAPKEY"}]}}}), &["Big", "pair", "small"]),
         (json!({"key_ops": {"$all": {"$ne": "ENCRYPT"}}}), &["later", "pair"]),
         (json!({"key_ops": "AGREEKEY"}), &["pair"]),
+        (json!({"key_ops": {"$any": {"$text": {"$search": "gree"}}}}), &["pair"]),
+        (json!({"key_ops": {"$nin": ["SIGN", "ENCRYPT"]}}), &["later"]),
+        (json!({"custom_metadata.a\"b\\c": "quoted"}), &["pair"]),
+        (json!({"custom_metadata.a\"b\\c": {"$exists": false}, "key_size": 128}), &["small"]),
+        (json!({"custom_metadata.custom": {"$ne": "a1"}}), &["Big", "later", "pair"]),
+        (json!({"custom_metadata.50%_": {"$text": {"$search": "%"}}}), &[]),
+        (json!({"description": {"$text": {"$search": "the_big"}}}), &[]),
+        (json!({"elliptic_curve": "NistP256", "origin": "FortanixHSM", "public_only": false, "never_exportable": true}), &["pair"]),
+        (json!({"parent": {"$exists": true}}), &["later"]),
+        (json!({"parent": kid}), &["later"]),
+        (json!({"group_name": {"$exists": false}}), &[]),
+        (json!({"creator_name": {"$ne": "key creator"}}), &["later", "pair", "small"]),
         (json!({"expires": {"$range": {"$gt": now, "$lt": "20990102T000000Z"}}}), &["pair"]),
         (json!({"expires": {"$exists": false}, "activation_date": {"$gt": now}}), &["later"]),
         (json!({"created_at": {"$gt": now * 2}}), &[]),
@@ -69,7 +90,9 @@ fn expressions_choose_as_the_published_examples_say() {
         ["later", "pair", "small"],
         "a filter shows no more than there is to see"
     );
-    for bad in ["{", "[]", "17", r#"{"colour":1}"#, r#"{"name":{"$like":"x"}}"#, r#"{"key_size":{"$gt":"big"}}"#, &"[".repeat(4000)] {
+    let long = json!({"name": {"$text": {"$search": "x".repeat(2000)}}}).to_string();
+    for bad in ["{", "[]", "17", r#"{"colour":1}"#, r#"{"name":{"$like":"x"}}"#, r#"{"key_size":{"$gt":"big"}}"#, &"[".repeat(4000), &long]
+    {
         let reply = dsm.request("GET", &format!("/crypto/v1/keys?filter={}", encoded(bad)), None);
         assert_eq!(reply.status, 400, "{bad}: {}", reply.text);
     }

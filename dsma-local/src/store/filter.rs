@@ -21,6 +21,8 @@ pub(crate) struct Condition {
 const MAX_DEPTH: usize = 32;
 /// More conditions than this in one expression are refused likewise.
 const MAX_CONDITIONS: usize = 500;
+/// Longest text that is searched for: SQLite compares it at every place of every value.
+const MAX_WORDS: usize = 1000;
 
 impl Condition {
     pub(super) fn new(sql: impl Into<String>, parameters: Vec<Value>) -> Self {
@@ -87,40 +89,66 @@ enum Kind {
     Id,
 }
 
-/// Fields by name: their SQL and their kind.
+/// Fields by name: their SQL and their kind. What stands here is in both indexes of listings (`FILTER_COLUMNS` in `schema.rs`).
 const FIELDS: &[(&str, &str, Kind)] = &[
     ("kid", "kid", Kind::Id),
-    ("group_id", "group_id", Kind::Id),
-    ("group_name", "(SELECT groups.name FROM groups WHERE groups.group_id = sobjects.group_id)", Kind::Text),
+    ("group_id", "+group_id", Kind::Id),
     ("name", "name", Kind::Text),
-    ("description", "doc ->> '$.description'", Kind::Text),
+    ("description", "description", Kind::Text),
     ("obj_type", "obj_type", Kind::Text),
-    ("elliptic_curve", "doc ->> '$.elliptic_curve'", Kind::Text),
+    ("elliptic_curve", "elliptic_curve", Kind::Text),
     ("key_size", "key_size", Kind::Number),
     ("enabled", "enabled", Kind::Flag),
-    ("public_only", "doc ->> '$.public_only'", Kind::Flag),
-    ("never_exportable", "doc ->> '$.never_exportable'", Kind::Flag),
-    ("origin", "doc ->> '$.origin'", Kind::Text),
+    ("public_only", "public_only", Kind::Flag),
+    ("never_exportable", "never_exportable", Kind::Flag),
+    ("origin", "origin", Kind::Text),
     ("creator_type", "creator_type", Kind::Text),
     ("creator_id", "creator_id", Kind::Text),
-    ("creator_name", "(SELECT apps.doc ->> '$.name' FROM apps WHERE lower(hex(app_id)) = replace(creator_id, '-', ''))", Kind::Text),
     ("created_at", "created_at", Kind::Time),
     ("activation_date", "activates", Kind::Time),
     ("deactivation_date", "expires", Kind::Time),
     ("expires", "expires", Kind::Time),
     ("scheduled_rotation", "rotates", Kind::Time),
     ("lastused_at", "lastused_at", Kind::Epoch),
-    ("wrapping_key", "doc ->> '$.links.wrappingKey'", Kind::Text),
-    ("parent", "doc ->> '$.links.parent'", Kind::Text),
-    ("replaced", "doc ->> '$.links.replaced'", Kind::Text),
-    ("replacement", "doc ->> '$.links.replacement'", Kind::Text),
+    ("wrapping_key", "links ->> '$.wrappingKey'", Kind::Text),
+    ("parent", "links ->> '$.parent'", Kind::Text),
+    ("replaced", "links ->> '$.replaced'", Kind::Text),
+    ("replacement", "links ->> '$.replacement'", Kind::Text),
 ];
+
+/// Names of other objects: the field of the sobject that refers to one, and where its name is. The names that fit are looked for once,
+/// not for each sobject.
+const NAMES: &[(&str, Within, &str)] = &[
+    ("group_name", ("+group_id IN (SELECT groups.group_id FROM groups WHERE ", ")"), "groups.name"),
+    ("creator_name", ("creator_id IN (SELECT creators.id FROM creators WHERE ", ")"), "creators.name"),
+];
+
+/// SQL around a condition.
+type Within = (&'static str, &'static str);
 
 /// A field's SQL with its parameters, and its kind.
 struct Field {
     sql: String,
     parameters: Vec<Value>,
     kind: Kind,
+    within: Within,
+}
+
+impl Field {
+    fn new(sql: impl Into<String>, parameters: Vec<Value>, kind: Kind) -> Self {
+        Self { sql: sql.into(), parameters, kind, within: ("", "") }
+    }
+
+    /// A pair of `custom_metadata`, by its key.
+    fn metadata(key: &str) -> Self {
+        let needs_escapes = |c: char| c == '"' || c == '\\' || c.is_control();
+        if key.chars().any(needs_escapes) {
+            // Such a key cannot be written as a path.
+            let sql = "(SELECT pair.value FROM sobject_metadata AS pair WHERE pair.kid = sobjects.kid AND pair.key = ?)";
+            return Self::new(sql, vec![key.to_owned().into()], Kind::Text);
+        }
+        Self::new("(metadata ->> ?)", vec![format!("$.\"{key}\"").into()], Kind::Text)
+    }
 }
 
 impl Compiler {
@@ -157,14 +185,16 @@ impl Compiler {
     fn find(&self, name: &str) -> Result<Field, String> {
         if name == "state" {
             let (sql, parameters) = state_at(self.now);
-            return Ok(Field { sql, parameters, kind: Kind::Text });
+            return Ok(Field::new(sql, parameters, Kind::Text));
         }
         if let Some(key) = name.strip_prefix("custom_metadata.").or_else(|| name.strip_prefix("custom_attributes.")) {
-            let sql = "(SELECT pair.value FROM sobject_metadata AS pair WHERE pair.kid = sobjects.kid AND pair.key = ?)";
-            return Ok(Field { sql: sql.into(), parameters: vec![key.to_owned().into()], kind: Kind::Text });
+            return Ok(Field::metadata(key));
+        }
+        if let Some((_, within, sql)) = NAMES.iter().find(|(field, ..)| *field == name) {
+            return Ok(Field { within: *within, ..Field::new(*sql, Vec::new(), Kind::Text) });
         }
         let (_, sql, kind) = FIELDS.iter().find(|(field, ..)| *field == name).ok_or_else(|| format!("unknown field {name:?}"))?;
-        Ok(Field { sql: format!("({sql})"), parameters: Vec::new(), kind: *kind })
+        Ok(Field::new(format!("({sql})"), Vec::new(), *kind))
     }
 
     /// `{"$gte":1,"$lt":5}`: all of them hold.
@@ -198,12 +228,11 @@ impl Compiler {
 
     /// A list: `$any` of its items or `$all` of them; a comparison on its own is one with any item.
     fn key_ops(&self, value: &Json, depth: usize) -> Result<Condition, String> {
-        let item = Field { sql: "item.value".into(), parameters: Vec::new(), kind: Kind::Text };
+        let item = Field::new("item.name", Vec::new(), Kind::Text);
+        // The operations that fit are looked for once; each sobject has its own as bits.
         let some = |condition: Condition| {
-            Condition::new(
-                format!("EXISTS (SELECT 1 FROM json_each(doc, '$.key_ops') AS item WHERE {})", condition.sql),
-                condition.parameters,
-            )
+            let fitting = format!("SELECT COALESCE(SUM(item.bit), 0) FROM key_operations AS item WHERE {}", condition.sql);
+            Condition::new(format!("(key_ops & ({fitting})) <> 0"), condition.parameters)
         };
         let Some(operators) = value.as_object() else {
             return Ok(some(item.compare("=", value)?));
@@ -225,7 +254,7 @@ impl Compiler {
 impl Field {
     fn compare(&self, operator: &'static str, value: &Json) -> Result<Condition, String> {
         if value.is_null() {
-            return Ok(self.condition("IS NULL", Vec::new()));
+            return Ok(self.missing());
         }
         Ok(self.condition(&format!("{operator} ?"), vec![self.parameter(value)?]))
     }
@@ -239,6 +268,9 @@ impl Field {
     /// The text contains the words as they stand, in either case of ASCII.
     fn search(&self, value: &Json) -> Result<Condition, String> {
         let words = value.get("$search").and_then(Json::as_str).ok_or("$text takes {\"$search\":\"words\"}")?;
+        if words.len() > MAX_WORDS {
+            return Err(format!("$search takes at most {MAX_WORDS} bytes"));
+        }
         let text = match self.kind {
             // An id that is whole is found by the index.
             Kind::Id => match Uuid::parse_str(words) {
@@ -249,16 +281,27 @@ impl Field {
             _ => return Err("$text is for fields of text".into()),
         };
         let words = if self.kind == Kind::Id { words.replace('-', "") } else { words.to_owned() };
-        Ok(Condition::new(format!("instr(lower({text}), lower(?)) > 0"), [&self.parameters[..], &[words.into()]].concat()))
+        let pattern = words.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        let parameters = [&self.parameters[..], &[format!("%{pattern}%").into()]].concat();
+        Ok(self.within(&format!("{text} LIKE ? ESCAPE '\\'"), parameters))
     }
 
     fn exists(&self, value: &Json) -> Result<Condition, String> {
         let wanted = flag(value).ok_or("$exists takes true or false")?;
-        Ok(self.condition(if wanted { "IS NOT NULL" } else { "IS NULL" }, Vec::new()))
+        Ok(if wanted { self.missing().not() } else { self.missing() })
+    }
+
+    fn missing(&self) -> Condition {
+        self.condition("IS NOT NULL", Vec::new()).not()
     }
 
     fn condition(&self, rest: &str, parameters: Vec<Value>) -> Condition {
-        Condition::new(format!("{} {rest}", self.sql), [&self.parameters[..], &parameters].concat())
+        self.within(&format!("{} {rest}", self.sql), [&self.parameters[..], &parameters].concat())
+    }
+
+    fn within(&self, sql: &str, parameters: Vec<Value>) -> Condition {
+        let (before, after) = self.within;
+        Condition::new(format!("{before}{sql}{after}"), parameters)
     }
 
     /// The value as the column holds it.

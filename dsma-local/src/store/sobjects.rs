@@ -15,6 +15,21 @@ const MATERIAL: &str = "sobject";
 /// What [`from_row`] reads.
 pub(super) const COLUMNS: &str = "kid, group_id, lastused_at, doc, sealed";
 
+/// Columns that filters ask for, each with its value in terms of the document, which is parameter 5.
+const FACTS: &[(&str, &str)] = &[
+    ("description", "?5 ->> '$.description'"),
+    ("elliptic_curve", "?5 ->> '$.elliptic_curve'"),
+    ("origin", "?5 ->> '$.origin'"),
+    ("public_only", "?5 ->> '$.public_only'"),
+    ("never_exportable", "?5 ->> '$.never_exportable'"),
+    (
+        "key_ops",
+        "(SELECT COALESCE(SUM(bit), 0) FROM json_each(?5, '$.key_ops') AS op JOIN key_operations ON key_operations.name = op.value)",
+    ),
+    ("links", "jsonb_extract(?5, '$.links')"),
+    ("metadata", "jsonb_extract(?5, '$.custom_metadata')"),
+];
+
 /// A sobject with its material: a stored one, or one that is to be stored.
 pub(crate) struct SobjectRow {
     /// Nil for a transient key.
@@ -96,19 +111,27 @@ impl Sobjects<'_> {
 
     /// Adds a sobject; `false` where the name is taken.
     pub(crate) fn insert(&self, row: &SobjectRow) -> Result<bool, Error> {
-        let sql = "INSERT INTO sobjects (kid, group_id, name, obj_type, doc, sealed, state, key_size, enabled, created_at, activates, \
-                   expires, rotates, creator_type, creator_id, acct_id) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
-                   ON CONFLICT (acct_id, name) DO NOTHING";
-        self.execute(sql, row)
+        let (columns, values): (Vec<_>, Vec<_>) = FACTS.iter().copied().unzip();
+        let (columns, values) = (columns.join(", "), values.join(", "));
+        let sql = format!(
+            "INSERT INTO sobjects (kid, group_id, name, obj_type, doc, sealed, state, key_size, enabled, created_at, activates, expires, \
+             rotates, creator_type, creator_id, acct_id, {columns}) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, {values}) \
+             ON CONFLICT (acct_id, name) DO NOTHING"
+        );
+        self.execute(&sql, row)
     }
 
     /// Writes a sobject that was read; `false` where its new name is taken.
     pub(crate) fn replace(&self, row: &SobjectRow) -> Result<bool, Error> {
-        let sql = "UPDATE OR IGNORE sobjects SET group_id = ?2, name = ?3, obj_type = ?4, doc = ?5, sealed = ?6, state = ?7, \
-                   key_size = ?8, enabled = ?9, created_at = ?10, activates = ?11, expires = ?12, rotates = ?13, creator_type = ?14, \
-                   creator_id = ?15 WHERE kid = ?1 AND acct_id = ?16";
-        self.execute(sql, row)
+        let facts: Vec<String> = FACTS.iter().map(|(column, value)| format!("{column} = {value}")).collect();
+        let sql = format!(
+            "UPDATE OR IGNORE sobjects SET group_id = ?2, name = ?3, obj_type = ?4, doc = ?5, sealed = ?6, state = ?7, key_size = ?8, \
+             enabled = ?9, created_at = ?10, activates = ?11, expires = ?12, rotates = ?13, creator_type = ?14, creator_id = ?15, {} \
+             WHERE kid = ?1 AND acct_id = ?16",
+            facts.join(", ")
+        );
+        self.execute(&sql, row)
     }
 
     /// Deletes a sobject; `false` where there is no such sobject.

@@ -54,6 +54,9 @@ pub(crate) enum Error {
     /// A cryptographic operation of our own failed.
     #[error("cryptography failed: {0}")]
     Crypto(#[from] dsma_crypto::Error),
+    /// A password cannot be hashed: there is no memory for it.
+    #[error("a password cannot be hashed: {0}")]
+    Password(argon2::Error),
     /// A certificate cannot be made.
     #[error("the development CA cannot sign: {0}")]
     Certificate(#[from] rcgen::Error),

@@ -6,9 +6,13 @@
 #![forbid(unsafe_code)]
 
 mod args;
+#[allow(dead_code, reason = "the interface to it follows")]
+mod ccm;
 mod cli;
 mod dsm;
 mod error;
+mod passwords;
+mod secrets;
 mod serve;
 mod state_dir;
 mod store;
@@ -61,6 +65,7 @@ fn run(args: &Args, state_path: &Path) -> Result<(), Error> {
     let authority = tls::DevCa::load_or_create(&state)?;
     let store = Store::open(&state)?;
     let account = dsm::provision(&store)?;
+    let ccm_account = ccm::provision(&store)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .max_blocking_threads(WORKERS)
         .enable_all()
@@ -71,7 +76,7 @@ fn run(args: &Args, state_path: &Path) -> Result<(), Error> {
         let stop = Stop::on_signals()?;
         let listeners = Listeners::bind(args.port_base).await?;
         let ports = listeners.ports();
-        state.write_client_files(ports, &account, &authority)?;
+        state.write_client_files(ports, &account, &ccm_account, &authority)?;
         let settings = Settings { session_idle: args.session_idle(), auto_satisfy: args.quorum_auto_satisfy, ports: Some(ports) };
         let dsm = Arc::new(Dsm::new(store, settings));
         let served = [

@@ -16,6 +16,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::ccm::CcmAccount;
 use crate::dsm::Account;
 use crate::error::Error;
 use crate::serve::{Ports, Service};
@@ -82,7 +83,7 @@ impl StateDir {
     }
 
     /// Writes `env`, `pkcs11.conf` and `ca-bundle.pem`, at every start: the ports may be new.
-    pub(crate) fn write_client_files(&self, ports: Ports, account: &Account, ca: &DevCa) -> Result<(), Error> {
+    pub(crate) fn write_client_files(&self, ports: Ports, account: &Account, ccm: &CcmAccount, ca: &DevCa) -> Result<(), Error> {
         self.write_public("ca-bundle.pem", &roots_with(ca.pem()))?;
         let ca_file = self.path("ca.pem").display().to_string();
         let endpoint = &ports.endpoint(Service::Dsm);
@@ -95,6 +96,10 @@ impl StateDir {
             ("DSMA_LOCAL_STATE", &self.path.display().to_string()),
             ("DSMA_LOCAL_ADMIN_API_KEY", &account.admin_key),
             ("DSMA_LOCAL_GROUP_ID", &account.group_id.to_string()),
+            ("CCM_USERNAME", &ccm.username),
+            ("CCM_PASSWORD", &ccm.password),
+            ("CCM_ACCOUNT_ID", &ccm.acct_id.to_string()),
+            ("CCM_GROUP_ID", &ccm.group_id.to_string()),
         ];
         let env: String = variables.iter().map(|(name, value)| format!("export {name}={}\n", shell_quoted(value))).collect();
         self.write_private("env", env.as_bytes())?;

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::serve::Ports;
 use crate::state_dir::StateDir;
 use crate::store::Store;
-use crate::{dsm, tls};
+use crate::{ccm, dsm, tls};
 
 /// What a backup holds beside the store.
 const FILES: &[&str] = &["seal.key", "ca.key", "ca.pem"];
@@ -27,7 +27,8 @@ pub(super) fn init(path: &Path, port_base: u16) -> Result<(), Error> {
     let authority = tls::DevCa::load_or_create(&state)?;
     let store = Store::open(&state)?;
     let account = dsm::provision(&store)?;
-    state.write_client_files(Ports::new(port_base), &account, &authority)?;
+    let ccm = ccm::provision(&store)?;
+    state.write_client_files(Ports::new(port_base), &account, &ccm, &authority)?;
     store.close();
     let what = if known { "is there already" } else { "is made" };
     print(&format!("{} {what}; serve it with: dsma-local --state {}\n", path.display(), path.display()))

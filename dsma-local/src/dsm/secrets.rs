@@ -2,26 +2,16 @@
 
 use std::ops::RangeInclusive;
 
-use base64_simd::{STANDARD, URL_SAFE_NO_PAD};
+use base64_simd::STANDARD;
 use dsma_api::ApiError;
-use dsma_crypto::random;
 use serde_json::Value;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::error::Error;
+pub(super) use crate::secrets::{DEFAULT_SIZE, make_secret};
 
-/// Random bytes in a secret or a token.
-pub(super) const DEFAULT_SIZE: u32 = 64;
 /// Shorter secrets could be guessed, longer ones do not fit in a header.
 const SIZES: RangeInclusive<u32> = 16..=512;
-
-/// Random bytes in URL-safe base64, as DSM's secrets look.
-pub(super) fn make_secret(size: u32) -> Result<Zeroizing<String>, Error> {
-    let mut bytes = Zeroizing::new(vec![0; size as usize]);
-    random::fill(&mut bytes)?;
-    Ok(Zeroizing::new(URL_SAFE_NO_PAD.encode_to_string(&*bytes)))
-}
 
 /// The API key: base64 of `app_id:secret`.
 pub(super) fn api_key(app_id: Uuid, secret: &[u8]) -> String {

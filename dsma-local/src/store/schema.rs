@@ -9,7 +9,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::Error;
 
 /// Step `n` leads from version `n` to `n + 1`.
-const STEPS: &[&str] = &[FIRST, ACCOUNTS, APPROVALS, SOBJECT_LISTINGS, PREVIOUS_SECRETS, FILTER_COLUMNS];
+const STEPS: &[&str] = &[FIRST, ACCOUNTS, APPROVALS, SOBJECT_LISTINGS, PREVIOUS_SECRETS, FILTER_COLUMNS, CCM_RECORDS];
 
 /// UUIDs are 16-byte blobs, times are seconds since the epoch, `doc` is the wire's JSON without secrets, `sealed` see `seal.rs`.
 const FIRST: &str = "
@@ -231,6 +231,22 @@ CREATE VIEW creators AS
     UNION ALL
     SELECT lower(substr(hex(user_id), 1, 8) || '-' || substr(hex(user_id), 9, 4) || '-' || substr(hex(user_id), 13, 4) || '-'
         || substr(hex(user_id), 17, 4) || '-' || substr(hex(user_id), 21)), email FROM users;
+";
+
+/// What CCM keeps, see `records.rs`. `number` is the order of their making.
+const CCM_RECORDS: &str = "
+CREATE TABLE ccm_records (
+    number  INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind    TEXT NOT NULL,
+    id      BLOB NOT NULL,
+    acct_id BLOB NOT NULL,
+    key     TEXT,
+    doc     TEXT NOT NULL,
+    sealed  BLOB,
+    UNIQUE (kind, id),
+    UNIQUE (kind, key)
+);
+CREATE INDEX ccm_records_by_account ON ccm_records (kind, acct_id, number);
 ";
 
 /// Brings the file to the version that this program knows.

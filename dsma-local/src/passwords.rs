@@ -7,6 +7,8 @@ use dsma_crypto::random;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use crate::error::Error;
+
 /// KiB of memory, passes, lanes: OWASP's first choice.
 const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
 const SALT_LEN: usize = 16;
@@ -18,13 +20,18 @@ const LENGTHS: std::ops::RangeInclusive<usize> = 8..=1024;
 ///
 /// # Errors
 /// 400 for one that is too short or too long.
-pub(super) fn hash(password: &str) -> Result<String, ApiError> {
+pub(crate) fn hash(password: &str) -> Result<String, ApiError> {
     if !LENGTHS.contains(&password.chars().count()) {
         let (least, most) = (LENGTHS.start(), LENGTHS.end());
         return Err(ApiError::bad_request(format!("Invalid password: {least} to {most} characters are expected")));
     }
+    Ok(hash_generated(password)?)
+}
+
+/// The PHC string of a password that this program made.
+pub(crate) fn hash_generated(password: &str) -> Result<String, Error> {
     let mut salt = [0; SALT_LEN];
-    random::fill(&mut salt).map_err(crate::error::Error::from)?;
+    random::fill(&mut salt)?;
     let hash = derive(password, &salt, COST)?;
     let (memory, passes, lanes) = COST;
     let [salt, hash] = [&salt[..], &hash[..]].map(|bytes| STANDARD_NO_PAD.encode_to_string(bytes));
@@ -32,7 +39,7 @@ pub(super) fn hash(password: &str) -> Result<String, ApiError> {
 }
 
 /// Whether this is the password; `None` stands for a user that does not exist, and takes as long.
-pub(super) fn verify(password: &str, known: Option<&str>) -> Result<bool, ApiError> {
+pub(crate) fn verify(password: &str, known: Option<&str>) -> Result<bool, ApiError> {
     let Some(Phc { cost, salt, hash }) = known.and_then(Phc::parse) else {
         derive(password, &[0; SALT_LEN], COST)?;
         return Ok(false);
@@ -40,14 +47,12 @@ pub(super) fn verify(password: &str, known: Option<&str>) -> Result<bool, ApiErr
     Ok(derive(password, &salt, cost)?.ct_eq(&hash).into())
 }
 
-fn derive(password: &str, salt: &[u8], (memory, passes, lanes): (u32, u32, u32)) -> Result<Zeroizing<[u8; HASH_LEN]>, ApiError> {
-    let failed = |error| {
-        tracing::error!("a password cannot be hashed: {error}");
-        ApiError::new(503, "Passwords cannot be checked now; see the log of dsma-local")
-    };
-    let params = Params::new(memory, passes, lanes, Some(HASH_LEN)).map_err(failed)?;
+fn derive(password: &str, salt: &[u8], (memory, passes, lanes): (u32, u32, u32)) -> Result<Zeroizing<[u8; HASH_LEN]>, Error> {
+    let params = Params::new(memory, passes, lanes, Some(HASH_LEN)).map_err(Error::Password)?;
     let mut hash = Zeroizing::new([0; HASH_LEN]);
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into(password.as_bytes(), salt, &mut *hash).map_err(failed)?;
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into(password.as_bytes(), salt, &mut *hash)
+        .map_err(Error::Password)?;
     Ok(hash)
 }
 

@@ -343,7 +343,8 @@ class SubCommands:
         admin = Dsm(*self.connection, os.environ["DSMA_LOCAL_ADMIN_API_KEY"])
         spec = {"name": "cli-certificate", "add_groups": {self.group: ["ENCRYPT"]}, "default_group": self.group}
         app = admin.post("/sys/v1/apps", {**spec, "credential": {"certificate": body}})["app_id"]
-        client = SdkmsCli(*self.connection, "none")
+        # The endpoint that asks for client certificates, as `apps.` does in the vendor's cloud.
+        client = SdkmsCli(os.environ["FORTANIX_APPS_ENDPOINT"], self.connection[1], "none")
         client.run("app-certificate-login", "--app-id", app, "--certificate-path", certificate, "--key-path", key)
         client.run("list-keys")
 

@@ -1,6 +1,6 @@
 //! Apps, groups and permissions. The table of operations is written by hand from DSM's documentation.
 
-use dsma_testkit::{Dsm, Reply, Stack};
+use dsma_testkit::{Authority, Dsm, Reply, Stack};
 use serde_json::{Value, json};
 
 /// What the OpenAPI and the published clients require.
@@ -283,8 +283,7 @@ fn an_old_secret_holds_for_the_migration_period() {
 fn certificates_are_kept_and_shown_and_login_with_them_is_sent_to_the_right_endpoint() {
     let stack = Stack::start();
     let admin = stack.admin();
-    // An empty SEQUENCE would be no certificate; this is the least that looks like one.
-    let der = "MAMCAQE=";
+    let der = &base64_simd::STANDARD.encode_to_string(Authority::root("x", |_| ()).certificate());
     let create =
         |credential: &Value| admin.request("POST", "/sys/v1/apps", Some(json!({"name": credential.to_string(), "credential": credential})));
     for (credential, auth_type) in [
@@ -316,6 +315,12 @@ fn certificates_are_kept_and_shown_and_login_with_them_is_sent_to_the_right_endp
     for bad in [
         json!({"certificate": "no base64!"}),
         json!({"certificate": "MAA="}),
+        json!({"certificate": &der[..der.len() / 8 * 4]}),
+        json!({"trustedca": {"ca_certificate": "MAA=", "subject_general": {"dns_name": "x"}}}),
+        json!({"trustedca": {"ca_certificates": vec![der; 17], "subject_general": {"dns_name": "x"}}}),
+        json!({"trustedca": {"ca_certificate": der, "subjects": vec![json!({"dns_name": "x"}); 17]}}),
+        json!({"trustedca": {"ca_certificate": der, "subject": [["CN", "x"]]}}),
+        json!({"trustedca": {"ca_certificate": der, "subject_general": {"dns_name": "x"}, "check_revocation": true}}),
         json!({"trustedca": {}}),
         json!({"trustedca": {"ca_certificate": der}}),
         json!({"trustedca": {"ca_certificate": der, "ca_certificates": [der], "subject_general": {"dns_name": "x"}}}),

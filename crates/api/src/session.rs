@@ -117,6 +117,9 @@ pub struct App {
     /// How it authenticates: `Secret`, `Certificate`, `TrustedCa`, ...
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_type: Option<String>,
+    /// When its certificate ends, or the last of its CA certificates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cert_not_after: Option<Time>,
     /// Role.
     #[serde(default)]
     pub role: AppRole,

@@ -9,6 +9,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
 
+use crate::Identity;
+
 /// How a client says who it is.
 #[derive(Clone)]
 pub enum Credential {
@@ -78,7 +80,13 @@ impl Dsm {
     /// Where `ca_file` holds no certificate.
     #[must_use]
     pub fn connect(endpoint: &str, ca_file: &Path, credential: Credential) -> Self {
-        Self { agent: agent(ca_file), endpoint: endpoint.to_owned(), credential, account: None }
+        Self { agent: agent(ca_file, None), endpoint: endpoint.to_owned(), credential, account: None }
+    }
+
+    /// The same client over new connections, on which it presents this certificate.
+    #[must_use]
+    pub(crate) fn presenting(&self, ca_file: &Path, identity: &Identity) -> Self {
+        Self { agent: agent(ca_file, Some(identity)), ..self.clone() }
     }
 
     pub(crate) fn in_account(self, account: Account) -> Self {
@@ -234,7 +242,7 @@ impl Dsm {
 /// The most records that DSM gives at a time.
 const PAGE: usize = 1000;
 
-fn agent(ca_file: &Path) -> ureq::Agent {
+fn agent(ca_file: &Path, identity: Option<&Identity>) -> ureq::Agent {
     let pem = std::fs::read(ca_file).unwrap_or_else(|e| panic!("CA file {}: {e}", ca_file.display()));
     let roots: Vec<Certificate<'static>> = ureq::tls::parse_pem(&pem)
         .filter_map(|item| match item {
@@ -245,6 +253,7 @@ fn agent(ca_file: &Path) -> ureq::Agent {
     assert!(!roots.is_empty(), "CA file {} holds no certificate", ca_file.display());
     let tls = TlsConfig::builder()
         .root_certs(RootCerts::Specific(Arc::new(roots)))
+        .client_cert(identity.map(Identity::for_tls))
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .build();
     ureq::Agent::config_builder()

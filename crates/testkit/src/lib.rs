@@ -6,13 +6,16 @@
 //! with the program's own output in the message.
 #![forbid(unsafe_code)]
 
+mod authority;
 mod dsm;
 mod host;
 mod process;
 mod programs;
 mod stack;
 
+pub use authority::{Authority, Identity};
 pub use dsm::{Credential, Dsm, Reply};
 pub use host::Host;
 pub use programs::{library, target_dir};
+pub use rcgen;
 pub use stack::Stack;

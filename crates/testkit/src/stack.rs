@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::dsm::Account;
 use crate::process::Process;
-use crate::{Credential, Dsm, programs};
+use crate::{Credential, Dsm, Identity, programs};
 
 /// A running dsma-local. Dropping it ends the program and removes its state.
 pub struct Stack {
@@ -112,6 +112,18 @@ impl Stack {
     #[must_use]
     pub fn dsm_as(&self, api_key: &str) -> Dsm {
         self.client_of(&self.endpoint(), &self.ca_file(), api_key)
+    }
+
+    /// A client of the endpoint that asks for client certificates. It presents this one, where there is one, and names this app, where
+    /// one is named.
+    #[must_use]
+    pub fn apps(&self, identity: Option<&Identity>, app_id: Option<&str>) -> Dsm {
+        let credential = app_id.map(|id| Credential::Basic(base64_simd::STANDARD.encode_to_string(format!("{id}:"))));
+        let client = self.client_of(&self.apps_endpoint(), &self.ca_file(), "").with(credential.unwrap_or(Credential::None));
+        match identity {
+            Some(identity) => client.presenting(&self.ca_file(), identity),
+            None => client,
+        }
     }
 
     /// A client with the admin app's API key.

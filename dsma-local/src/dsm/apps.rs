@@ -54,6 +54,7 @@ pub(super) fn create(call: &Call) -> Result<Reply, ApiError> {
         default_group: None,
         groups: AppGroups::Ids(Vec::new()),
         auth_type: Some(credential.auth_type.into()),
+        cert_not_after: credential.not_after,
         role: request.role.unwrap_or_default(),
         ip_address_policy: IpAddressPolicy::AllowAll,
         client_configurations: Map::new(),
@@ -94,6 +95,7 @@ pub(super) fn update(call: &Call) -> Result<Reply, ApiError> {
                 return Err(ApiError::bad_request("credential_migration_period is for secrets"));
             }
             app.auth_type = Some(credential.auth_type.into());
+            app.cert_not_after = credential.not_after;
         }
         let verb = if credential.is_some() { "Updated, with its credential," } else { "Updated" };
         Ok(audit(call, &caller, verb, app))

@@ -2,10 +2,11 @@
 //!
 //! What a certificate is worth at login is judged in `certificates`.
 
-use dsma_api::{ApiError, Credential, SubjectGeneral, TrustedCa};
+use dsma_api::{ApiError, Blob, Credential, SubjectGeneral, Time, TrustedCa};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::certificates;
 use super::secrets::new_secret;
 use crate::error::Error;
 
@@ -22,6 +23,8 @@ pub(super) struct Given {
     pub(super) auth_type: &'static str,
     /// A secret as it is, any other kind as JSON.
     pub(super) bytes: Zeroizing<Vec<u8>>,
+    /// When the certificate ends, or the last of the CA certificates.
+    pub(super) not_after: Option<Time>,
 }
 
 /// The credential that a request gives; a secret of `size` bytes where it gives none.
@@ -35,14 +38,14 @@ pub(super) fn given(credential: Option<&Value>, size: Option<u32>) -> Result<Giv
         Some("trustedca") => "TrustedCa",
         _ => {
             let secret = new_secret(credential, size)?;
-            return Ok(Given { auth_type: SECRET, bytes: Zeroizing::new(secret.as_bytes().to_vec()) });
+            return Ok(Given { auth_type: SECRET, bytes: Zeroizing::new(secret.as_bytes().to_vec()), not_after: None });
         }
     };
     let malformed = |error| ApiError::bad_request(format!("Invalid credential: {error}"));
     let credential: Credential = serde_json::from_value(credential.cloned().unwrap_or_default()).map_err(malformed)?;
-    check(&credential)?;
+    let not_after = check(&credential)?;
     let bytes = serde_json::to_vec(&credential).map_err(|error| ApiError::from(Error::Row(error)))?;
-    Ok(Given { auth_type, bytes: Zeroizing::new(bytes) })
+    Ok(Given { auth_type, bytes: Zeroizing::new(bytes), not_after })
 }
 
 /// What [`given`] kept, in the wire's form.
@@ -53,45 +56,44 @@ pub(super) fn shown(auth_type: Option<&str>, bytes: &[u8]) -> Result<Credential,
     }
 }
 
-fn check(credential: &Credential) -> Result<(), ApiError> {
-    let refuse = |text: &'static str| Err(ApiError::bad_request(text));
+/// Says when it ends, where it does.
+fn check(credential: &Credential) -> Result<Option<Time>, ApiError> {
     match credential {
-        Credential::Secret(_) => Ok(()),
-        Credential::Certificate(der) if !is_sequence(&der.0) => refuse("Invalid credential: the certificate is no DER"),
-        Credential::Certificate(_) => Ok(()),
-        Credential::TrustedCa(TrustedCa { ca_certificate, ca_certificates, subject, subject_general, subjects, .. }) => {
-            let certificates: Vec<_> = ca_certificate.iter().chain(ca_certificates.iter().flatten()).collect();
-            if ca_certificate.is_some() == ca_certificates.is_some() || certificates.is_empty() || certificates.len() > MANY {
-                return refuse("Invalid credential: `ca_certificate`, or 1 to 16 `ca_certificates`, are expected");
-            }
-            if !certificates.iter().all(|der| is_sequence(&der.0)) {
-                return refuse("Invalid credential: a CA certificate is no DER");
-            }
-            let spellings = [subject.is_some(), subject_general.is_some(), subjects.is_some()];
-            let number = subjects.as_ref().map_or(1, Vec::len);
-            if spellings.into_iter().filter(|given| *given).count() != 1 || number == 0 || number > MANY {
-                return refuse("Invalid credential: `subject_general`, `subject`, or 1 to 16 `subjects`, are expected");
-            }
-            let empty = |subject: &SubjectGeneral| match subject {
-                SubjectGeneral::DirectoryName(pairs) => pairs.is_empty(),
-                SubjectGeneral::DnsName(name) => name.trim().is_empty(),
-                SubjectGeneral::IpAddress(_) => false,
-            };
-            if subject_general.iter().chain(subjects.iter().flatten()).any(empty) || subject.as_ref().is_some_and(Vec::is_empty) {
-                return refuse("Invalid credential: a subject is empty");
-            }
-            Ok(())
-        }
+        Credential::Secret(_) => Ok(None),
+        Credential::Certificate(der) => end_of("the certificate", der).map(Some),
+        Credential::TrustedCa(trusted) => check_trusted(trusted),
     }
 }
 
-/// Whether the bytes are one DER SEQUENCE, which every certificate is. Login will look at the rest.
-fn is_sequence(der: &[u8]) -> bool {
-    let (length, head) = match der {
-        [0x30, length @ 0..=0x7f, ..] => (usize::from(*length), 2),
-        [0x30, 0x81, length, ..] => (usize::from(*length), 3),
-        [0x30, 0x82, high, low, ..] => (usize::from(u16::from_be_bytes([*high, *low])), 4),
-        _ => return false,
+fn check_trusted(trusted: &TrustedCa) -> Result<Option<Time>, ApiError> {
+    let refuse = |text: &'static str| Err(ApiError::bad_request(text));
+    let TrustedCa { ca_certificate, ca_certificates, subject, subject_general, subjects, check_revocation } = trusted;
+    let certificates: Vec<_> = ca_certificate.iter().chain(ca_certificates.iter().flatten()).collect();
+    if ca_certificate.is_some() == ca_certificates.is_some() || certificates.is_empty() || certificates.len() > MANY {
+        return refuse("Invalid credential: `ca_certificate`, or 1 to 16 `ca_certificates`, are expected");
+    }
+    let spellings = [subject.is_some(), subject_general.is_some(), subjects.is_some()];
+    let number = subjects.as_ref().map_or(1, Vec::len);
+    if spellings.into_iter().filter(|given| *given).count() != 1 || number == 0 || number > MANY {
+        return refuse("Invalid credential: `subject_general`, `subject`, or 1 to 16 `subjects`, are expected");
+    }
+    let empty = |subject: &SubjectGeneral| match subject {
+        SubjectGeneral::DirectoryName(pairs) => pairs.is_empty(),
+        SubjectGeneral::DnsName(name) => name.trim().is_empty(),
+        SubjectGeneral::IpAddress(_) => false,
     };
-    length > 0 && der.len() == head + length
+    if subject_general.iter().chain(subjects.iter().flatten()).any(empty) || subject.as_ref().is_some_and(Vec::is_empty) {
+        return refuse("Invalid credential: a subject is empty");
+    }
+    certificates::check_subjects(trusted)?;
+    if *check_revocation == Some(true) {
+        return refuse("Invalid credential: check_revocation, but this DSM knows no revocation lists: leave it out");
+    }
+    let ends = certificates.into_iter().map(|der| end_of("a CA certificate", der)).collect::<Result<Vec<_>, _>>()?;
+    Ok(ends.into_iter().max())
+}
+
+fn end_of(what: &str, der: &Blob) -> Result<Time, ApiError> {
+    let unreadable = |error| ApiError::bad_request(format!("Invalid credential: {what} cannot be read, X.509 in DER is expected: {error}"));
+    certificates::parse(&der.0).map(|certificate| certificates::not_after(&certificate)).map_err(unreadable)
 }

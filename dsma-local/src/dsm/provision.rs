@@ -81,6 +81,7 @@ fn make_app(store: &Store, creator: Option<Uuid>, name: &str, role: AppRole, gro
         default_group: group,
         groups: AppGroups::Ids(Vec::new()),
         auth_type: Some("Secret".into()),
+        cert_not_after: None,
         role,
         ip_address_policy: IpAddressPolicy::AllowAll,
         client_configurations: Map::new(),

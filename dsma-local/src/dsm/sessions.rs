@@ -84,7 +84,33 @@ pub(super) fn auth(call: &Call) -> Result<Reply, ApiError> {
     if login.token.is_some() {
         return Err(ApiError::unauthorized(text::BAD_CREDENTIALS));
     }
+    check_binding(call)?;
     open(call, &login.entity)
+}
+
+/// `bind_to` lets another app of the account use the token. Tokens are no connection's own here: whoever holds one may use it, so
+/// nothing is left to do but to look at the wish.
+fn check_binding(call: &Call) -> Result<(), ApiError> {
+    #[derive(Default, Deserialize)]
+    struct Request {
+        token_type: Option<String>,
+        bind_to: Option<BindTo>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum BindTo {
+        App(Uuid),
+    }
+    let request: Request = call.json_or_default()?;
+    if let Some(other) = request.token_type.filter(|kind| kind != "Bearer") {
+        return Err(ApiError::bad_request(format!("token_type `{other}` is not supported by this version: it gives Bearer tokens")));
+    }
+    match request.bind_to {
+        Some(BindTo::App(app_id)) if call.store().app(app_id)?.is_none() => {
+            Err(ApiError::bad_request("bind_to names no app of this account"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// `POST /sys/v1/session/auth/discover`: everybody has a password here. It does not tell who exists.
@@ -167,7 +193,8 @@ fn in_body(call: &Call) -> Result<Login, ApiError> {
 fn open(call: &Call, entity: &Entity) -> Result<Reply, ApiError> {
     let sessions = &call.dsm.sessions;
     let access_token = sessions.open(entity.principal())?;
-    log(call, entity, "Authenticated")?;
+    let how = if call.peer.certificates.is_empty() { "Authenticated" } else { "Authenticated, with a client certificate," };
+    log(call, entity, how)?;
     Reply::ok(&AuthResponse { token_type: "Bearer".into(), expires_in: sessions.idle.as_secs(), access_token, entity_id: entity.id() })
 }
 

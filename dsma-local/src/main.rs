@@ -11,6 +11,7 @@ mod ccm;
 mod cli;
 mod dsm;
 mod error;
+mod http;
 mod passwords;
 mod secrets;
 mod serve;

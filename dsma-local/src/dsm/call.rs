@@ -4,32 +4,23 @@ use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
-use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT};
+use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::response::Response;
 use dsma_api::{ApiError, Approval, Principal, Time, text};
-use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::Dsm;
-use super::query::Query;
 use super::reply::{Reply, refusal, respond};
+use crate::http::body;
+use crate::http::query::Query;
 use crate::serve::{Peer, Service};
 use crate::store::{ActionType, Audit, Store};
-
-/// Longest body that is read. DSM's own limit is not published; its stream interface is for more than 512 KiB.
-const BODY_LIMIT: usize = 1 << 20;
-/// A longer body is read to its end all the same, up to here, so that the client reads the refusal and not a broken pipe.
-const DRAIN_LIMIT: usize = 64 << 20;
-/// The time that a client has for its body.
-const BODY_TIME: Duration = Duration::from_secs(60);
 
 /// What a handler is: blocking, and without a panic of its own.
 pub(super) type Handler = fn(&Call) -> Result<Reply, ApiError>;
@@ -82,9 +73,7 @@ impl Call {
     async fn read(dsm: Arc<Dsm>, request: Request) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         let call = Self::without_body(dsm, &parts)?;
-        let body = tokio::time::timeout(BODY_TIME, read_body(&parts.headers, body))
-            .await
-            .unwrap_or_else(|_| Err(ApiError::new(408, "Request body did not arrive in time")))?;
+        let body = body::read(&parts.headers, body).await?;
         Ok(Self { body, ..call })
     }
 
@@ -172,7 +161,7 @@ impl Call {
 
     /// The body, a JSON object, whatever `Content-Type` says: some clients send none.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
-        parse(&self.body, b'{')
+        body::parse(&self.body, b'{')
     }
 
     /// The body, a JSON object, or the default where there is none, or `null`.
@@ -182,7 +171,7 @@ impl Call {
 
     /// The body, a JSON array.
     pub(super) fn json_items(&self) -> Result<Vec<Value>, ApiError> {
-        parse(&self.body, b'[')
+        body::parse(&self.body, b'[')
     }
 
     /// A line for the audit log.
@@ -195,85 +184,4 @@ impl Call {
 /// This very process.
 fn here() -> Peer {
     Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), service: Service::Dsm, certificates: Arc::default() }
-}
-
-/// Reads a document that begins with `first`: the derived parsers would take an array for an object.
-///
-/// Explicit nulls equal absent members. The wire types take them for optional members already; where that is not enough, the document
-/// is read again without them.
-fn parse<T: DeserializeOwned>(body: &[u8], first: u8) -> Result<T, ApiError> {
-    let invalid = |error: serde_json::Error| ApiError::bad_request(format!("Invalid request body: {error}"));
-    match body.trim_ascii().first() {
-        None => return Err(ApiError::bad_request("Request body is empty: JSON is expected")),
-        Some(byte) if *byte != first => {
-            let expected = if first == b'{' { "an object" } else { "an array" };
-            return Err(ApiError::bad_request(format!("Invalid request body: {expected} in JSON is expected")));
-        }
-        Some(_) => {}
-    }
-    serde_json::from_slice(body).or_else(|_| {
-        let mut value: Value = serde_json::from_slice(body).map_err(invalid)?;
-        strip_nulls(&mut value);
-        serde_json::from_value(value).map_err(invalid)
-    })
-}
-
-fn strip_nulls(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            members.retain(|_, member| !member.is_null());
-            members.values_mut().for_each(strip_nulls);
-        }
-        Value::Array(items) => items.iter_mut().for_each(strip_nulls),
-        _ => {}
-    }
-}
-
-async fn read_body(headers: &HeaderMap, mut body: Body) -> Result<Bytes, ApiError> {
-    let too_large = || ApiError::new(413, text::TOO_LARGE);
-    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    // A client that asks first has not begun to send.
-    if announced.is_some_and(|length| length > DRAIN_LIMIT || length > BODY_LIMIT && headers.contains_key(EXPECT)) {
-        return Err(too_large());
-    }
-    let mut bytes = Vec::with_capacity(announced.unwrap_or_default().min(BODY_LIMIT));
-    let mut length = 0;
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| ApiError::bad_request("Request body ended early"))?;
-        if let Some(data) = frame.data_ref() {
-            length += data.len();
-            if length > DRAIN_LIMIT {
-                return Err(too_large());
-            }
-            if length <= BODY_LIMIT {
-                bytes.extend_from_slice(data);
-            }
-        }
-    }
-    if length > BODY_LIMIT { Err(too_large()) } else { Ok(bytes.into()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nulls_equal_absent_members_even_where_a_list_is_expected() {
-        #[derive(serde::Deserialize)]
-        struct Request {
-            #[serde(default)]
-            list: Vec<u8>,
-        }
-        assert!(parse::<Request>(br#"{"list":null}"#, b'{').unwrap().list.is_empty());
-        for (bad, words) in [
-            ("{", "Invalid request body: EOF"),
-            (r#"{"list":{}}"#, "expected a sequence"),
-            (r#"{"list":[1"#, "EOF"),
-            ("[[]]", "an object in JSON is expected"),
-            (" ", "empty"),
-        ] {
-            let error = parse::<Request>(bad.as_bytes(), b'{').err().unwrap();
-            assert!(error.status == 400 && error.message.contains(words), "{error}");
-        }
-    }
 }

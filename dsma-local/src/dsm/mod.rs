@@ -22,7 +22,6 @@ mod operations;
 mod permissions;
 mod plugins;
 mod provision;
-mod query;
 mod quorum;
 mod reply;
 mod secrets;
@@ -35,12 +34,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::routing::on;
 use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
 
 pub(crate) use self::provision::{Account, provision};
 use self::sessions::Sessions;
 use crate::error::Error;
+use crate::http::query;
+use crate::http::reply::dress;
 use crate::passwords;
 use crate::serve::Ports;
 use crate::store::Store;
@@ -114,12 +116,12 @@ async fn repeat(dsm: Arc<Dsm>, period: Duration, work: fn(&Arc<Dsm>) -> Result<(
 /// The service.
 pub(crate) fn router(dsm: Arc<Dsm>) -> Router {
     dsm.endpoints
-        .router()
+        .router("", |method, handler| on(method, serve(handler)))
         .route("/crypto/v1/stream/encrypt", axum::routing::post(operations::stream_encrypt))
         .route("/crypto/v1/stream/decrypt", axum::routing::post(operations::stream_decrypt))
         .fallback(serve(system::no_endpoint))
         .method_not_allowed_fallback(serve(system::no_method))
-        .layer(axum::middleware::from_fn(reply::dress))
+        .layer(axum::middleware::from_fn(dress))
         .with_state(dsm)
 }
 

@@ -6,40 +6,40 @@ use dsma_api::ApiError;
 
 /// The decoded pairs of a query, in order.
 #[derive(Debug, Default)]
-pub(super) struct Query(Vec<(String, String)>);
+pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
     /// Splits at `&` and the first `=`. Nothing is refused: what is no escape stands for itself.
-    pub(super) fn parse(query: &str) -> Self {
+    pub(crate) fn parse(query: &str) -> Self {
         let pairs = query.split('&').filter(|pair| !pair.is_empty());
         Self(pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(key, value)| (decode(key), decode(value))).collect())
     }
 
     /// The value of a parameter; an empty one counts as absent.
-    pub(super) fn get(&self, key: &str) -> Option<&str> {
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
         self.0.iter().find(|(name, value)| name == key && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
     /// Whether a parameter is `true`.
-    pub(super) fn flag(&self, key: &str) -> bool {
+    pub(crate) fn flag(&self, key: &str) -> bool {
         self.get(key).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
     /// A parameter with a form of its own: a number, a UUID.
-    pub(super) fn parsed<T: FromStr>(&self, key: &str) -> Result<Option<T>, ApiError> {
+    pub(crate) fn parsed<T: FromStr>(&self, key: &str) -> Result<Option<T>, ApiError> {
         self.get(key)
             .map(|value| value.parse().map_err(|_| ApiError::bad_request(format!("Invalid value of query parameter {key}"))))
             .transpose()
     }
 
     /// The parameters whose names begin with `prefix`, without it.
-    pub(super) fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    pub(crate) fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.0.iter().filter_map(move |(key, value)| Some((key.strip_prefix(prefix)?, value.as_str())))
     }
 }
 
 /// A segment of a path, percent-decoded.
-pub(super) fn decode_path(segment: &str) -> String {
+pub(crate) fn decode_path(segment: &str) -> String {
     unescape(segment, false)
 }
 

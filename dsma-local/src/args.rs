@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, Parser};
 
 use crate::cli::Command;
+use crate::passphrase::Source;
 
 /// An embedded Fortanix DSM: keys, apps, groups, sessions and an audit log on this machine.
 #[derive(Parser)]
@@ -15,6 +16,11 @@ pub(crate) struct Args {
     /// Directory of the state: made at the first start, found again by the next ones
     #[arg(long, value_name = "DIR", env = "DSMA_LOCAL_STATE", global = true)]
     state: Option<PathBuf>,
+
+    /// The sealing key of the state is under the passphrase that is read there: `prompt`, `file:PATH` (first line), `fd:NUMBER` or
+    /// `env:NAME`. Where the state is new, its key is put under it. Without this, the key is in a file that only its owner may read
+    #[arg(long, value_name = "SOURCE", global = true)]
+    pub(crate) passphrase: Option<Source>,
 
     /// DSM answers on this port of localhost; further services take the ports after it; 0 takes free ports
     #[arg(long, value_name = "N", default_value_t = 4440)]
@@ -80,6 +86,10 @@ Examples:
     dsma-local --state ~/dsm app add web --permissions ENCRYPT,DECRYPT
     dsma-local --state ~/dsm key ls
     dsma-local --state ~/dsm backup dsm.backup
+
+  Keep the keys under a passphrase; change it, with the instance stopped:
+    dsma-local --state ~/dsm --passphrase prompt
+    dsma-local --state ~/dsm --passphrase prompt passphrase set file:/run/secrets/dsm
 
   Two of them side by side:
     dsma-local --state /tmp/a --port-base 0

@@ -45,6 +45,12 @@ pub(crate) enum Error {
         /// Ours.
         known: i64,
     },
+    /// The passphrase of the sealing key is missing, wrong, or not fit to be one.
+    #[error("the passphrase: {problem}")]
+    Passphrase {
+        /// What is wrong, with the mend.
+        problem: String,
+    },
     /// SQLite refused.
     #[error("the store failed: {0}")]
     Store(#[from] rusqlite::Error),

@@ -12,6 +12,7 @@ mod cli;
 mod dsm;
 mod error;
 mod http;
+mod passphrase;
 mod passwords;
 mod secrets;
 mod serve;
@@ -49,7 +50,7 @@ fn main() -> ExitCode {
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_log)))
         .init();
     let done = match command {
-        Some(command) => cli::run(command, &state, args.port_base, args.json),
+        Some(command) => cli::run(command, &state, &args),
         None => run(&args, &state),
     };
     match done {
@@ -62,7 +63,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args, state_path: &Path) -> Result<(), Error> {
-    let state = StateDir::open(state_path)?;
+    let state = StateDir::open(state_path)?.with_passphrase(args.passphrase.as_ref());
     let authority = tls::DevCa::load_or_create(&state)?;
     let store = Store::open(&state)?;
     let account = dsm::provision(&store)?;

@@ -3,7 +3,8 @@
 //! ```text
 //! lock            held while an instance runs
 //! store.db        SQLite (with -wal and -shm beside it)     0600
-//! seal.key        the key that seals key material at rest   0600
+//! seal.key        the key that seals key material at rest,  0600
+//!                 under a passphrase where one was set
 //! ca.pem          the development CA's certificate
 //! ca.key          its private key                           0600
 //! ca-bundle.pem   the system's roots and the development CA
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use crate::ccm::CcmAccount;
 use crate::dsm::Account;
 use crate::error::Error;
+use crate::passphrase::{Passphrase, Source};
 use crate::serve::{Ports, Service};
 use crate::tls::DevCa;
 
@@ -28,6 +30,7 @@ const SYSTEM_ROOTS: &[&str] = &["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/
 /// The directory of one instance, locked until drop.
 pub(crate) struct StateDir {
     path: PathBuf,
+    passphrase: Passphrase,
     /// The lock goes with the descriptor.
     _lock: File,
 }
@@ -43,10 +46,20 @@ impl StateDir {
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock_path);
         let lock = lock.map_err(failed(&lock_path, "opened"))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path, _lock: lock }),
+            Ok(()) => Ok(Self { path, passphrase: Passphrase::default(), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(Error::InUse { path }),
             Err(TryLockError::Error(source)) => Err(Error::File { path: lock_path, action: "locked", source }),
         }
+    }
+
+    /// The same, whose sealing key is under the passphrase that comes from there.
+    pub(crate) fn with_passphrase(self, passphrase: Option<&Source>) -> Self {
+        Self { passphrase: Passphrase::from(passphrase), ..self }
+    }
+
+    /// The passphrase of the sealing key.
+    pub(crate) const fn passphrase(&self) -> &Passphrase {
+        &self.passphrase
     }
 
     /// The path of one of its files.

@@ -1,7 +1,7 @@
 //! `init`, `backup` and `restore`: a state directory as a whole.
 //!
 //! A backup is one SQLite file: a copy of the store as one moment saw it, also while an instance writes to it, and a table `backup` with
-//! the files beside the store that it is worth nothing without: the sealing key, and the development CA that clients trust.
+//! the files beside the store that it is worth nothing without: the sealing key (under its passphrase, where it has one), and the development CA that clients trust.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -12,18 +12,19 @@ use zeroize::Zeroizing;
 
 use super::output::print;
 use crate::error::Error;
+use crate::passphrase::Source;
 use crate::serve::Ports;
 use crate::state_dir::StateDir;
-use crate::store::Store;
+use crate::store::{KEY_FILE, Store, check_key_file};
 use crate::{ccm, dsm, tls};
 
 /// What a backup holds beside the store.
-const FILES: &[&str] = &["seal.key", "ca.key", "ca.pem"];
+const FILES: &[&str] = &[KEY_FILE, "ca.key", "ca.pem"];
 
 /// Makes a state that is ready to be served, with client files for the port that it will have.
-pub(super) fn init(path: &Path, port_base: u16) -> Result<(), Error> {
+pub(super) fn init(path: &Path, port_base: u16, passphrase: Option<&Source>) -> Result<(), Error> {
     let known = path.join("store.db").exists();
-    let state = StateDir::open(path)?;
+    let state = StateDir::open(path)?.with_passphrase(passphrase);
     let authority = tls::DevCa::load_or_create(&state)?;
     let store = Store::open(&state)?;
     let account = dsm::provision(&store)?;
@@ -52,9 +53,9 @@ pub(super) fn backup(state: &Path, file: &Path) -> Result<(), Error> {
 }
 
 /// Makes a state directory of a backup. The order lets a crash leave a directory that is refused, not half a state.
-pub(super) fn restore(file: &Path, path: &Path) -> Result<(), Error> {
-    let state = StateDir::open(path)?;
-    if state.path("store.db").exists() || state.path("seal.key").exists() {
+pub(super) fn restore(file: &Path, path: &Path, passphrase: Option<&Source>) -> Result<(), Error> {
+    let state = StateDir::open(path)?.with_passphrase(passphrase);
+    if state.path("store.db").exists() || state.path(KEY_FILE).exists() {
         return Err(Error::NotEmpty { path: path.to_owned() });
     }
     let backup = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
@@ -68,6 +69,10 @@ pub(super) fn restore(file: &Path, path: &Path) -> Result<(), Error> {
         let sql = "SELECT bytes FROM backup WHERE name = ?1";
         let bytes = backup.query_row(sql, [name], |row| row.get::<_, Vec<u8>>(0)).optional().map_err(|_| damaged("it is no backup"))?;
         files.push((*name, Zeroizing::new(bytes.ok_or_else(|| damaged("a file is missing in it"))?)));
+    }
+    for (_, bytes) in files.iter().filter(|(name, _)| *name == KEY_FILE) {
+        // A passphrase that is missing or wrong is told before anything is written.
+        check_key_file(&state, bytes)?;
     }
     let part = state.make_private("store.db.new")?;
     vacuum(&backup, &part)?;

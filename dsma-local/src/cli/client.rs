@@ -10,6 +10,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
 
 use crate::dsm::{self, Dsm, Settings};
 use crate::error::Error;
+use crate::passphrase::Source;
 use crate::state_dir::StateDir;
 use crate::store::Store;
 
@@ -32,12 +33,12 @@ enum Way {
 
 impl Client {
     /// Finds out whether an instance runs on the directory.
-    pub(super) fn open(state: &Path) -> Result<Self, Error> {
+    pub(super) fn open(state: &Path, passphrase: Option<&Source>) -> Result<Self, Error> {
         if !state.join("store.db").exists() {
             return Err(Error::NoState { path: state.to_owned() });
         }
         match StateDir::open(state) {
-            Ok(state) => Self::here(state),
+            Ok(state) => Self::here(state.with_passphrase(passphrase)),
             Err(Error::InUse { path }) => Self::running(&path),
             Err(error) => Err(error),
         }

@@ -8,6 +8,7 @@ mod backup;
 mod client;
 mod commands;
 mod output;
+mod passphrase;
 mod users;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +17,10 @@ use clap::Subcommand;
 
 use self::client::Client;
 use self::output::Output;
+use self::passphrase::Passphrase;
+use crate::args::Args;
 use crate::error::Error;
+use crate::passphrase::Source;
 
 /// What to do instead of serving.
 #[derive(Subcommand)]
@@ -35,6 +39,9 @@ pub(crate) enum Command {
     /// Keys and other security objects: ls, add, show
     #[command(subcommand)]
     Key(commands::Key),
+    /// Set, change or remove the passphrase that the sealing key is under; no instance may run on the state
+    #[command(subcommand)]
+    Passphrase(Passphrase),
     /// Write everything into one file, also while an instance runs; the file holds the sealing key, and only its owner may read it
     Backup {
         /// The file, which must not exist
@@ -48,21 +55,23 @@ pub(crate) enum Command {
 }
 
 /// Runs a command on the state directory and prints its result.
-pub(crate) fn run(command: Command, state: &Path, port_base: u16, json: bool) -> Result<(), Error> {
-    let output = Output { json };
+pub(crate) fn run(command: Command, state: &Path, args: &Args) -> Result<(), Error> {
+    let output = Output { json: args.json };
+    let passphrase = args.passphrase.as_ref();
     match command {
-        Command::Init => backup::init(state, port_base),
+        Command::Init => backup::init(state, args.port_base, passphrase),
+        Command::Passphrase(command) => command.run(state, passphrase),
         Command::Backup { file } => backup::backup(state, &file),
-        Command::Restore { file } => backup::restore(&file, state),
-        Command::User(command) => with(state, |client| command.run(client, output)),
-        Command::Group(command) => with(state, |client| command.run(client, output)),
-        Command::App(command) => with(state, |client| command.run(client, output)),
-        Command::Key(command) => with(state, |client| command.run(client, output)),
+        Command::Restore { file } => backup::restore(&file, state, passphrase),
+        Command::User(command) => with(state, passphrase, |client| command.run(client, output)),
+        Command::Group(command) => with(state, passphrase, |client| command.run(client, output)),
+        Command::App(command) => with(state, passphrase, |client| command.run(client, output)),
+        Command::Key(command) => with(state, passphrase, |client| command.run(client, output)),
     }
 }
 
-fn with(state: &Path, run: impl FnOnce(&Client) -> Result<(), Error>) -> Result<(), Error> {
-    let client = Client::open(state)?;
+fn with(state: &Path, passphrase: Option<&Source>, run: impl FnOnce(&Client) -> Result<(), Error>) -> Result<(), Error> {
+    let client = Client::open(state, passphrase)?;
     let done = run(&client);
     client.close();
     done

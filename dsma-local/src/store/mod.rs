@@ -10,6 +10,7 @@ mod audit;
 mod filter;
 mod groups;
 mod kept;
+mod key_file;
 mod listing;
 #[allow(dead_code, reason = "CCM's interface, which uses all of it, follows")]
 mod records;
@@ -31,6 +32,7 @@ pub(crate) use self::approvals::ApprovalRow;
 pub(crate) use self::apps::AppRow;
 pub(crate) use self::audit::{ActionType, Audit, AuditFilter, Visible, line_number};
 pub(crate) use self::filter::{Condition, compile};
+pub(crate) use self::key_file::{FILE as KEY_FILE, check as check_key_file, protect as protect_key_file};
 pub(crate) use self::listing::{Order, SobjectFilter};
 pub(crate) use self::records::{Record, Records};
 pub(crate) use self::sobjects::{SobjectRow, Sobjects};

@@ -8,10 +8,10 @@ use dsma_crypto::{AesKey, Buffers, CipherParams, HmacKey, Key, MacScheme, random
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use super::key_file;
 use crate::error::Error;
 use crate::state_dir::StateDir;
 
-const FILE: &str = "seal.key";
 const VERSION: u8 = 1;
 const IV_LEN: usize = 12;
 const TAG_LEN: usize = 16;
@@ -24,21 +24,9 @@ pub(super) struct Seal {
 }
 
 impl Seal {
-    /// Reads the key file. Only for a new store it is made: a store without its key file is damaged.
+    /// The keys of the key file, see `key_file.rs`.
     pub(super) fn load_or_create(state: &StateDir, new_store: bool) -> Result<Self, Error> {
-        let damaged = |problem| Error::Damaged { path: state.path(FILE), problem };
-        let bytes = match state.read(FILE)?.map(Zeroizing::new) {
-            Some(bytes) if bytes.len() == 32 => bytes,
-            Some(_) => return Err(damaged("32 bytes expected")),
-            None if new_store => {
-                let mut bytes = Zeroizing::new(vec![0; 32]);
-                random::fill(&mut bytes)?;
-                state.write_private(FILE, &bytes)?;
-                bytes
-            }
-            None => return Err(damaged("it is missing, and the store is there")),
-        };
-        Self::from_bytes(&bytes)
+        Self::from_bytes(&key_file::load_or_create(state, new_store)?)
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {

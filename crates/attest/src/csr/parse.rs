@@ -5,6 +5,8 @@ use aws_lc_rs::signature::{
     ECDSA_P384_SHA512_ASN1, ECDSA_P521_SHA256_ASN1, ECDSA_P521_SHA384_ASN1, ECDSA_P521_SHA512_ASN1, RSA_PKCS1_2048_8192_SHA256,
     RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, UnparsedPublicKey, VerificationAlgorithm,
 };
+use rustls_pki_types::CertificateSigningRequestDer;
+use rustls_pki_types::pem::PemObject;
 use x509_cert::attr::Attribute;
 use x509_cert::der::asn1::{Any, BitString, OctetString, PrintableStringRef, Utf8StringRef};
 use x509_cert::der::oid::{AssociatedOid, ObjectIdentifier};
@@ -16,7 +18,7 @@ use x509_cert::name::Name;
 use x509_cert::request::CertReqInfo;
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 
-use super::{ATTESTATION_NITRO, COMMON_NAME, EXTENSION_REQUEST, PEM_LABEL};
+use super::{ATTESTATION_NITRO, COMMON_NAME, EXTENSION_REQUEST};
 use crate::Error;
 
 /// A document has at most 16.5 KB, a key half a kilobyte; the rest is for names.
@@ -41,7 +43,7 @@ pub struct Csr {
 }
 
 impl Csr {
-    /// Reads a PEM block `CERTIFICATE REQUEST`.
+    /// Reads the first PEM block `CERTIFICATE REQUEST` of a text.
     ///
     /// # Errors
     /// As [`Csr::parse_der`].
@@ -49,11 +51,8 @@ impl Csr {
         if pem.len() > MAX_PEM {
             return Err(Error::TooLarge { what: "certificate signing request", length: pem.len(), limit: MAX_PEM });
         }
-        let (label, der) = x509_cert::der::pem::decode_vec(pem.trim().as_bytes())
-            .map_err(|error| unusable(format!("it is no PEM block of a {PEM_LABEL} ({error})")))?;
-        if label != PEM_LABEL {
-            return Err(unusable(format!("its PEM block is a {label}, and a {PEM_LABEL} is expected")));
-        }
+        let der = CertificateSigningRequestDer::from_pem_slice(pem.as_bytes())
+            .map_err(|error| unusable(format!("it holds no PEM block CERTIFICATE REQUEST ({error})")))?;
         Self::parse_der(&der)
     }
 

@@ -97,6 +97,9 @@ pub struct AccountRequest {
     /// What clients are told to use: each part replaced whole, `"remove"` takes it away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_configurations: Option<Map<String, Value>>,
+    /// Whether it is in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
     /// Everything else that was sent.
     #[serde(flatten)]
     pub others: Map<String, Value>,

@@ -15,8 +15,7 @@ use super::reply::Reply;
 use crate::store::{ActionType, Member};
 
 /// Members of a request that only say what this DSM does anyhow, or that describe the account to people.
-const WITHOUT_EFFECT: &[&str] =
-    &["country", "organization", "phone", "notification_pref", "custom_logo", "enabled", "subscription", "purpose"];
+const WITHOUT_EFFECT: &[&str] = &["country", "organization", "phone", "notification_pref", "custom_logo", "subscription", "purpose"];
 
 /// `GET /sys/v1/accounts`: those of the user, or the app's.
 pub(super) fn list(call: &Call) -> Result<Reply, ApiError> {
@@ -79,6 +78,9 @@ fn visible(call: &Call) -> Result<BTreeMap<Uuid, Option<Member>>, ApiError> {
 fn apply(account: &mut Account, request: AccountRequest) -> Result<(), ApiError> {
     if let Some(name) = request.others.iter().find(|(name, value)| !value.is_null() && !WITHOUT_EFFECT.contains(&name.as_str())) {
         return Err(ApiError::bad_request(format!("Field `{}` of an account is not supported by this version", name.0)));
+    }
+    if request.enabled == Some(false) {
+        return Err(ApiError::bad_request("An account of this DSM cannot be disabled: disable its apps and users"));
     }
     if request.approval_request_expiry == Some(0) {
         return Err(ApiError::bad_request("Invalid approval_request_expiry: a number of seconds is expected"));

@@ -43,14 +43,9 @@ pub(super) fn create(call: &Call) -> Result<Reply, ApiError> {
         approval_policy: policy(call, request.approval_policy.as_ref())?,
         client_configurations,
     };
-    if !call.store().insert_group(&group, audit(call, &caller, "Created", &group))? {
+    let administrator = member.map(|user_id| (user_id, GROUP_ADMINISTRATOR));
+    if !call.store().insert_group(&group, administrator, audit(call, &caller, "Created", &group))? {
         return Err(name_taken());
-    }
-    if let Some(user_id) = member {
-        call.store().update_member(user_id, |member| {
-            member.groups.insert(group.group_id, vec![GROUP_ADMINISTRATOR.into()]);
-            Ok::<_, ApiError>(audit(call, &caller, "Made administrator of", &group))
-        })?;
     }
     warn_without_people(&group);
     Reply::created(&group)
@@ -59,27 +54,35 @@ pub(super) fn create(call: &Call) -> Result<Reply, ApiError> {
 /// `PATCH /sys/v1/groups/{id}`.
 pub(super) fn update(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
-    let mut group = visible(call, &caller)?;
-    caller.need_group_admin(group.group_id)?;
+    let group_id = visible(call, &caller)?.group_id;
+    caller.need_group_admin(group_id)?;
     let request: GroupRequest = call.json()?;
-    if request.name.is_some() {
-        group.name = valid_name(request.name)?;
-    }
-    group.description = request.description.or(group.description);
-    client_configs::apply(&mut group.client_configurations, request.client_configurations.unwrap_or_default())?;
-    let given = request.approval_policy.as_ref();
-    if given.is_some() {
-        // Removed or weakened, a policy protects nothing.
-        caller.gate.pass(group.group_id, Act::Policy)?;
-        group.approval_policy = policy(call, given)?;
-    }
-    if !call.store().update_group(&group, audit(call, &caller, "Updated", &group))? {
-        return Err(name_taken());
-    }
-    if given.is_some() {
+    let with_policy = request.approval_policy.is_some();
+    let change = |group: &mut Group| {
+        apply(call, &caller, group, request)?;
+        Ok(audit(call, &caller, "Updated", group))
+    };
+    let group = call.store().update_group(group_id, change, name_taken)?.ok_or_else(no_group)?;
+    if with_policy {
         warn_without_people(&group);
     }
     Reply::ok(&group)
+}
+
+/// Changes what the request gives. It sees the group as it is within the transaction, so that no two clients overwrite each other's
+/// changes: an approval policy would be lost that way.
+fn apply(call: &Call, caller: &Caller, group: &mut Group, request: GroupRequest) -> Result<(), ApiError> {
+    if request.name.is_some() {
+        group.name = valid_name(request.name)?;
+    }
+    group.description = request.description.or_else(|| group.description.take());
+    client_configs::apply(&mut group.client_configurations, request.client_configurations.unwrap_or_default())?;
+    if request.approval_policy.is_some() {
+        // Removed or weakened, a policy protects nothing.
+        caller.gate.pass(group.group_id, Act::Policy)?;
+        group.approval_policy = policy(call, request.approval_policy.as_ref())?;
+    }
+    Ok(())
 }
 
 /// `DELETE /sys/v1/groups/{id}`: a group that still holds sobjects stays.
@@ -87,8 +90,8 @@ pub(super) fn delete(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
     let group = visible(call, &caller)?;
     caller.need_group_admin(group.group_id)?;
-    caller.gate.pass(group.group_id, Act::Policy)?;
-    if !call.store().delete_group(group.group_id, audit(call, &caller, "Deleted", &group))? {
+    let allowed = || caller.gate.pass(group.group_id, Act::Policy);
+    if !call.store().delete_group(group.group_id, audit(call, &caller, "Deleted", &group), allowed)? {
         return Err(ApiError::conflict("Group is not empty: delete or move its sobjects first"));
     }
     Ok(Reply::nothing())

@@ -51,7 +51,7 @@ fn make_group(store: &Store, creator: Uuid) -> Result<Uuid, Error> {
         approval_policy: None,
         client_configurations: Map::new(),
     };
-    store.insert_group(&group, made(store, group.group_id, format!("Created group \"{GROUP}\"")))?;
+    store.insert_group(&group, None, made(store, group.group_id, format!("Created group \"{GROUP}\"")))?;
     Ok(group.group_id)
 }
 

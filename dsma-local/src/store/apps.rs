@@ -118,11 +118,15 @@ impl Store {
         })
     }
 
-    /// Deletes an app; `false` where there is no such app.
-    pub(crate) fn delete_app(&self, app_id: Uuid, audit: Audit) -> Result<bool, Error> {
-        self.write(audit, |transaction| {
-            Ok(transaction.execute("DELETE FROM apps WHERE app_id = ?1 AND acct_id = ?2", (app_id, self.acct_id))? == 1)
-        })
+    /// Deletes an app, where `check` allows it at that moment; `false` where there is no such app.
+    pub(crate) fn delete_app<E: From<Error>>(&self, app_id: Uuid, audit: Audit, check: impl FnOnce() -> Result<(), E>) -> Result<bool, E> {
+        let deleted = self.write_with(|transaction| {
+            check()?;
+            let sql = "DELETE FROM apps WHERE app_id = ?1 AND acct_id = ?2";
+            let deleted = transaction.execute(sql, (app_id, self.acct_id)).map_err(Error::from)?;
+            Ok::<_, E>((deleted == 1).then_some(((), audit)))
+        })?;
+        Ok(deleted.is_some())
     }
 }
 
@@ -134,13 +138,16 @@ fn read(connection: &Connection, app_id: Uuid) -> Result<Option<AppRow>, Error> 
     };
     let mut statement = connection.prepare_cached("SELECT group_id, permissions FROM memberships WHERE app_id = ?1")?;
     let rows = statement.query_map([app_id], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
-    let groups = rows
+    let groups: BTreeMap<Uuid, Permissions> = rows
         .map(|row| {
             let (group_id, permissions) = row?;
             Ok((group_id, serde_json::from_str(&permissions)?))
         })
         .collect::<Result<_, Error>>()?;
-    Ok(Some(AppRow { app: serde_json::from_str(&doc)?, groups }))
+    let mut app: App = serde_json::from_str(&doc)?;
+    // A group that was deleted since is nobody's default.
+    app.default_group = app.default_group.filter(|group_id| groups.contains_key(group_id));
+    Ok(Some(AppRow { app, groups }))
 }
 
 /// `false` where the name is taken.

@@ -46,32 +46,66 @@ impl Store {
         })
     }
 
-    /// Adds a group; `false` where the name is taken.
-    pub(crate) fn insert_group(&self, group: &Group, audit: Audit) -> Result<bool, Error> {
+    /// Adds a group, with a member who administers it where one is given; `false` where the name is taken.
+    pub(crate) fn insert_group(&self, group: &Group, administrator: Option<(Uuid, &str)>, audit: Audit) -> Result<bool, Error> {
         self.write(audit, |transaction| {
             let doc = serde_json::to_string(group)?;
-            Ok(transaction.execute(
+            let inserted = transaction.execute(
                 "INSERT INTO groups (group_id, acct_id, name, doc) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (acct_id, name) DO NOTHING",
                 (group.group_id, self.acct_id, &group.name, doc),
-            )? == 1)
+            )?;
+            if let Some((user_id, role)) = administrator.filter(|_| inserted == 1) {
+                let sql = "UPDATE members SET doc = json_set(doc, '$.groups.' || json_quote(?3), json_array(?4)) \
+                           WHERE user_id = ?1 AND acct_id = ?2";
+                transaction.execute(sql, (user_id, self.acct_id, group.group_id.to_string(), role))?;
+            }
+            Ok(inserted == 1)
         })
     }
 
-    /// Replaces a group's description; `false` where the name is taken or the group is gone.
-    pub(crate) fn update_group(&self, group: &Group, audit: Audit) -> Result<bool, Error> {
-        self.write(audit, |transaction| {
-            let doc = serde_json::to_string(group)?;
-            Ok(transaction
-                .execute("UPDATE OR IGNORE groups SET name = ?2, doc = ?3 WHERE group_id = ?1", (group.group_id, &group.name, doc))?
-                == 1)
+    /// Changes a group in one transaction: `change` sees it as it is then, and may refuse. `None`: there is no such group; an error of
+    /// `taken`: its new name belongs to another one.
+    pub(crate) fn update_group<E: From<Error>>(
+        &self,
+        group_id: Uuid,
+        change: impl FnOnce(&mut Group) -> Result<Audit, E>,
+        taken: impl FnOnce() -> E,
+    ) -> Result<Option<Group>, E> {
+        self.write_with(|transaction| {
+            let sql = "SELECT doc FROM groups WHERE group_id = ?1 AND acct_id = ?2";
+            let doc: Option<String> =
+                transaction.query_row(sql, (group_id, self.acct_id), |row| row.get(0)).optional().map_err(Error::from)?;
+            let Some(doc) = doc else {
+                return Ok(None);
+            };
+            let mut group: Group = serde_json::from_str(&doc).map_err(Error::from)?;
+            let audit = change(&mut group)?;
+            let doc = serde_json::to_string(&group).map_err(Error::from)?;
+            let sql = "UPDATE OR IGNORE groups SET name = ?2, doc = ?3 WHERE group_id = ?1";
+            if transaction.execute(sql, (group_id, &group.name, doc)).map_err(Error::from)? == 0 {
+                return Err(taken());
+            }
+            Ok(Some((group, audit)))
         })
     }
 
-    /// Deletes a group that holds no sobject. Memberships end with it. `false` where it is not empty or gone.
-    pub(crate) fn delete_group(&self, group_id: Uuid, audit: Audit) -> Result<bool, Error> {
-        self.write(audit, |transaction| {
-            let sql = "DELETE FROM groups WHERE group_id = ?1 AND NOT EXISTS (SELECT 1 FROM sobjects WHERE group_id = ?1)";
-            Ok(transaction.execute(sql, [group_id])? == 1)
-        })
+    /// Deletes a group that holds no sobject, where `check` allows it at that moment. Memberships end with it. `false` where it is not
+    /// empty or gone.
+    pub(crate) fn delete_group<E: From<Error>>(
+        &self,
+        group_id: Uuid,
+        audit: Audit,
+        check: impl FnOnce() -> Result<(), E>,
+    ) -> Result<bool, E> {
+        let deleted = self.write_with(|transaction| {
+            check()?;
+            let sql = "DELETE FROM groups WHERE group_id = ?1 AND acct_id = ?2 AND NOT EXISTS (SELECT 1 FROM sobjects WHERE group_id = ?1)";
+            let deleted = transaction.execute(sql, (group_id, self.acct_id)).map_err(Error::from)?;
+            let path = format!("$.groups.\"{group_id}\"");
+            let sql = "UPDATE members SET doc = json_remove(doc, ?2) WHERE acct_id = ?1 AND doc -> ?2 IS NOT NULL";
+            transaction.execute(sql, (self.acct_id, path)).map_err(Error::from)?;
+            Ok::<_, E>((deleted == 1).then_some(((), audit)))
+        })?;
+        Ok(deleted.is_some())
     }
 }

@@ -94,9 +94,19 @@ impl Store {
         self.write(audit, |transaction| Ok(transaction.execute(sql, (user_id, password))? == 1))
     }
 
-    /// Deletes a user and all memberships.
-    pub(crate) fn delete_user(&self, user_id: Uuid, audit: Audit) -> Result<bool, Error> {
-        self.write(audit, |transaction| Ok(transaction.execute("DELETE FROM users WHERE user_id = ?1", [user_id])? == 1))
+    /// Deletes a user and all memberships, where `check` allows it at that moment.
+    pub(crate) fn delete_user<E: From<Error>>(
+        &self,
+        user_id: Uuid,
+        audit: Audit,
+        check: impl FnOnce() -> Result<(), E>,
+    ) -> Result<bool, E> {
+        let deleted = self.write_with(|transaction| {
+            check()?;
+            let deleted = transaction.execute("DELETE FROM users WHERE user_id = ?1", [user_id]).map_err(Error::from)?;
+            Ok::<_, E>((deleted == 1).then_some(((), audit)))
+        })?;
+        Ok(deleted.is_some())
     }
 
     /// The user's membership in this account.
@@ -150,10 +160,20 @@ impl Store {
         })
     }
 
-    /// Ends a membership in this account.
-    pub(crate) fn delete_member(&self, user_id: Uuid, audit: Audit) -> Result<bool, Error> {
-        let sql = "DELETE FROM members WHERE user_id = ?1 AND acct_id = ?2";
-        self.write(audit, |transaction| Ok(transaction.execute(sql, (user_id, self.acct_id))? == 1))
+    /// Ends a membership in this account, where `check` allows it at that moment.
+    pub(crate) fn delete_member<E: From<Error>>(
+        &self,
+        user_id: Uuid,
+        audit: Audit,
+        check: impl FnOnce() -> Result<(), E>,
+    ) -> Result<bool, E> {
+        let deleted = self.write_with(|transaction| {
+            check()?;
+            let sql = "DELETE FROM members WHERE user_id = ?1 AND acct_id = ?2";
+            let deleted = transaction.execute(sql, (user_id, self.acct_id)).map_err(Error::from)?;
+            Ok::<_, E>((deleted == 1).then_some(((), audit)))
+        })?;
+        Ok(deleted.is_some())
     }
 }
 

@@ -91,10 +91,12 @@ fn run(call: &Call, row: &ApprovalRow) -> ApprovableResult {
     let request = &row.request;
     let path = request.operation.split('?').next().unwrap_or_default();
     let acting = Acting { principal: request.requester, acct_id: request.acct_id, approvals: row.approvals.clone() };
-    let answer = match call.dsm.endpoints.find(&request.method, path) {
-        Some(handler) => handler(&call.carry(&request.operation, request.body.as_ref(), Some(acting))),
+    let mut body = request.body.clone();
+    let pinned = body.as_mut().map_or(Ok(()), |body| subjects::pin(call.store(), &request.subjects, path, body));
+    let answer = pinned.and_then(|()| match call.dsm.endpoints.find(&request.method, path) {
+        Some(handler) => handler(&call.carry(&request.operation, body.as_ref(), Some(acting))),
         None => Err(ApiError::not_found("No such endpoint")),
-    };
+    });
     match answer {
         Ok(reply) => {
             let (status, body) = reply.into_parts();

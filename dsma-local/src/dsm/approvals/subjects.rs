@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use dsma_api::{
     ApiError, ApprovalSubject, Approver, QuorumPolicy, Reviewer, SobjectDescriptor, approvers, requires_password, satisfied, text,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::dsm::authentication::Caller;
@@ -19,7 +19,9 @@ use crate::store::Store;
 /// Members of a body that hold the descriptor of a sobject.
 const DESCRIPTORS: &[&str] = &["key", "subject", "private_key", "public_key", "replaced", "replacement"];
 /// Endpoints whose body as a whole is such a descriptor, or names a sobject like one.
-const BODY_IS_DESCRIPTOR: &[&str] = &["/crypto/v1/keys/export", "/crypto/v1/keys/info", "/crypto/v1/keys/rekey"];
+const BODY_IS_DESCRIPTOR: &[&str] = &["/crypto/v1/keys/export", "/crypto/v1/keys/info", REKEY];
+/// Here the name is what the new key will have: it stays.
+const REKEY: &str = "/crypto/v1/keys/rekey";
 
 /// Objects, and the groups whose policies count.
 #[derive(Default)]
@@ -44,6 +46,61 @@ impl Acted {
         }
         Ok(Self { subjects: acted.subjects.into_iter().collect(), groups: acted.groups.into_iter().collect() })
     }
+}
+
+/// Puts the ids of the sobjects that were approved in the place of their names. A name may be another sobject's by now: a renaming between
+/// the approval and its result must not let something pass that no reviewer has seen.
+///
+/// # Errors
+/// 409 where a name belongs to a sobject that is no subject of the request.
+pub(super) fn pin(store: &Store, subjects: &[ApprovalSubject], path: &str, body: &mut Value) -> Result<(), ApiError> {
+    let mut pinned = |descriptor: &mut Value, rewrite: bool| -> Result<(), ApiError> {
+        let Some(name) = descriptor.get("name").and_then(Value::as_str).filter(|_| descriptor.get("kid").is_none_or(Value::is_null)) else {
+            return Ok(());
+        };
+        let Some(row) = store.sobject(&SobjectDescriptor::Name(name.to_owned()))? else {
+            return Ok(());
+        };
+        if !subjects.contains(&ApprovalSubject::Sobject(row.kid)) {
+            return Err(ApiError::conflict(format!("The name \"{name}\" belongs to another sobject since this was approved: ask again")));
+        }
+        if let Some(members) = descriptor.as_object_mut().filter(|_| rewrite) {
+            members.remove("name");
+            members.insert("kid".into(), row.kid.to_string().into());
+        }
+        Ok(())
+    };
+    if BODY_IS_DESCRIPTOR.contains(&path) {
+        pinned(body, path != REKEY)?;
+    }
+    pin_within(&mut pinned, body)
+}
+
+fn pin_within(pinned: &mut dyn FnMut(&mut Value, bool) -> Result<(), ApiError>, value: &mut Value) -> Result<(), ApiError> {
+    match value {
+        Value::Array(items) => items.iter_mut().try_for_each(|item| pin_within(pinned, item)),
+        Value::Object(members) => {
+            if let Some(path) = carried_descriptor(members)
+                && let Some(body) = members.get_mut("body")
+            {
+                pinned(body, path != REKEY)?;
+            }
+            members.iter_mut().try_for_each(|(name, member)| {
+                if DESCRIPTORS.contains(&name.as_str()) && member.get("obj_type").is_none() {
+                    pinned(member, true)?;
+                }
+                pin_within(pinned, member)
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The path of an item of a batch whose body is a descriptor.
+fn carried_descriptor(item: &Map<String, Value>) -> Option<&'static str> {
+    let operation = item.get("operation")?.as_str()?;
+    let path = operation.split('?').next().unwrap_or_default().trim_start_matches('/');
+    BODY_IS_DESCRIPTOR.iter().find(|known| known.trim_start_matches('/') == path).copied()
 }
 
 /// Everybody whom the policies of these groups name.
@@ -92,6 +149,9 @@ impl Collector<'_> {
         match value {
             Value::Array(items) => items.iter().try_for_each(|item| self.body(item)),
             Value::Object(members) => {
+                if let Some(body) = carried_descriptor(members).and_then(|_| members.get("body")) {
+                    self.descriptor(body)?;
+                }
                 for (name, member) in members {
                     match name.as_str() {
                         "kid" => self.descriptor(value)?,
@@ -100,7 +160,8 @@ impl Collector<'_> {
                                 self.group(group_id)?;
                             }
                         }
-                        name if DESCRIPTORS.contains(&name) => self.descriptor(member)?,
+                        // With a type it describes a new sobject.
+                        name if DESCRIPTORS.contains(&name) && member.get("obj_type").is_none() => self.descriptor(member)?,
                         "operation" => {
                             if let Some(operation) = member.as_str() {
                                 self.path(operation.split('?').next().unwrap_or_default())?;

@@ -1,6 +1,8 @@
 //! The way to a sobject: by descriptor, through `authorize`.
 
-use dsma_api::{Act, ApiError, KeyFacts, KeyOperation, Operation, Permission, Permissions, SobjectDescriptor, Time, authorize, text};
+use dsma_api::{
+    Act, ApiError, KeyFacts, KeyOperation, Operation, Permission, Permissions, Sobject, SobjectDescriptor, Time, authorize, text,
+};
 use dsma_crypto::Key;
 use uuid::Uuid;
 
@@ -41,7 +43,7 @@ pub(crate) fn open_token(call: &Call, caller: &Caller, descriptor: &SobjectDescr
     Ok((with_key(call, row)?, masked_only))
 }
 
-/// Changes a stored sobject in one transaction, and logs that it was `verb`.
+/// Changes a stored sobject in one transaction, by virtue of `permission`, and logs that it was `verb`.
 pub(super) fn change(
     call: &Call,
     caller: &Caller,
@@ -49,9 +51,23 @@ pub(super) fn change(
     (permission, verb): (Permission, &str),
     change: impl FnOnce(&Sobjects<'_>, &mut SobjectRow) -> Result<(), ApiError>,
 ) -> Result<SobjectRow, ApiError> {
+    change_in_parts(call, caller, kid, verb, |_| vec![permission], change)
+}
+
+/// As [`change`], for a change that takes several permissions, which depend on the sobject as it is.
+pub(super) fn change_in_parts(
+    call: &Call,
+    caller: &Caller,
+    kid: Uuid,
+    verb: &str,
+    permissions: impl FnOnce(&Sobject) -> Vec<Permission>,
+    change: impl FnOnce(&Sobjects<'_>, &mut SobjectRow) -> Result<(), ApiError>,
+) -> Result<SobjectRow, ApiError> {
     call.store().change_sobjects(|sobjects| {
         let mut row = sobjects.find(&SobjectDescriptor::Kid(kid))?.ok_or_else(no_sobject)?;
-        authorize_change(caller, &row, permission)?;
+        for permission in permissions(&row.sobject) {
+            authorize_change(caller, &row, permission)?;
+        }
         change(sobjects, &mut row)?;
         if !sobjects.replace(&row)? {
             return Err(name_taken());

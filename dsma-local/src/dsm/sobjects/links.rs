@@ -1,6 +1,6 @@
 //! Links between sobjects. A client names a `parent`; DSM keeps the parent's list of subkeys, and the links of copies and rotations.
 
-use dsma_api::{ApiError, KeyFacts, KeyLinks, Operation, SobjectDescriptor, Time, authorize};
+use dsma_api::{Act, ApiError, KeyFacts, KeyLinks, Operation, Permission, SobjectDescriptor, Time, authorize, text};
 use uuid::Uuid;
 
 use super::access::no_sobject;
@@ -40,6 +40,12 @@ pub(super) fn set_parent(sobjects: &Sobjects<'_>, caller: &Caller, row: &mut Sob
     if let Some(parent) = parent {
         let found = sobjects.find(&SobjectDescriptor::Kid(parent))?.ok_or_else(no_sobject)?;
         authorize(Operation::Info, caller.permissions(found.group_id), &KeyFacts::from(&found.sobject), Time::now())?;
+        // Its list of subkeys changes: clients take the certificates of a key from there.
+        let held = caller.permissions(found.group_id).unwrap_or_default();
+        if !held.contains(Permission::Manage) && !held.contains(Permission::UpdateSobjectsProfile) {
+            return Err(ApiError::forbidden(text::NO_PERMISSION));
+        }
+        caller.gate.pass(found.group_id, Act::Change(Permission::UpdateSobjectsProfile))?;
         no_circle(sobjects, row.kid, found)?;
         edit(sobjects, parent, |links| links.subkeys.push(row.kid))?;
     }

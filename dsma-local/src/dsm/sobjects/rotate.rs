@@ -22,6 +22,12 @@ pub(crate) fn rekey(call: &Call) -> Result<Reply, ApiError> {
     let name = valid_name(request.name.take())?;
     let old = find(call, &caller, &SobjectDescriptor::Name(name), Operation::Info)?;
     authorize_change(&caller, &old, Permission::RotateSobjects)?;
+    if request.key_ops.is_some() {
+        authorize_change(&caller, &old, Permission::UpdateKeyOps)?;
+    }
+    if request.export_policy.is_some() || request.rotation_policy.is_some() || request.publish_public_key.is_some() {
+        authorize_change(&caller, &old, Permission::UpdateSobjectPolicies)?;
+    }
     let new = successor(caller.principal(), call.store().acct_id(), &old, request)?;
     let new = call.store().change_sobjects(|sobjects| {
         let mut now = sobjects.find(&SobjectDescriptor::Kid(old.kid))?.ok_or_else(no_sobject)?;

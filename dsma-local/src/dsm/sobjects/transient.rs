@@ -3,7 +3,7 @@
 //! A transient key belongs to the session that made it, as with DSM: callers that present an API key with each request have none.
 
 use base64_simd::STANDARD;
-use dsma_api::{ApiError, ObjectOrigin, PersistTransientKeyRequest, SecretBlob, Sobject, SobjectRequest, text};
+use dsma_api::{Act, ApiError, ObjectOrigin, Permission, PersistTransientKeyRequest, SecretBlob, Sobject, SobjectRequest, text};
 use dsma_crypto::digest::Hash;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -58,6 +58,9 @@ pub(crate) fn persist(call: &Call) -> Result<Reply, ApiError> {
     caller.permissions(row.group_id).ok_or_else(|| ApiError::not_found(text::NO_SOBJECT))?;
     let wanted = SobjectRequest { group_id: request.group_id, ..SobjectRequest::default() };
     let group_id = target_group(call, &caller, &wanted)?;
+    if group_id != row.group_id {
+        caller.gate.pass(row.group_id, Act::Change(Permission::MoveSobjects))?;
+    }
     let value = call.store().material(&row)?;
     let now = dsma_api::Time::now();
     let state = initial_state(request.state, request.activation_date, request.deactivation_date, now)?;

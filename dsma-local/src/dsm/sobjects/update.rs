@@ -1,11 +1,11 @@
 //! `PATCH /crypto/v1/keys/{id}`.
 
 use dsma_api::{
-    Act, ApiError, KeyOperation, ObjectType, Permission, PublishPublicKey, RotationPolicy, RsaOptions, Sobject, SobjectExportPolicy,
-    SobjectRequest, SobjectState, Time,
+    ApiError, KeyOperation, KeyOperations, ObjectType, Permission, PublishPublicKey, RotationPolicy, RsaOptions, Sobject,
+    SobjectExportPolicy, SobjectRequest, SobjectState, Time,
 };
 
-use super::access::{authorize_creation, change};
+use super::access::{authorize_creation, change_in_parts};
 use super::{create, export, key_ops, lifecycle, links, rotation, shown};
 use crate::dsm::authentication::Caller;
 use crate::dsm::call::Call;
@@ -20,10 +20,37 @@ pub(crate) fn update(call: &Call) -> Result<Reply, ApiError> {
     if let Some(group_id) = request.group_id {
         call.store().group(group_id)?.ok_or_else(no_group)?;
     }
-    let row = change(call, &caller, call.id()?, (Permission::UpdateSobjectsProfile, "Updated"), |sobjects, row| {
-        apply(sobjects, &caller, row, request)
-    })?;
+    let needed = |sobject: &Sobject| needed(&request, sobject);
+    let row =
+        change_in_parts(call, &caller, call.id()?, "Updated", needed, |sobjects, row| apply(sobjects, &caller, row, request.clone()))?;
     Reply::ok(&shown(row.sobject))
+}
+
+/// The permissions that a request takes: one for each kind of change that it makes. What is said again as it is changes nothing.
+fn needed(request: &SobjectRequest, sobject: &Sobject) -> Vec<Permission> {
+    let ops = |names: &Vec<String>| KeyOperations::from_names(names.iter().map(String::as_str)).ok();
+    // An earlier end is a revocation, whoever calls it otherwise.
+    let earlier = |end: Time| sobject.deactivation_date.is_none_or(|now| end < now);
+    let policies = request.rotation_policy.is_some() || request.export_policy.is_some() || request.rsa.is_some();
+    let kinds = [
+        (Permission::UpdateKeyOps, request.key_ops.as_ref().is_some_and(|names| ops(names) != Some(sobject.key_ops))),
+        (Permission::UpdateSobjectsEnabledState, request.enabled.is_some_and(|enabled| enabled != sobject.enabled)),
+        (Permission::UpdateSobjectPolicies, policies || request.publish_public_key.is_some()),
+        (Permission::MoveSobjects, request.group_id.is_some() && request.group_id != sobject.group_id),
+        (Permission::ActivateSobjects, request.state == Some(SobjectState::Active) && sobject.state == SobjectState::PreActive),
+        (Permission::ActivateSobjects, request.activation_date.is_some() && request.activation_date != sobject.activation_date),
+        (Permission::RevokeSobjects, request.deactivation_date.is_some_and(earlier)),
+    ];
+    let mut needed: Vec<Permission> = kinds.into_iter().filter(|(_, changed)| *changed).map(|(permission, _)| permission).collect();
+    let described = request.name.is_some()
+        || request.description.is_some()
+        || request.custom_metadata.is_some()
+        || request.links.is_some()
+        || request.deactivation_date.is_some();
+    if described || needed.is_empty() {
+        needed.push(Permission::UpdateSobjectsProfile);
+    }
+    needed
 }
 
 fn apply(sobjects: &Sobjects<'_>, caller: &Caller, row: &mut SobjectRow, request: SobjectRequest) -> Result<(), ApiError> {
@@ -35,13 +62,18 @@ fn apply(sobjects: &Sobjects<'_>, caller: &Caller, row: &mut SobjectRow, request
     let fixed = request.value.is_some()
         || request.obj_type.is_some_and(|obj_type| obj_type != sobject.obj_type)
         || request.key_size.is_some() && request.key_size != sobject.key_size
-        || request.elliptic_curve.is_some() && request.elliptic_curve != sobject.elliptic_curve;
+        || request.elliptic_curve.is_some() && request.elliptic_curve != sobject.elliptic_curve
+        || request.mldsa.is_some() && request.mldsa != sobject.mldsa
+        || request.mlkem.is_some() && request.mlkem != sobject.mlkem
+        || request.kcv.is_some() && request.kcv != sobject.kcv
+        || request.pub_exponent.is_some() && request.pub_exponent != sobject.rsa.as_ref().and_then(|rsa| rsa.public_exponent);
     if fixed {
-        return Err(ApiError::bad_request("Type, size, curve and value of a sobject cannot be changed"));
+        return Err(ApiError::bad_request("Type, size, curve, parameters and value of a sobject cannot be changed"));
+    }
+    if request.fpe.is_some() && request.fpe != sobject.fpe || request.aes.is_some() || request.transient == Some(true) {
+        return Err(ApiError::bad_request("Fields `aes`, `fpe` and `transient` are for new sobjects: they cannot be changed"));
     }
     if let Some(group_id) = request.group_id.filter(|id| Some(*id) != sobject.group_id) {
-        // Out of its group a sobject is out of the reach of the group's policy.
-        caller.gate.pass(row.group_id, Act::Change(Permission::MoveSobjects))?;
         authorize_creation(caller, group_id)?;
         sobject.group_id = Some(group_id);
     }

@@ -67,7 +67,7 @@ pub(crate) fn process_invite(call: &Call) -> Result<Reply, ApiError> {
     }
     for store in rejects {
         let audit = crate::store::Audit { acct_id: store.acct_id(), ..line(call, me, "Rejected invitation of", &user) };
-        store.delete_member(user.user_id, audit)?;
+        store.delete_member(user.user_id, audit, || Ok::<_, ApiError>(()))?;
     }
     Ok(Reply::nothing())
 }
@@ -86,9 +86,11 @@ pub(crate) fn leave(call: &Call) -> Result<Reply, ApiError> {
         caller.need_admin()?;
     }
     let user = call.store().member(user_id)?.and(call.store().user(user_id)?).ok_or_else(no_user)?;
-    not_an_approver(call.store(), Approver::User(user_id))?;
-    not_the_last(call.store(), user_id)?;
-    call.store().delete_member(user_id, line(call, caller.principal(), "Removed", &user))?;
+    let allowed = || {
+        not_an_approver(call.store(), Approver::User(user_id))?;
+        not_the_last(call.store(), user_id)
+    };
+    call.store().delete_member(user_id, line(call, caller.principal(), "Removed", &user), allowed)?;
     Ok(Reply::nothing())
 }
 
@@ -105,10 +107,10 @@ pub(super) fn change(call: &Call, user_id: Uuid, request: &UserRequest) -> Resul
     caller.need_admin()?;
     let user = call.store().member(user_id)?.and(call.store().user(user_id)?).ok_or_else(no_user)?;
     let role = request.account_role.as_deref().map(role).transpose()?;
-    if request.enable == Some(false) || role.is_some_and(|role| role != UserRole::Administrator) {
-        not_the_last(call.store(), user_id)?;
-    }
     let changed = call.store().update_member(user_id, |member| {
+        if request.enable == Some(false) || role.is_some_and(|role| role != UserRole::Administrator) {
+            not_the_last(call.store(), user_id)?;
+        }
         if let Some(role) = role {
             member.set_role(role);
         }

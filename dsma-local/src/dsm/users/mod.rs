@@ -100,11 +100,14 @@ pub(super) fn update(call: &Call) -> Result<Reply, ApiError> {
 /// `DELETE /sys/v1/users`: the caller ends being a user.
 pub(super) fn delete(call: &Call) -> Result<Reply, ApiError> {
     let user = person(call)?;
-    for (acct_id, _) in call.dsm.store.memberships(user.user_id)? {
-        not_an_approver(&call.dsm.store.in_account(acct_id), Approver::User(user.user_id))?;
-        membership::not_the_last(&call.dsm.store.in_account(acct_id), user.user_id)?;
-    }
-    call.dsm.store.delete_user(user.user_id, line(call, Principal::User(user.user_id), "Deleted", &user))?;
+    let allowed = || {
+        for (acct_id, _) in call.dsm.store.memberships(user.user_id)? {
+            not_an_approver(&call.dsm.store.in_account(acct_id), Approver::User(user.user_id))?;
+            membership::not_the_last(&call.dsm.store.in_account(acct_id), user.user_id)?;
+        }
+        Ok::<_, ApiError>(())
+    };
+    call.dsm.store.delete_user(user.user_id, line(call, Principal::User(user.user_id), "Deleted", &user), allowed)?;
     call.dsm.sessions.terminate_all(Principal::User(user.user_id));
     Ok(Reply::nothing())
 }

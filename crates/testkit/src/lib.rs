@@ -16,6 +16,7 @@ mod stack;
 pub use authority::{Authority, Identity};
 pub use dsm::{Credential, Dsm, Reply};
 pub use host::Host;
+pub use process::Process;
 pub use programs::{library, target_dir};
 pub use rcgen;
 pub use stack::Stack;

@@ -14,11 +14,12 @@ use std::time::{Duration, Instant};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `$1` is the state to remove when we die, or empty; the rest is the command. The shell lets go of the output pipe, so that its end
-/// is the end of the program. A signal to the whole group (Ctrl-C) only interrupts the shell's `read`.
+/// is the end of the program. A signal to the whole group (Ctrl-C) only interrupts the shell's `read`. The program leads a session of
+/// its own, so that the kill reaches its children too: the workers of a web server outlive their master otherwise.
 const SUPERVISOR: &str = r#"
 state=$1; shift
 trap 'again=1' INT TERM HUP
-"$@" 2>&1 </dev/null & child=$!
+setsid "$@" 2>&1 </dev/null & child=$!
 echo "testkit-pid $child"
 exec >/dev/null 2>&1
 word=
@@ -26,13 +27,13 @@ while again=; ! read -r word && [ "$again" ]; do :; done
 if [ "$word" = stop ]; then
     kill -TERM "$child"; wait "$child"
 else
-    kill -KILL "$child"; wait "$child"
+    kill -s KILL -- "-$child"; kill -s KILL "$child"; wait "$child"
     [ -z "$state" ] || rm -rf -- "$state"
 fi
 "#;
 
-/// A running program. Dropping it kills the program.
-pub(crate) struct Process {
+/// A running program. Dropping it kills the program and its children.
+pub struct Process {
     name: &'static str,
     shell: Child,
     control: Option<ChildStdin>,
@@ -41,11 +42,17 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `command`; `state` is removed if this process dies without stopping it.
-    pub(crate) fn start(name: &'static str, command: &Command, state: Option<&Path>) -> Self {
-        let mut shell = Command::new("/bin/sh");
+    /// Starts `command`; `state` is removed if this process dies without stopping it. Of the command its program, arguments and
+    /// variables count; standard output and standard error are kept as one.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    #[must_use]
+    pub fn start(name: &'static str, command: &Command, state: Option<&Path>) -> Self {
+        // Its own session: a runner that kills our group must not kill the one that clears up after us.
+        let mut shell = Command::new("setsid");
         shell
-            .args(["-c", SUPERVISOR, name])
+            .args(["/bin/sh", "-c", SUPERVISOR, name])
             .arg(state.unwrap_or_else(|| Path::new("")))
             .arg(command.get_program())
             .args(command.get_args());
@@ -75,12 +82,17 @@ impl Process {
     }
 
     /// Everything printed so far.
-    pub(crate) fn log(&self) -> String {
+    #[must_use]
+    pub fn log(&self) -> String {
         self.log.lock().text.clone()
     }
 
-    /// Waits until a line contains `needle` and returns that line. Panics with the whole output if the program ends before, or after a minute.
-    pub(crate) fn wait_for(&self, needle: &str) -> String {
+    /// Waits until a line contains `needle` and returns that line.
+    ///
+    /// # Panics
+    /// With the whole output, if the program ends before, or after a minute.
+    #[track_caller]
+    pub fn wait_for(&self, needle: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         let mut content = self.log.lock();
         loop {
@@ -97,7 +109,10 @@ impl Process {
     }
 
     /// The program's process id.
-    pub(crate) fn pid(&self) -> u32 {
+    ///
+    /// # Panics
+    /// Where it did not start.
+    pub fn pid(&self) -> u32 {
         let deadline = Instant::now() + PATIENCE;
         let mut content = self.log.lock();
         while content.pid.is_none() && !content.ended && Instant::now() < deadline {
@@ -107,7 +122,10 @@ impl Process {
     }
 
     /// SIGTERM, then waits for the end. Returns the exit code.
-    pub(crate) fn stop(mut self) -> i32 {
+    ///
+    /// # Panics
+    /// Where it does not end within a minute.
+    pub fn stop(mut self) -> i32 {
         self.pid();
         if let Some(mut control) = self.control.take() {
             // A program that has ended already leaves a shell that still reads.

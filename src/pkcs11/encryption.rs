@@ -6,8 +6,6 @@
 use std::sync::Arc;
 
 use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SESSION_HANDLE, CKF_DECRYPT, CKF_ENCRYPT};
-use dsma_api::Operation;
-use dsma_core::allows_cipher;
 use dsma_crypto::{Buffers, CipherStream};
 use zeroize::Zeroizing;
 
@@ -125,6 +123,7 @@ fn update(slot: &Slot<Ciphering>, part: &Input<'_>, mut output: Output<'_>) -> R
     match &mut running.stage {
         Stage::Streaming { stream, seen } => {
             let total = seen.checked_add(len).ok_or(Error::DataLenRange)?;
+            running.spec.check_len(total, if decrypting { Error::EncryptedDataLenRange } else { Error::DataLenRange })?;
             let needed = running.spec.streamed_len(decrypting, total) - running.spec.streamed_len(decrypting, *seen);
             if let Room::Told(answer) = output.room(needed)? {
                 taken.keep();
@@ -186,19 +185,10 @@ impl Ciphering {
             return Ok(());
         }
         self.stage = Stage::Collecting(Zeroizing::default());
-        if self.spec.streams(self.decrypting) {
-            let operation = if self.decrypting { Operation::Decrypt } else { Operation::Encrypt };
-            let key = self
-                .object
-                .engine()
-                .granted(&self.object.key_ref(), operation)
-                .map_err(|error| Error::from_engine(&error, during(self.decrypting)))?;
-            if let Some(local) = key.local() {
-                let params = self.spec.params.as_params();
-                let stream = if self.decrypting { local.start_decrypt(&params) } else { local.start_encrypt(&params) };
-                let stream = stream.map_err(|error| Error::from_crypto(error, during(self.decrypting)))?;
-                self.stage = Stage::Streaming { stream, seen: 0 };
-            }
+        if self.spec.streams(self.decrypting)
+            && let Some(stream) = self.object.start_cipher(&self.spec.params.as_params(), self.decrypting)?
+        {
+            self.stage = Stage::Streaming { stream, seen: 0 };
         }
         Ok(())
     }
@@ -278,18 +268,11 @@ impl Ciphering {
     }
 
     fn encrypt(&self, data: Buffers<'_>, tag: &mut [u8]) -> Result<usize> {
-        let params = self.spec.params.as_params();
-        if let Some(key) = self.object.usable_public(Operation::Encrypt, |sobject| allows_cipher(sobject, &params))? {
-            return key.encrypt(&params, data, tag).map_err(|error| Error::from_crypto(error, During::Protect));
-        }
-        let engine = self.object.engine();
-        engine.encrypt(&self.object.key_ref(), &params, data, tag).map_err(|error| Error::from_engine(&error, During::Protect))
+        self.object.encrypt(&self.spec.params.as_params(), data, tag)
     }
 
     fn decrypt(&self, data: Buffers<'_>, tag: &[u8]) -> Result<usize> {
-        let params = self.spec.params.as_params();
-        let engine = self.object.engine();
-        engine.decrypt(&self.object.key_ref(), &params, data, tag).map_err(|error| Error::from_engine(&error, During::Decrypt))
+        self.object.decrypt(&self.spec.params.as_params(), data, tag)
     }
 }
 

@@ -13,6 +13,7 @@ mod error;
 mod ffi;
 mod general;
 mod index;
+mod key_use;
 mod mechanisms;
 mod objects;
 mod operation;

@@ -6,26 +6,27 @@
 use std::sync::Arc;
 
 use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SESSION_HANDLE, CKF_SIGN, CKF_VERIFY};
-use dsma_api::Operation;
-use dsma_core::allows_signature;
-use dsma_crypto::digest::Hasher;
-use dsma_crypto::{Message, SignatureScheme};
+use dsma_crypto::digest::{Digest, Hasher};
+use dsma_crypto::{Mac, MacStream, Message, SignatureScheme};
 use zeroize::Zeroizing;
 
 use super::error::During;
 use super::ffi::{Input, Mechanism, Output, Room};
 use super::index::Object;
-use super::mechanisms::{self, SignatureSpec};
+use super::mechanisms::{self, Scheme, SignatureSpec};
 use super::operation::Taken;
 use super::{Error, Result, session_table};
 
-/// An RSA-8192 signature, the longest there is here; what is signed without a hash is never longer.
+/// An RSA-8192 signature, the longest there is here; what RSA and ECDSA sign without a hash is never longer.
 const LONGEST: usize = 1024;
+/// Most data that is kept for a mechanism that must have it whole, or for a key that stays in DSM.
+const MOST_KEPT: usize = 64 << 20;
 
 /// A running signature or verification.
 pub(super) struct Signing {
     object: Arc<Object>,
     spec: SignatureSpec,
+    verifying: bool,
     parts: Parts,
 }
 
@@ -33,8 +34,18 @@ pub(super) struct Signing {
 enum Parts {
     None,
     Hashed(Box<Hasher>),
+    /// An authentication code with a key that is here.
+    Code(MacStream),
     /// For a mechanism that applies no hash.
     Plain(Zeroizing<Vec<u8>>),
+}
+
+/// What is signed, when all of it is there.
+enum Whole<'d> {
+    Given(&'d [u8]),
+    Kept(Zeroizing<Vec<u8>>),
+    Digest(Digest),
+    Code(Mac),
 }
 
 /// C_SignInit.
@@ -44,7 +55,7 @@ pub(super) fn sign_init(session: CK_SESSION_HANDLE, mechanism: Mechanism<'_>, ke
         session.sign.cancel();
         return Ok(());
     }
-    session.sign.start(|| mechanisms::signature(&session, mechanism, key, CKF_SIGN).map(Signing::new))
+    session.sign.start(|| mechanisms::signature(&session, mechanism, key, CKF_SIGN).map(|found| Signing::new(found, false)))
 }
 
 /// C_Sign.
@@ -57,7 +68,7 @@ pub(super) fn sign(session: CK_SESSION_HANDLE, data: Input<'_>, mut signature: O
         return answer;
     }
     let running = taken.end()?;
-    running.with_message(data.bytes()?, |message| running.sign(message, &mut signature))
+    running.sign(&running.whole(data.bytes()?), &mut signature)
 }
 
 /// C_SignUpdate.
@@ -74,8 +85,8 @@ pub(super) fn sign_final(session: CK_SESSION_HANDLE, mut signature: Output<'_>) 
         return answer;
     }
     let mut running = taken.end()?;
-    let parts = std::mem::replace(&mut running.parts, Parts::None);
-    running.with_parts(parts, |message| running.sign(message, &mut signature))
+    let whole = running.end_parts()?;
+    running.sign(&whole, &mut signature)
 }
 
 /// C_VerifyInit.
@@ -85,7 +96,7 @@ pub(super) fn verify_init(session: CK_SESSION_HANDLE, mechanism: Mechanism<'_>, 
         session.verify.cancel();
         return Ok(());
     }
-    session.verify.start(|| mechanisms::signature(&session, mechanism, key, CKF_VERIFY).map(Signing::new))
+    session.verify.start(|| mechanisms::signature(&session, mechanism, key, CKF_VERIFY).map(|found| Signing::new(found, true)))
 }
 
 /// C_Verify.
@@ -94,7 +105,7 @@ pub(super) fn verify(session: CK_SESSION_HANDLE, data: Input<'_>, signature: Inp
     let mut taken = session.verify.take()?;
     taken.get()?.not_in_parts()?;
     let running = taken.end()?;
-    running.with_message(data.bytes()?, |message| running.verify(message, signature.bytes()?))
+    running.verify(&running.whole(data.bytes()?), signature.bytes()?)
 }
 
 /// C_VerifyUpdate.
@@ -106,13 +117,13 @@ pub(super) fn verify_update(session: CK_SESSION_HANDLE, part: Input<'_>) -> Resu
 pub(super) fn verify_final(session: CK_SESSION_HANDLE, signature: Input<'_>) -> Result {
     let session = session_table::get(session)?;
     let mut running = session.verify.take()?.end()?;
-    let parts = std::mem::replace(&mut running.parts, Parts::None);
-    running.with_parts(parts, |message| running.verify(message, signature.bytes()?))
+    let whole = running.end_parts()?;
+    running.verify(&whole, signature.bytes()?)
 }
 
 impl Signing {
-    fn new((object, spec): (Arc<Object>, SignatureSpec)) -> Self {
-        Self { object, spec, parts: Parts::None }
+    fn new((object, spec): (Arc<Object>, SignatureSpec), verifying: bool) -> Self {
+        Self { object, spec, verifying, parts: Parts::None }
     }
 
     /// Whether it ends with a logout.
@@ -127,10 +138,7 @@ impl Signing {
 
     fn add(&mut self, part: &[u8]) -> Result {
         if matches!(self.parts, Parts::None) {
-            self.parts = match self.spec.hash {
-                Some(hash) => Parts::Hashed(Box::new(Hasher::new(hash))),
-                None => Parts::Plain(Zeroizing::default()),
-            };
+            self.parts = self.first_part()?;
         }
         match &mut self.parts {
             Parts::None => Ok(()),
@@ -138,63 +146,106 @@ impl Signing {
                 hasher.update(part);
                 Ok(())
             }
-            Parts::Plain(data) if data.len() + part.len() > LONGEST => Err(Error::DataLenRange),
+            Parts::Code(stream) => stream.update(part).map_err(|error| Error::from_crypto(error, During::Protect)),
             Parts::Plain(data) => {
+                let most = if self.spec.is_short() { LONGEST } else { MOST_KEPT };
+                if part.len() > most - data.len() {
+                    return Err(Error::DataLenRange);
+                }
+                data.try_reserve(part.len()).map_err(|_| Error::HostMemory)?;
                 data.extend_from_slice(part);
                 Ok(())
             }
         }
     }
 
-    /// Runs `finish` on what is signed: the data's digest, or the data itself where the mechanism applies no hash.
-    fn with_message(&self, data: &[u8], finish: impl FnOnce(Message<'_>) -> Result) -> Result {
-        match self.spec.hash {
-            Some(hash) => finish(Message::Digest(hash.digest(data).as_ref())),
-            None => finish(self.unhashed(data)?),
+    /// Decides how the parts are taken: for an authentication code, by the one look into the key cache.
+    fn first_part(&self) -> Result<Parts> {
+        match (self.spec.hash, self.spec.scheme) {
+            (Some(hash), _) => Ok(Parts::Hashed(Box::new(Hasher::new(hash)))),
+            (None, Scheme::Mac(scheme)) => Ok(match self.object.start_mac(&scheme, self.verifying)? {
+                Some(stream) => Parts::Code(stream),
+                None => Parts::Plain(Zeroizing::default()),
+            }),
+            (None, Scheme::Signature(_)) => Ok(Parts::Plain(Zeroizing::default())),
         }
     }
 
-    /// The same for what was given in parts, which may be nothing at all.
-    fn with_parts(&self, parts: Parts, finish: impl FnOnce(Message<'_>) -> Result) -> Result {
-        match parts {
-            Parts::None => self.with_message(&[], finish),
-            Parts::Hashed(hasher) => finish(Message::Digest(hasher.finish().as_ref())),
-            Parts::Plain(data) => finish(self.unhashed(&data)?),
-        }
+    /// What is signed, from data in one piece: its digest where the mechanism applies a hash.
+    fn whole<'d>(&self, data: &'d [u8]) -> Whole<'d> {
+        self.spec.hash.map_or(Whole::Given(data), |hash| Whole::Digest(hash.digest(data)))
     }
 
-    fn unhashed<'d>(&self, data: &'d [u8]) -> Result<Message<'d>> {
+    /// The same from what was given in parts, which may be nothing at all.
+    fn end_parts(&mut self) -> Result<Whole<'static>> {
+        Ok(match std::mem::replace(&mut self.parts, Parts::None) {
+            Parts::None => self.whole(&[]),
+            Parts::Hashed(hasher) => Whole::Digest(hasher.finish()),
+            Parts::Code(stream) => Whole::Code(stream.finish().map_err(|error| Error::from_crypto(error, During::Protect))?),
+            Parts::Plain(data) => Whole::Kept(data),
+        })
+    }
+
+    /// The message of a signature: a digest that was made here, or what the caller gave, which some mechanisms take as a digest.
+    fn message<'w>(&self, whole: &'w Whole<'_>) -> Result<Message<'w>> {
+        let data = match whole {
+            Whole::Digest(digest) => return Ok(Message::Digest(digest.as_ref())),
+            Whole::Given(data) => data,
+            Whole::Kept(data) => &data[..],
+            Whole::Code(_) => return Err(Error::GeneralError),
+        };
         if self.spec.digest_len.is_some_and(|len| len != data.len()) {
             return Err(Error::DataLenRange);
         }
         Ok(match self.spec.scheme {
-            SignatureScheme::RsaPkcs1Raw => Message::Data(data),
+            Scheme::Signature(SignatureScheme::RsaPkcs1Raw | SignatureScheme::RsaRaw | SignatureScheme::EdDsa) => Message::Data(data),
             _ => Message::Digest(data),
         })
     }
 
     /// Signs into memory of our own: the caller's buffers may be one.
-    fn sign(&self, message: Message<'_>, signature: &mut Output<'_>) -> Result {
-        let mut made = [0; LONGEST];
-        let len = self
-            .object
-            .engine()
-            .sign(&self.object.key_ref(), &self.spec.scheme, message, &mut made)
-            .map_err(|error| Error::from_engine(&error, During::Protect))?;
-        signature.write(made.get(..len).ok_or(Error::GeneralError)?)
+    fn sign(&self, whole: &Whole<'_>, signature: &mut Output<'_>) -> Result {
+        match self.spec.scheme {
+            Scheme::Signature(scheme) => {
+                let mut made = [0; LONGEST];
+                let len = self.object.sign(&scheme, self.message(whole)?, &mut made)?;
+                signature.write(made.get(..len).ok_or(Error::GeneralError)?)
+            }
+            Scheme::Mac(scheme) => {
+                let made;
+                let code = match whole {
+                    Whole::Code(code) => code,
+                    whole => {
+                        made = self.object.mac(&scheme, whole.data())?;
+                        &made
+                    }
+                };
+                signature.write(code.as_ref().get(..self.spec.signature_len).ok_or(Error::GeneralError)?)
+            }
+        }
     }
 
-    fn verify(&self, message: Message<'_>, signature: &[u8]) -> Result {
+    fn verify(&self, whole: &Whole<'_>, signature: &[u8]) -> Result {
         if signature.len() != self.spec.signature_len {
             return Err(Error::SignatureLenRange);
         }
-        let scheme = &self.spec.scheme;
-        let holds = match self.object.usable_public(Operation::Verify, |sobject| allows_signature(sobject, scheme))? {
-            Some(key) => key.verify(scheme, message, signature).map_err(|error| Error::from_crypto(error, During::Protect)),
-            None => (self.object.engine().verify(&self.object.key_ref(), scheme, message, signature))
-                .map_err(|error| Error::from_engine(&error, During::Protect)),
-        }?;
+        let holds = match (self.spec.scheme, whole) {
+            (Scheme::Signature(scheme), whole) => self.object.verify(&scheme, self.message(whole)?, signature)?,
+            (Scheme::Mac(_), Whole::Code(code)) => code.begins_with(signature),
+            (Scheme::Mac(scheme), whole) => self.object.verify_mac(&scheme, whole.data(), signature)?,
+        };
         if holds { Ok(()) } else { Err(Error::SignatureInvalid) }
+    }
+}
+
+impl Whole<'_> {
+    /// The data as the caller gave it; nothing where only a digest or a code is left of it.
+    fn data(&self) -> &[u8] {
+        match self {
+            Self::Given(data) => data,
+            Self::Kept(data) => data,
+            Self::Digest(_) | Self::Code(_) => &[],
+        }
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) fn get_token_info(slot: CK_SLOT_ID, mut info: Place<'_, CK_TOKEN_INFO
 /// C_GetMechanismList.
 pub(super) fn get_mechanism_list(slot: CK_SLOT_ID, mut list: List<'_, CK_MECHANISM_TYPE>) -> Result {
     general::token(slot)?;
-    list.set(&mechanisms::TABLE.map(|entry| entry.kind))
+    list.set(&mechanisms::TABLE.iter().map(|entry| entry.kind).collect::<Vec<_>>())
 }
 
 /// C_GetMechanismInfo.

@@ -6,39 +6,18 @@
 
 use std::error::Error;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use cbindgen::{Builder, Config};
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{Item, parse_quote};
 
-/// Writes `include/dsma.h`, unless it says the same already.
-pub(crate) fn write(root: &Path) -> Result<(), Box<dyn Error>> {
-    let (header, text) = (path(root), generate(root)?);
-    if fs::read(&header).ok().as_ref() != Some(&text) {
-        fs::write(&header, text)?;
-        println!("wrote {}", header.display());
-    }
-    Ok(())
-}
+use crate::generated::Generated;
 
-/// Fails with the difference where `include/dsma.h` is not what the sources say.
-pub(crate) fn check(root: &Path) -> Result<(), Box<dyn Error>> {
-    let (header, text) = (path(root), generate(root)?);
-    if fs::read(&header)? == text {
-        return Ok(());
-    }
-    let mut fresh = tempfile::NamedTempFile::new()?;
-    fresh.write_all(&text)?;
-    Command::new("diff").arg("-u").arg(&header).arg(fresh.path()).status()?;
-    Err(format!("{} is stale; run `make header` and commit it", header.display()).into())
-}
-
-fn path(root: &Path) -> PathBuf {
-    root.join("include/dsma.h")
+/// `include/dsma.h`.
+pub(crate) fn file(root: &Path) -> Result<Generated, Box<dyn Error>> {
+    Ok(Generated { path: root.join("include/dsma.h"), text: generate(root)?, mend: "make header" })
 }
 
 fn generate(root: &Path) -> Result<Vec<u8>, Box<dyn Error>> {

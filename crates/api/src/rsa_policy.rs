@@ -28,6 +28,12 @@ impl RsaOptions {
         };
         self.signature_policy.iter().any(|alternative| allows(alternative, name, hash))
     }
+
+    /// Whether the key may sign without any padding: only where an alternative leaves the padding open, for none can name its absence.
+    #[must_use]
+    pub fn allows_unpadded_signature(&self) -> bool {
+        self.signature_policy.iter().any(|alternative| allows(alternative, "", None))
+    }
 }
 
 fn allows(alternative: &Value, name: &str, hash: Option<HashAlgorithm>) -> bool {

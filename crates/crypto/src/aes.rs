@@ -2,13 +2,13 @@
 
 use zeroize::Zeroizing;
 
-use crate::aws_lc::{self, CmacContext, Direction, GcmContext};
+use crate::aws_lc::{self, AeadContext, CmacContext, Direction};
 use crate::{Buffers, CipherParams, CipherStream, Error, Ff1, MacScheme, MacStream, block};
 
 /// A secret AES key of 128, 192 or 256 bits, prepared for GCM.
 pub struct AesKey {
     /// Made once; a GCM call with a 12-byte IV and a 16-byte tag costs no more than the primitive.
-    gcm: GcmContext,
+    gcm: AeadContext,
     /// For the other modes, which expand it per operation.
     bytes: Zeroizing<[u8; 32]>,
     len: usize,
@@ -17,7 +17,7 @@ pub struct AesKey {
 impl AesKey {
     /// A key from its 16, 24 or 32 bytes.
     pub fn from_bytes(key: &[u8]) -> Result<Self, Error> {
-        let gcm = GcmContext::new(key)?;
+        let gcm = AeadContext::aes_gcm(key)?;
         let mut bytes = Zeroizing::new([0; 32]);
         bytes.get_mut(..key.len()).ok_or(Error::KeySize)?.copy_from_slice(key);
         Ok(Self { gcm, bytes, len: key.len() })
@@ -47,7 +47,7 @@ impl AesKey {
             CipherParams::AesCcm { iv, aad } => aws_lc::ccm_seal(self.bytes(), iv, aad, data, tag),
             CipherParams::AesKw => transform(data, tag, |plain| aws_lc::wrap(self.bytes(), plain)),
             CipherParams::AesKwp => transform(data, tag, |plain| aws_lc::wrap_padded(self.bytes(), plain)),
-            CipherParams::Des3Ecb | CipherParams::Des3Cbc { .. } => Err(Error::Unsupported),
+            CipherParams::Des3Ecb | CipherParams::Des3Cbc { .. } | CipherParams::ChaCha20Poly1305 { .. } => Err(Error::Unsupported),
             _ => block::encrypt(self.bytes(), params, data, tag),
         }
     }
@@ -62,7 +62,7 @@ impl AesKey {
             CipherParams::AesCcm { iv, aad } => aws_lc::ccm_open(self.bytes(), iv, aad, data, tag),
             CipherParams::AesKw => transform(data, tag, |wrapped| aws_lc::unwrap(self.bytes(), wrapped)),
             CipherParams::AesKwp => transform(data, tag, |wrapped| aws_lc::unwrap_padded(self.bytes(), wrapped)),
-            CipherParams::Des3Ecb | CipherParams::Des3Cbc { .. } => Err(Error::Unsupported),
+            CipherParams::Des3Ecb | CipherParams::Des3Cbc { .. } | CipherParams::ChaCha20Poly1305 { .. } => Err(Error::Unsupported),
             _ => block::decrypt(self.bytes(), params, data, tag),
         }
     }
@@ -105,7 +105,7 @@ fn transform(
 /// 24 bytes would do for triple DES too.
 fn check(params: &CipherParams<'_>) -> Result<(), Error> {
     match params {
-        CipherParams::Des3Ecb | CipherParams::Des3Cbc { .. } => Err(Error::Unsupported),
+        CipherParams::Des3Ecb | CipherParams::Des3Cbc { .. } | CipherParams::ChaCha20Poly1305 { .. } => Err(Error::Unsupported),
         _ => Ok(()),
     }
 }

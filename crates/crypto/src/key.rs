@@ -1,14 +1,16 @@
 //! A prepared key of any kind, and the operations that every front speaks of.
 
 use crate::{
-    AesKey, Buffers, CipherParams, CipherStream, Des3Key, EcPrivateKey, EcPublicKey, Ed25519PrivateKey, Ed25519PublicKey, Error, HmacKey,
-    Mac, MacScheme, MacStream, Message, RsaPrivateKey, RsaPublicKey, SignatureScheme,
+    AesKey, Buffers, ChaCha20Key, CipherParams, CipherStream, Des3Key, EcPrivateKey, EcPublicKey, Ed25519PrivateKey, Ed25519PublicKey,
+    Error, HmacKey, Mac, MacScheme, MacStream, Message, RsaPrivateKey, RsaPublicKey, SignatureScheme,
 };
 
 /// A parsed key, ready for use by many threads at once. It shows nothing of its content; the memory is overwritten when it is dropped.
 pub enum Key {
     /// A secret AES key.
     Aes(AesKey),
+    /// A secret key for ChaCha20-Poly1305.
+    ChaCha20(ChaCha20Key),
     /// A secret triple DES key.
     Des3(Des3Key),
     /// A secret HMAC key.
@@ -28,11 +30,12 @@ pub enum Key {
 }
 
 impl Key {
-    /// Encrypts the whole input and returns the bytes written to the output. `tag` is filled in GCM and CCM (its length is the tag's, 4
-    /// to 16 bytes) and must be empty elsewhere; it must not overlap the data. With a private RSA key, its public half is used.
+    /// Encrypts the whole input and returns the bytes written to the output. `tag` is filled in GCM, CCM and ChaCha20-Poly1305 (its length
+    /// is the tag's, 4 to 16 bytes; 16 in the last) and must be empty elsewhere; it must not overlap the data. With a private RSA key, its public half is used.
     pub fn encrypt(&self, params: &CipherParams<'_>, data: Buffers<'_>, tag: &mut [u8]) -> Result<usize, Error> {
         match self {
             Self::Aes(key) => key.encrypt(params, data, tag),
+            Self::ChaCha20(key) => key.encrypt(params, data, tag),
             Self::Des3(key) => key.encrypt(params, data, tag),
             Self::Rsa(key) => key.encrypt(params, data, tag),
             Self::RsaPublic(key) => key.encrypt(params, data, tag),
@@ -45,6 +48,7 @@ impl Key {
     pub fn decrypt(&self, params: &CipherParams<'_>, data: Buffers<'_>, tag: &[u8]) -> Result<usize, Error> {
         match self {
             Self::Aes(key) => key.decrypt(params, data, tag),
+            Self::ChaCha20(key) => key.decrypt(params, data, tag),
             Self::Des3(key) => key.decrypt(params, data, tag),
             Self::Rsa(key) => key.decrypt(params, data, tag),
             _ => Err(Error::Unsupported),
@@ -71,14 +75,14 @@ impl Key {
             Self::EcPublic(key) => key.verify(scheme, message, signature),
             Self::Ed25519(key) => key.public().verify(scheme, message, signature),
             Self::Ed25519Public(key) => key.verify(scheme, message, signature),
-            Self::Aes(_) | Self::Des3(_) | Self::Hmac(_) => Err(Error::Unsupported),
+            Self::Aes(_) | Self::ChaCha20(_) | Self::Des3(_) | Self::Hmac(_) => Err(Error::Unsupported),
         }
     }
 
     /// Bytes that [`Key::encrypt`] writes for so much input, the tag not counted. Meaningless where the key cannot encrypt so (0).
     pub fn encrypted_len(&self, params: &CipherParams<'_>, input_len: usize) -> usize {
         match self {
-            Self::Aes(_) | Self::Des3(_) => params.encrypted_len(input_len).unwrap_or(0),
+            Self::Aes(_) | Self::ChaCha20(_) | Self::Des3(_) => params.encrypted_len(input_len).unwrap_or(0),
             Self::Rsa(key) => key.modulus_len(),
             Self::RsaPublic(key) => key.modulus_len(),
             _ => 0,
@@ -141,7 +145,7 @@ impl Key {
     /// The public half, for a private key or a public one; `None` for a secret key.
     pub fn public(&self) -> Option<Self> {
         match self {
-            Self::Aes(_) | Self::Des3(_) | Self::Hmac(_) => None,
+            Self::Aes(_) | Self::ChaCha20(_) | Self::Des3(_) | Self::Hmac(_) => None,
             Self::Rsa(key) => Some(Self::RsaPublic(key.public())),
             Self::RsaPublic(key) => Some(Self::RsaPublic(key.clone())),
             Self::Ec(key) => Some(Self::EcPublic(key.public())),
@@ -156,7 +160,7 @@ impl Key {
         size_of::<Self>()
             + match self {
                 // The AEAD context on the heap.
-                Self::Aes(_) => 640,
+                Self::Aes(_) | Self::ChaCha20(_) => 640,
                 Self::Des3(_) => 0,
                 Self::Hmac(key) => key.len(),
                 // Five to eight numbers of up to the modulus' length, their Montgomery forms and some blinding factors.

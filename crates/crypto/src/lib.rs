@@ -1,4 +1,4 @@
-//! Local operations on parsed keys: AES, triple DES, RSA, elliptic curves, post-quantum schemes, authentication codes, digests, key
+//! Local operations on parsed keys: AES, ChaCha20-Poly1305, triple DES, RSA, elliptic curves, post-quantum schemes, authentication codes, digests, key
 //! derivation, format-preserving encryption, random numbers. No I/O, no clock, no policy.
 //!
 //! A [`Key`] is parsed once and then used by any number of threads through a shared reference; what costs time at parsing (an RSA
@@ -11,6 +11,7 @@ mod aes;
 #[allow(unsafe_code)]
 mod aws_lc;
 mod block;
+mod chacha20;
 mod des3;
 pub mod digest;
 mod ec;
@@ -32,6 +33,7 @@ mod x25519;
 
 pub use aes::AesKey;
 pub use aws_lc::Buffers;
+pub use chacha20::ChaCha20Key;
 pub use des3::Des3Key;
 pub use ec::{Curve, EcPrivateKey, EcPublicKey};
 pub use ed25519::{Ed25519PrivateKey, Ed25519PublicKey};

@@ -25,10 +25,26 @@ pub struct Mac {
 }
 
 impl Mac {
+    /// A code that was made elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::InputLength`] where it is longer than any.
+    pub fn from_bytes(code: &[u8]) -> Result<Self, Error> {
+        let mut bytes = [0; MAX_MAC];
+        bytes.get_mut(..code.len()).ok_or(Error::InputLength)?.copy_from_slice(code);
+        Ok(Self { bytes, len: code.len() })
+    }
+
     /// Whether this is the code that was given, of full length, in constant time.
     #[must_use]
     pub fn matches(&self, given: &[u8]) -> bool {
         self.as_ref().ct_eq(given).into()
+    }
+
+    /// Whether the code begins with what was given, in constant time: for codes that are truncated on purpose.
+    #[must_use]
+    pub fn begins_with(&self, given: &[u8]) -> bool {
+        self.as_ref().get(..given.len()).is_some_and(|beginning| beginning.ct_eq(given).into())
     }
 }
 

@@ -22,6 +22,8 @@ pub enum CipherParams<'a> {
     /// AES-CCM (NIST SP 800-38C). The nonce has 7 to 13 bytes (the longer it is, the shorter the message must be: 64 KiB at 13); the tag is
     /// passed beside the data and has an even length of 4 to 16 bytes. Not in parts: the length comes first.
     AesCcm { iv: &'a [u8], aad: &'a [u8] },
+    /// ChaCha20-Poly1305 (RFC 8439). The nonce has 12 bytes; the tag is passed beside the data and has 16. Not in parts.
+    ChaCha20Poly1305 { nonce: &'a [u8], aad: &'a [u8] },
     /// AES key wrap (RFC 3394, NIST SP 800-38F KW) of whole blocks of 8 bytes, at least two. Not in parts.
     AesKw,
     /// AES key wrap with padding (RFC 5649, KWP) of any bytes but none. Not in parts.
@@ -78,6 +80,9 @@ pub enum SignatureScheme {
     /// The padding of RSASSA-PKCS1-v1_5 around the bytes as given, normally a DigestInfo (PKCS#11's CKM_RSA_PKCS). Both kinds of
     /// [`Message`] mean the same here: nothing is hashed.
     RsaPkcs1Raw,
+    /// The bytes as given as a number, without padding (RFC 8017, 5.2.1; PKCS#11's CKM_RSA_X_509): zeros stand before what is shorter than
+    /// the modulus. Only for padding that is made elsewhere. Both kinds of [`Message`] mean the same.
+    RsaRaw,
     /// RSASSA-PSS (RFC 8017, 8.1); `salt_len` in bytes, exact when verifying too.
     RsaPss { hash: Hash, mgf1: Hash, salt_len: usize },
     /// ECDSA (FIPS 186-5, 6.4). `hash: None` takes a ready digest of any length, truncated to the curve's order where it is longer;

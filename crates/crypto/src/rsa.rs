@@ -74,6 +74,14 @@ impl RsaPrivateKey {
         match *scheme {
             SignatureScheme::RsaPkcs1 { hash } => self.key.sign_pkcs1(hash, Digested::new(hash, message)?.as_ref(), out),
             SignatureScheme::RsaPkcs1Raw => self.key.sign_raw(given(message), out),
+            SignatureScheme::RsaRaw => {
+                let number = self.public.number(given(message))?;
+                self.decrypt(&CipherParams::RsaRaw, Buffers::new(&number, out), &[]).map_err(|error| match error {
+                    // The number is not below the modulus.
+                    Error::Authentication => Error::InputLength,
+                    error => error,
+                })
+            }
             SignatureScheme::RsaPss { hash, mgf1, salt_len } => {
                 let salt_len = self.public.check_salt(hash, salt_len)?;
                 self.key.sign_pss(hash, mgf1, salt_len, Digested::new(hash, message)?.as_ref(), out)
@@ -145,12 +153,41 @@ impl RsaPublicKey {
         match *scheme {
             SignatureScheme::RsaPkcs1 { hash } => self.0.key.verify_pkcs1(hash, Digested::new(hash, message)?.as_ref(), signature),
             SignatureScheme::RsaPkcs1Raw => Ok(self.0.key.verify_raw(given(message), signature)),
+            SignatureScheme::RsaRaw => {
+                let number = self.number(given(message))?;
+                Ok(self.recover(&SignatureScheme::RsaRaw, signature).is_ok_and(|recovered| recovered == number))
+            }
             SignatureScheme::RsaPss { hash, mgf1, salt_len } => {
                 let salt_len = self.check_salt(hash, salt_len)?;
                 Ok(self.0.key.verify_pss(hash, mgf1, salt_len, Digested::new(hash, message)?.as_ref(), signature))
             }
             SignatureScheme::Ecdsa { .. } | SignatureScheme::EdDsa => Err(Error::Unsupported),
         }
+    }
+
+    /// What was signed, from a signature under [`SignatureScheme::RsaPkcs1Raw`] or [`SignatureScheme::RsaRaw`] (RFC 8017, 5.2.2).
+    ///
+    /// # Errors
+    /// [`Error::Authentication`] for a signature that does not hold, [`Error::Unsupported`] for a scheme that hides what was signed.
+    pub fn recover(&self, scheme: &SignatureScheme, signature: &[u8]) -> Result<Vec<u8>, Error> {
+        if signature.len() != self.modulus_len() {
+            return Err(Error::Authentication);
+        }
+        match scheme {
+            SignatureScheme::RsaPkcs1Raw => self.0.key.recover(signature).ok_or(Error::Authentication),
+            SignatureScheme::RsaRaw => {
+                let mut number = [0; MAX_MODULUS];
+                let len = self.0.key.encrypt(Padding::None, signature, &mut number).map_err(|_| Error::Authentication)?;
+                Ok(number[..len].to_vec())
+            }
+            _ => Err(Error::Unsupported),
+        }
+    }
+
+    /// Bytes as a number of the modulus' length.
+    fn number(&self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+        let zeros = self.modulus_len().checked_sub(bytes.len()).ok_or(Error::InputLength)?;
+        Ok([&vec![0; zeros], bytes].concat())
     }
 
     /// PSS needs room for hash, salt and two bytes in a number one bit shorter than the modulus (RFC 8017, 9.1.1).

@@ -6,6 +6,7 @@ use cryptoki_sys::*;
 
 use crate::keys::shared;
 use crate::module::{Mechanism, bytes, call, output};
+use crate::openssl::Openssl;
 
 const VECTORS: [(CK_MECHANISM_TYPE, &str); 5] = [
     (CKM_SHA_1, "a9993e364706816aba3e25717850c26c9cd0d89d"),
@@ -34,6 +35,23 @@ fn vectors_in_one_call_and_in_parts() {
         }
         let parts = output(|out, len| call!(module, C_DigestFinal(session, out, len)));
         assert_eq!(parts.map(hex).as_deref(), Ok(expected));
+    }
+}
+
+#[test]
+fn sha_3_is_that_of_openssl() {
+    let module = &shared().module;
+    let session = module.logged_in();
+    let openssl = Openssl::new();
+    let data: Vec<u8> = (0..=255).cycle().take(1000).collect();
+    openssl.write("data", &data);
+    for (kind, name) in [(CKM_SHA3_224, "sha3-224"), (CKM_SHA3_256, "sha3-256"), (CKM_SHA3_384, "sha3-384"), (CKM_SHA3_512, "sha3-512")] {
+        openssl.run(&format!("dgst -{name} -binary -out digest data"));
+        Mechanism::Plain(kind).with(|m| assert_eq!(call!(module, C_DigestInit(session, m)), CKR_OK));
+        for part in data.chunks(77) {
+            assert_eq!(call!(module, C_DigestUpdate(session, bytes(part), part.len() as CK_ULONG)), CKR_OK);
+        }
+        assert_eq!(output(|out, len| call!(module, C_DigestFinal(session, out, len))), Ok(openssl.read("digest")), "{name}");
     }
 }
 

@@ -20,13 +20,19 @@ fn modes() -> Vec<Mechanism> {
         Mechanism::With(CKM_AES_CBC_PAD, IV.to_vec()),
         Mechanism::Plain(CKM_AES_ECB),
         Mechanism::Ctr(IV),
+        Mechanism::CtrOf(32, IV),
+        Mechanism::With(CKM_AES_CFB128, IV.to_vec()),
+        Mechanism::With(CKM_AES_OFB, IV.to_vec()),
+        Mechanism::Plain(CKM_AES_KEY_WRAP),
+        Mechanism::With(CKM_AES_KEY_WRAP_KWP, vec![0xa6, 0x59, 0x59, 0xa6]),
     ]
 }
 
 /// Whole blocks alone, where a mode takes nothing else.
 fn lengths(mechanism: &Mechanism) -> Vec<usize> {
     match mechanism {
-        Mechanism::With(CKM_AES_CBC, _) | Mechanism::Plain(CKM_AES_ECB) => vec![16, 48, 4096],
+        Mechanism::With(CKM_AES_CBC, _) | Mechanism::Plain(CKM_AES_ECB | CKM_AES_KEY_WRAP) => vec![16, 48, 4096],
+        Mechanism::With(CKM_AES_KEY_WRAP_KWP, _) => vec![1, 7, 8, 40, 1001],
         _ => vec![0, 1, 15, 16, 17, 48, 4099],
     }
 }
@@ -109,7 +115,12 @@ fn openssl_reads_what_the_module_wrote() {
     let key = module.object(session, CKO_SECRET_KEY, &label);
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let plain: Vec<u8> = (0..100).collect();
-    for (mechanism, cipher) in [(Mechanism::With(CKM_AES_CBC_PAD, IV.to_vec()), "-aes-256-cbc"), (Mechanism::Ctr(IV), "-aes-256-ctr")] {
+    for (mechanism, cipher) in [
+        (Mechanism::With(CKM_AES_CBC_PAD, IV.to_vec()), "-aes-256-cbc"),
+        (Mechanism::Ctr(IV), "-aes-256-ctr"),
+        (Mechanism::With(CKM_AES_CFB128, IV.to_vec()), "-aes-256-cfb"),
+        (Mechanism::With(CKM_AES_OFB, IV.to_vec()), "-aes-256-ofb"),
+    ] {
         let openssl = Openssl::new();
         openssl.write("encrypted", &module.encrypt(session, &mechanism, key, &plain).expect("it encrypts"));
         openssl.run(&format!("enc -d {cipher} -K {} -iv {} -in encrypted -out plain", hex(&value), hex(&IV)));
@@ -283,4 +294,79 @@ fn parameters_may_change_after_init() {
     }
     let encrypted = crate::module::output(|out, len| call!(module, C_Encrypt(session, bytes(b"data"), 4, out, len)));
     assert_eq!(encrypted, Ok(expected));
+}
+
+#[test]
+fn triple_des_is_that_of_openssl_here_and_in_dsm() {
+    let bench = shared();
+    let value = *b"a triple DES key 24 long";
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let iv = b"8 bytes.".to_vec();
+    for exportable in [true, false] {
+        let key = bench.import("DES3", &value, &["ENCRYPT", "DECRYPT"], exportable);
+        let (module, session, object) = bench.use_key(&key);
+        for (mechanism, cipher, len) in [
+            (Mechanism::Plain(CKM_DES3_ECB), "-des-ede3 -nopad", 48),
+            (Mechanism::With(CKM_DES3_CBC, iv.clone()), "-des-ede3-cbc -nopad", 48),
+            (Mechanism::With(CKM_DES3_CBC_PAD, iv.clone()), "-des-ede3-cbc", 45),
+        ] {
+            let plain: Vec<u8> = (0..len).collect();
+            let encrypted = module.encrypt(session, &mechanism, object, &plain).expect("it encrypts");
+            let openssl = Openssl::new();
+            openssl.write("encrypted", &encrypted);
+            let iv = if cipher.contains("cbc") { format!("-iv {}", hex(&iv)) } else { String::new() };
+            openssl.run(&format!("enc -d {cipher} -K {} {iv} -in encrypted -out plain", hex(&value)));
+            assert_eq!(openssl.read("plain"), plain, "{cipher}");
+            assert_eq!(module.decrypt(session, &mechanism, object, &encrypted).as_ref(), Ok(&plain), "{cipher}");
+            for size in [1, 7, 8, 20] {
+                assert_eq!(in_parts(&module, session, false, &mechanism, object, &plain, size).as_ref(), Ok(&encrypted), "{cipher}");
+                assert_eq!(in_parts(&module, session, true, &mechanism, object, &encrypted, size).as_ref(), Ok(&plain), "{cipher}");
+            }
+        }
+        assert_eq!(module.encrypt(session, &Mechanism::Plain(CKM_DES3_ECB), object, &[0; 9]), Err(CKR_DATA_LEN_RANGE));
+        assert_eq!(module.encrypt(session, &Mechanism::With(CKM_DES3_CBC, vec![0; 16]), object, &[0; 8]), Err(CKR_MECHANISM_PARAM_INVALID));
+    }
+}
+
+#[test]
+fn ccm_takes_exactly_as_much_as_was_announced() {
+    let bench = shared();
+    let (local, remote) = (bench.aes(), bench.key(json!({"obj_type": "AES", "key_size": 128, "key_ops": ["ENCRYPT", "DECRYPT"]})));
+    let (module, session, keys) = bench.use_keys([&local, &remote]);
+    let ccm = |data_len| Mechanism::Ccm { nonce: vec![5; 12], aad: b"associated".to_vec(), data_len };
+    for key in keys {
+        let plain: Vec<u8> = (0..100).collect();
+        let encrypted = module.encrypt(session, &ccm(100), key, &plain).expect("it encrypts");
+        assert_eq!(encrypted.len(), 116);
+        // The length of the data, or of the ciphertext as some callers have it.
+        for announced in [100, 116] {
+            assert_eq!(module.decrypt(session, &ccm(announced), key, &encrypted).as_ref(), Ok(&plain));
+        }
+        assert_eq!(in_parts(&module, session, false, &ccm(100), key, &plain, 33).as_ref(), Ok(&encrypted));
+        assert_eq!(in_parts(&module, session, true, &ccm(100), key, &encrypted, 33).as_ref(), Ok(&plain));
+        assert_eq!(module.encrypt(session, &ccm(99), key, &plain), Err(CKR_DATA_LEN_RANGE));
+        assert_eq!(module.decrypt(session, &ccm(99), key, &encrypted), Err(CKR_ENCRYPTED_DATA_LEN_RANGE));
+        let mut wrong = encrypted;
+        wrong[3] ^= 1;
+        assert_eq!(module.decrypt(session, &ccm(100), key, &wrong), Err(CKR_ENCRYPTED_DATA_INVALID));
+    }
+}
+
+#[test]
+fn a_counter_does_not_run_over() {
+    let bench = shared();
+    let (module, session, key) = bench.use_key(&bench.aes());
+    let last_two = [&[0xff; 15][..], &[0xfe]].concat().try_into().expect("a block");
+    for (bits, good, bad) in [(8, 32, 33), (9, 32, 33), (127, 32, 33), (128, 1000, 0)] {
+        let ctr = Mechanism::CtrOf(bits, last_two);
+        assert!(module.encrypt(session, &ctr, key, &vec![1; good]).is_ok(), "{bits}");
+        if bad > 0 {
+            assert_eq!(module.encrypt(session, &ctr, key, &vec![1; bad]), Err(CKR_DATA_LEN_RANGE), "{bits}");
+            assert_eq!(in_parts(&module, session, false, &ctr, key, &vec![1; bad], 16), Err(CKR_DATA_LEN_RANGE), "{bits}");
+            assert_eq!(module.decrypt(session, &ctr, key, &vec![1; bad]), Err(CKR_ENCRYPTED_DATA_LEN_RANGE), "{bits}");
+        }
+    }
+    for bits in [0, 129, CK_UNAVAILABLE_INFORMATION] {
+        assert_eq!(module.encrypt(session, &Mechanism::CtrOf(bits, IV), key, &[1]), Err(CKR_MECHANISM_PARAM_INVALID), "{bits}");
+    }
 }

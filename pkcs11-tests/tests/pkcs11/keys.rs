@@ -94,6 +94,19 @@ impl Bench {
         self.key(json!({"obj_type": "EC", "elliptic_curve": "NistP256", "key_ops": ["SIGN", "VERIFY", "EXPORT"]}))
     }
 
+    /// A key of this type with these bytes, that may be exported or not.
+    pub(crate) fn import(&self, obj_type: &str, value: &[u8], key_ops: &[&str], exportable: bool) -> Key {
+        let mut key_ops = key_ops.to_vec();
+        if exportable {
+            key_ops.push("EXPORT");
+        }
+        let label = format!("p11 {}", uuid::Uuid::new_v4());
+        let value = base64_simd::STANDARD.encode_to_string(value);
+        let spec = json!({"name": label, "obj_type": obj_type, "value": value, "key_ops": key_ops});
+        let made = self.stack.dsm().request("PUT", "/crypto/v1/keys", Some(spec)).success().json();
+        Key { kid: made["kid"].as_str().expect("a kid").to_owned(), label }
+    }
+
     /// Makes a key as described.
     pub(crate) fn key(&self, mut spec: Value) -> Key {
         let label = format!("p11 {}", uuid::Uuid::new_v4());

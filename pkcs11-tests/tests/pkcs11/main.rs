@@ -10,6 +10,7 @@ mod encryption;
 mod general;
 mod isolated;
 mod keys;
+mod macs;
 mod module;
 mod objects;
 mod openssl;

@@ -186,6 +186,8 @@ type GetInterface = unsafe extern "C" fn(*mut CK_UTF8CHAR, *mut CK_VERSION, *mut
 #[derive(Clone)]
 pub(crate) enum Mechanism {
     Plain(CK_MECHANISM_TYPE),
+    /// The parameter is a number.
+    Number(CK_MECHANISM_TYPE, CK_ULONG),
     /// The parameter as bytes.
     With(CK_MECHANISM_TYPE, Vec<u8>),
     Gcm {
@@ -197,6 +199,14 @@ pub(crate) enum Mechanism {
     /// SHA-256 twice, no label.
     Oaep,
     Ctr([u8; 16]),
+    /// A counter of so many bits.
+    CtrOf(CK_ULONG, [u8; 16]),
+    /// With a tag of 16 bytes, for so much data.
+    Ccm {
+        nonce: Vec<u8>,
+        aad: Vec<u8>,
+        data_len: CK_ULONG,
+    },
 }
 
 impl Mechanism {
@@ -209,6 +219,7 @@ impl Mechanism {
         }
         match self {
             Self::Plain(kind) => lend(&mut CK_MECHANISM { mechanism: *kind, pParameter: null_mut(), ulParameterLen: 0 }),
+            Self::Number(kind, number) => lend_param(*kind, *number, lend),
             Self::With(kind, param) => {
                 lend(&mut CK_MECHANISM { mechanism: *kind, pParameter: bytes(param).cast(), ulParameterLen: param.len() as CK_ULONG })
             }
@@ -234,6 +245,18 @@ impl Mechanism {
                     ulSourceDataLen: 0,
                 };
                 lend_param(CKM_RSA_PKCS_OAEP, param, lend)
+            }
+            Self::CtrOf(bits, counter) => lend_param(CKM_AES_CTR, CK_AES_CTR_PARAMS { ulCounterBits: *bits, cb: *counter }, lend),
+            Self::Ccm { nonce, aad, data_len } => {
+                let param = CK_CCM_PARAMS {
+                    ulDataLen: *data_len,
+                    pNonce: bytes(nonce),
+                    ulNonceLen: nonce.len() as CK_ULONG,
+                    pAAD: bytes(aad),
+                    ulAADLen: aad.len() as CK_ULONG,
+                    ulMACLen: 16,
+                };
+                lend_param(CKM_AES_CCM, param, lend)
             }
             Self::Ctr(counter) => lend_param(CKM_AES_CTR, CK_AES_CTR_PARAMS { ulCounterBits: 128, cb: *counter }, lend),
         }

@@ -60,6 +60,11 @@ fn signatures_hold() {
             (&rsa, pss(CKM_RSA_PKCS_PSS, CKM_SHA256, CKG_MGF1_SHA256, 32), SHA256, format!("-sha256 {pss_options}32")),
             (&rsa, pss(CKM_SHA256_RSA_PKCS_PSS, CKM_SHA256, CKG_MGF1_SHA256, 32), b"abc", format!("-sha256 {pss_options}32")),
             (&rsa, pss(CKM_SHA512_RSA_PKCS_PSS, CKM_SHA512, CKG_MGF1_SHA512, 64), b"abc", format!("-sha512 {pss_options}64")),
+            (&rsa, Mechanism::Plain(CKM_SHA3_256_RSA_PKCS), b"abc", "-sha3-256".into()),
+            (&rsa, Mechanism::Plain(CKM_SHA3_512_RSA_PKCS), b"abc", "-sha3-512".into()),
+            (&rsa, pss(CKM_SHA3_384_RSA_PKCS_PSS, CKM_SHA3_384, CKG_MGF1_SHA3_384, 48), b"abc", format!("-sha3-384 {pss_options}48")),
+            (&ec, Mechanism::Plain(CKM_ECDSA_SHA3_224), b"abc", "-sha3-224".into()),
+            (&ec, Mechanism::Plain(CKM_ECDSA_SHA3_256), b"abc", "-sha3-256".into()),
             (&ec, Mechanism::Plain(CKM_ECDSA), SHA256, sha256.into()),
             (&ec, Mechanism::Plain(CKM_ECDSA_SHA1), b"abc", "-sha1".into()),
             (&ec, Mechanism::Plain(CKM_ECDSA_SHA256), b"abc", sha256.into()),
@@ -287,4 +292,31 @@ fn a_disabled_key_is_refused_when_it_is_used() {
     assert_eq!(module.sign(session, &mechanism, private, b"data"), Err(CKR_KEY_FUNCTION_NOT_PERMITTED));
     let public = module.object(session, CKO_PUBLIC_KEY, &key.label);
     assert_eq!(module.verify(session, &mechanism, public, b"data", &[1; 64]), CKR_KEY_FUNCTION_NOT_PERMITTED);
+}
+
+/// The number is as long as the modulus, with zeros before what is shorter; `openssl` takes the padding off.
+#[test]
+fn rsa_without_padding() {
+    let bench = shared();
+    let key = bench.rsa();
+    let (module, session, private) = bench.use_key(&key);
+    let public = module.object(session, CKO_PUBLIC_KEY, &key.label);
+    let raw = Mechanism::Plain(CKM_RSA_X_509);
+    let mut padded = vec![0, 1];
+    padded.resize(256 - 4, 0xff);
+    padded.extend(b"\0abc");
+    let signature = module.sign(session, &raw, private, &padded).expect("it signs");
+    let openssl = Openssl::new();
+    openssl.write("public.der", &module.attribute(session, public, CKA_PUBLIC_KEY_INFO).expect("a public key"));
+    openssl.write("signature", &signature);
+    openssl.run("pkeyutl -verifyrecover -pubin -inkey public.der -keyform DER -in signature -out data");
+    assert_eq!(openssl.read("data"), b"abc");
+    assert_eq!(module.verify(session, &raw, public, &padded, &signature), CKR_OK);
+    assert_eq!(module.verify(session, &raw, public, &padded[1..], &signature), CKR_OK, "zeros before make no other number");
+    assert_eq!(module.verify(session, &raw, public, &padded[2..], &signature), CKR_SIGNATURE_INVALID);
+    assert_eq!(module.sign(session, &raw, private, &[0xff; 256]), Err(CKR_DATA_LEN_RANGE), "not below the modulus");
+    assert_eq!(module.sign(session, &raw, private, &[1; 257]), Err(CKR_DATA_LEN_RANGE));
+
+    let encrypted = module.encrypt(session, &raw, public, &padded).expect("it encrypts");
+    assert_eq!(module.decrypt(session, &raw, private, &encrypted), Ok(padded));
 }

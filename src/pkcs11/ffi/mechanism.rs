@@ -20,6 +20,22 @@ pub(in crate::pkcs11) struct GcmParams<'a> {
     pub(in crate::pkcs11) tag_bits: CK_ULONG,
 }
 
+/// `CK_CCM_PARAMS`.
+pub(in crate::pkcs11) struct CcmParams<'a> {
+    /// Length of the data.
+    pub(in crate::pkcs11) data_len: CK_ULONG,
+    pub(in crate::pkcs11) nonce: Input<'a>,
+    pub(in crate::pkcs11) aad: Input<'a>,
+    /// In bytes.
+    pub(in crate::pkcs11) tag_len: CK_ULONG,
+}
+
+/// `CK_SALSA20_CHACHA20_POLY1305_PARAMS`.
+pub(in crate::pkcs11) struct ChaCha20Poly1305Params<'a> {
+    pub(in crate::pkcs11) nonce: Input<'a>,
+    pub(in crate::pkcs11) aad: Input<'a>,
+}
+
 /// `CK_RSA_PKCS_OAEP_PARAMS`.
 pub(in crate::pkcs11) struct OaepParams<'a> {
     pub(in crate::pkcs11) hash: CK_MECHANISM_TYPE,
@@ -57,11 +73,19 @@ impl<'a> Mechanism<'a> {
         if self.read()?.ulParameterLen == 0 { Ok(()) } else { Err(Error::MechanismParamInvalid) }
     }
 
-    /// For a mechanism whose parameter is an IV of 16 bytes.
+    /// For a mechanism whose parameter is a `CK_ULONG`: a length.
+    ///
+    /// # Errors
+    /// [`Error::MechanismParamInvalid`] for any other length of it, [`Error::ArgumentsBad`] for a number that no length can be.
+    pub(in crate::pkcs11) fn number(&self) -> Result<usize> {
+        length(self.param()?)
+    }
+
+    /// For a mechanism whose parameter is an IV of one length.
     ///
     /// # Errors
     /// [`Error::MechanismParamInvalid`] for any other length.
-    pub(in crate::pkcs11) fn iv(&self) -> Result<[u8; 16]> {
+    pub(in crate::pkcs11) fn iv<const N: usize>(&self) -> Result<[u8; N]> {
         self.param()
     }
 
@@ -105,6 +129,28 @@ impl<'a> Mechanism<'a> {
         };
         // SAFETY: by `new`'s contract the structure is the standard's, so its pointers are NULL or valid for their lengths.
         Ok(unsafe { GcmParams { iv: Input::new(iv, iv_len), aad: Input::new(aad, aad_len), tag_bits } })
+    }
+
+    /// For `CKM_AES_CCM`.
+    ///
+    /// # Errors
+    /// [`Error::MechanismParamInvalid`] for any other length.
+    pub(in crate::pkcs11) fn ccm(&self) -> Result<CcmParams<'a>> {
+        let ccm: CK_CCM_PARAMS = self.param()?;
+        // SAFETY: by `new`'s contract the structure is the standard's, so its pointers are NULL or valid for their lengths.
+        let (nonce, aad) = unsafe { (Input::new(ccm.pNonce, ccm.ulNonceLen), Input::new(ccm.pAAD, ccm.ulAADLen)) };
+        Ok(CcmParams { data_len: ccm.ulDataLen, nonce, aad, tag_len: ccm.ulMACLen })
+    }
+
+    /// For `CKM_CHACHA20_POLY1305`.
+    ///
+    /// # Errors
+    /// [`Error::MechanismParamInvalid`] for any other length.
+    pub(in crate::pkcs11) fn chacha20_poly1305(&self) -> Result<ChaCha20Poly1305Params<'a>> {
+        let given: CK_SALSA20_CHACHA20_POLY1305_PARAMS = self.param()?;
+        // SAFETY: by `new`'s contract the structure is the standard's, so its pointers are NULL or valid for their lengths.
+        let (nonce, aad) = unsafe { (Input::new(given.pNonce, given.ulNonceLen), Input::new(given.pAAD, given.ulAADLen)) };
+        Ok(ChaCha20Poly1305Params { nonce, aad })
     }
 
     /// For `CKM_RSA_PKCS_OAEP`.

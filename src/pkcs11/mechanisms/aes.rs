@@ -1,27 +1,52 @@
-//! AES: ECB, CBC, CTR and GCM.
+//! AES: ECB, CBC, CTR, CFB, OFB, GCM, CCM, and key wrap.
 
 use cryptoki_sys::*;
 
 use super::params::{CipherSpec, Iv, OwnedParams};
 use super::{Error, Mechanism, Result};
 
+/// The IVs of RFC 3394 and RFC 5649, which a caller may name: no other is possible.
+const WRAP_IV: [u8; 8] = [0xa6; 8];
+const PADDED_WRAP_IV: [u8; 4] = [0xa6, 0x59, 0x59, 0xa6];
+
 pub(super) fn cipher(kind: CK_MECHANISM_TYPE, mechanism: Mechanism<'_>) -> Result<CipherSpec> {
-    let untagged = |params| Ok(CipherSpec { params, tag_len: 0 });
-    match kind {
+    Ok(CipherSpec::untagged(match kind {
         CKM_AES_ECB => {
             mechanism.no_param()?;
-            untagged(OwnedParams::AesEcb)
+            OwnedParams::AesEcb
         }
-        CKM_AES_CBC => untagged(OwnedParams::AesCbc { iv: mechanism.iv()?, padding: false }),
-        CKM_AES_CBC_PAD => untagged(OwnedParams::AesCbc { iv: mechanism.iv()?, padding: true }),
-        CKM_AES_CTR => {
-            let ctr = mechanism.ctr()?;
-            // A counter of fewer bits would wrap elsewhere; everybody asks for all of them.
-            if ctr.ulCounterBits == 128 { untagged(OwnedParams::AesCtr { iv: ctr.cb }) } else { Err(Error::MechanismParamInvalid) }
+        CKM_AES_CBC => OwnedParams::AesCbc { iv: mechanism.iv()?, padding: false },
+        CKM_AES_CBC_PAD => OwnedParams::AesCbc { iv: mechanism.iv()?, padding: true },
+        CKM_AES_CFB128 => OwnedParams::AesCfb { iv: mechanism.iv()? },
+        CKM_AES_OFB => OwnedParams::AesOfb { iv: mechanism.iv()? },
+        CKM_AES_CTR => return ctr(mechanism),
+        CKM_AES_GCM => return gcm(mechanism),
+        CKM_AES_CCM => return ccm(mechanism),
+        CKM_AES_KEY_WRAP => {
+            optional_iv(mechanism, WRAP_IV)?;
+            OwnedParams::AesKw
         }
-        CKM_AES_GCM => gcm(mechanism),
-        _ => Err(Error::MechanismInvalid),
-    }
+        CKM_AES_KEY_WRAP_KWP => {
+            optional_iv(mechanism, PADDED_WRAP_IV)?;
+            OwnedParams::AesKwp
+        }
+        _ => return Err(Error::MechanismInvalid),
+    }))
+}
+
+/// A counter of fewer bits than the block must not run over: key stream would come twice. So much data is refused.
+fn ctr(mechanism: Mechanism<'_>) -> Result<CipherSpec> {
+    let ctr = mechanism.ctr()?;
+    let most = match ctr.ulCounterBits {
+        128 => usize::MAX,
+        bits @ 1..=127 => {
+            let counter = u128::from_be_bytes(ctr.cb) & ((1 << bits) - 1);
+            let blocks = (1_u128 << bits) - counter;
+            usize::try_from(blocks.saturating_mul(16)).unwrap_or(usize::MAX)
+        }
+        _ => return Err(Error::MechanismParamInvalid),
+    };
+    Ok(CipherSpec { most, ..CipherSpec::untagged(OwnedParams::AesCtr { iv: ctr.cb }) })
 }
 
 /// Tags of 32 to 128 bits in whole bytes (SP 800-38D has no shorter ones); IVs of 1 to 256 bytes, as the standard's range is.
@@ -35,5 +60,24 @@ fn gcm(mechanism: Mechanism<'_>) -> Result<CipherSpec> {
         return Err(Error::MechanismParamInvalid);
     }
     let aad = gcm.aad.bytes().map_err(|_| Error::MechanismParamInvalid)?;
-    Ok(CipherSpec { params: OwnedParams::AesGcm { iv: Iv::new(iv), aad: aad.into() }, tag_len: (gcm.tag_bits / 8) as usize })
+    let params = OwnedParams::AesGcm { iv: Iv::new(iv), aad: aad.into() };
+    Ok(CipherSpec { tag_len: (gcm.tag_bits / 8) as usize, ..CipherSpec::untagged(params) })
+}
+
+/// Nonces of 7 to 13 bytes, tags of 4 to 16 in even number (SP 800-38C).
+fn ccm(mechanism: Mechanism<'_>) -> Result<CipherSpec> {
+    let ccm = mechanism.ccm()?;
+    let nonce = ccm.nonce.bytes().map_err(|_| Error::MechanismParamInvalid)?;
+    if !(7..=13).contains(&nonce.len()) || !matches!(ccm.tag_len, 4..=16) || ccm.tag_len % 2 != 0 {
+        return Err(Error::MechanismParamInvalid);
+    }
+    let announced = usize::try_from(ccm.data_len).map_err(|_| Error::MechanismParamInvalid)?;
+    let aad = ccm.aad.bytes().map_err(|_| Error::MechanismParamInvalid)?;
+    let params = OwnedParams::AesCcm { iv: Iv::new(nonce), aad: aad.into(), announced };
+    Ok(CipherSpec { tag_len: ccm.tag_len as usize, ..CipherSpec::untagged(params) })
+}
+
+/// No parameter, or the one IV that there is.
+fn optional_iv<const N: usize>(mechanism: Mechanism<'_>, only: [u8; N]) -> Result {
+    if mechanism.no_param().is_ok() || mechanism.iv::<N>()? == only { Ok(()) } else { Err(Error::MechanismParamInvalid) }
 }

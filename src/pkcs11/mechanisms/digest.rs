@@ -1,64 +1,90 @@
-//! The hashes inside mechanism numbers.
+//! The hashes inside mechanism numbers: one row a hash.
 
 use cryptoki_sys::*;
 use dsma_crypto::digest::Hash;
 
-/// Hash of a digest mechanism; the same numbers name hashes in PSS and OAEP parameters.
-pub(super) const fn of_digest(kind: CK_MECHANISM_TYPE) -> Option<Hash> {
-    Some(match kind {
-        CKM_SHA_1 => Hash::Sha1,
-        CKM_SHA224 => Hash::Sha224,
-        CKM_SHA256 => Hash::Sha256,
-        CKM_SHA384 => Hash::Sha384,
-        CKM_SHA512 => Hash::Sha512,
-        _ => return None,
-    })
+/// The numbers that name a hash, alone or with something that uses it.
+struct Row {
+    hash: Hash,
+    digest: CK_MECHANISM_TYPE,
+    mgf: CK_RSA_PKCS_MGF_TYPE,
+    rsa_pkcs: CK_MECHANISM_TYPE,
+    rsa_pss: CK_MECHANISM_TYPE,
+    ecdsa: CK_MECHANISM_TYPE,
+    hmac: CK_MECHANISM_TYPE,
+    hmac_general: CK_MECHANISM_TYPE,
+}
+
+#[rustfmt::skip]
+const ROWS: [Row; 9] = [
+    row(Hash::Sha1, CKM_SHA_1, CKG_MGF1_SHA1, CKM_SHA1_RSA_PKCS, CKM_SHA1_RSA_PKCS_PSS, CKM_ECDSA_SHA1,
+        (CKM_SHA_1_HMAC, CKM_SHA_1_HMAC_GENERAL)),
+    row(Hash::Sha224, CKM_SHA224, CKG_MGF1_SHA224, CKM_SHA224_RSA_PKCS, CKM_SHA224_RSA_PKCS_PSS, CKM_ECDSA_SHA224,
+        (CKM_SHA224_HMAC, CKM_SHA224_HMAC_GENERAL)),
+    row(Hash::Sha256, CKM_SHA256, CKG_MGF1_SHA256, CKM_SHA256_RSA_PKCS, CKM_SHA256_RSA_PKCS_PSS, CKM_ECDSA_SHA256,
+        (CKM_SHA256_HMAC, CKM_SHA256_HMAC_GENERAL)),
+    row(Hash::Sha384, CKM_SHA384, CKG_MGF1_SHA384, CKM_SHA384_RSA_PKCS, CKM_SHA384_RSA_PKCS_PSS, CKM_ECDSA_SHA384,
+        (CKM_SHA384_HMAC, CKM_SHA384_HMAC_GENERAL)),
+    row(Hash::Sha512, CKM_SHA512, CKG_MGF1_SHA512, CKM_SHA512_RSA_PKCS, CKM_SHA512_RSA_PKCS_PSS, CKM_ECDSA_SHA512,
+        (CKM_SHA512_HMAC, CKM_SHA512_HMAC_GENERAL)),
+    row(Hash::Sha3_224, CKM_SHA3_224, CKG_MGF1_SHA3_224, CKM_SHA3_224_RSA_PKCS, CKM_SHA3_224_RSA_PKCS_PSS, CKM_ECDSA_SHA3_224,
+        (CKM_SHA3_224_HMAC, CKM_SHA3_224_HMAC_GENERAL)),
+    row(Hash::Sha3_256, CKM_SHA3_256, CKG_MGF1_SHA3_256, CKM_SHA3_256_RSA_PKCS, CKM_SHA3_256_RSA_PKCS_PSS, CKM_ECDSA_SHA3_256,
+        (CKM_SHA3_256_HMAC, CKM_SHA3_256_HMAC_GENERAL)),
+    row(Hash::Sha3_384, CKM_SHA3_384, CKG_MGF1_SHA3_384, CKM_SHA3_384_RSA_PKCS, CKM_SHA3_384_RSA_PKCS_PSS, CKM_ECDSA_SHA3_384,
+        (CKM_SHA3_384_HMAC, CKM_SHA3_384_HMAC_GENERAL)),
+    row(Hash::Sha3_512, CKM_SHA3_512, CKG_MGF1_SHA3_512, CKM_SHA3_512_RSA_PKCS, CKM_SHA3_512_RSA_PKCS_PSS, CKM_ECDSA_SHA3_512,
+        (CKM_SHA3_512_HMAC, CKM_SHA3_512_HMAC_GENERAL)),
+];
+
+const fn row(
+    hash: Hash,
+    digest: CK_MECHANISM_TYPE,
+    mgf: CK_RSA_PKCS_MGF_TYPE,
+    rsa_pkcs: CK_MECHANISM_TYPE,
+    rsa_pss: CK_MECHANISM_TYPE,
+    ecdsa: CK_MECHANISM_TYPE,
+    (hmac, hmac_general): (CK_MECHANISM_TYPE, CK_MECHANISM_TYPE),
+) -> Row {
+    Row { hash, digest, mgf, rsa_pkcs, rsa_pss, ecdsa, hmac, hmac_general }
+}
+
+fn find(number: CK_ULONG, column: impl Fn(&Row) -> CK_ULONG) -> Option<Hash> {
+    const TABLE: &[Row] = &ROWS;
+    TABLE.iter().find(|row| column(row) == number).map(|row| row.hash)
+}
+
+/// Hash of a digest mechanism; the same numbers name hashes in the parameters of others.
+pub(super) fn of_digest(kind: CK_MECHANISM_TYPE) -> Option<Hash> {
+    find(kind, |row| row.digest)
 }
 
 /// Hash of a mask generation function.
-pub(super) const fn of_mgf(mgf: CK_RSA_PKCS_MGF_TYPE) -> Option<Hash> {
-    Some(match mgf {
-        CKG_MGF1_SHA1 => Hash::Sha1,
-        CKG_MGF1_SHA224 => Hash::Sha224,
-        CKG_MGF1_SHA256 => Hash::Sha256,
-        CKG_MGF1_SHA384 => Hash::Sha384,
-        CKG_MGF1_SHA512 => Hash::Sha512,
-        _ => return None,
-    })
+pub(super) fn of_mgf(mgf: CK_RSA_PKCS_MGF_TYPE) -> Option<Hash> {
+    find(mgf, |row| row.mgf)
 }
 
 /// Hash that `CKM_ECDSA_SHAx` applies; none for `CKM_ECDSA`.
-pub(super) const fn of_ecdsa(kind: CK_MECHANISM_TYPE) -> Option<Hash> {
-    Some(match kind {
-        CKM_ECDSA_SHA1 => Hash::Sha1,
-        CKM_ECDSA_SHA224 => Hash::Sha224,
-        CKM_ECDSA_SHA256 => Hash::Sha256,
-        CKM_ECDSA_SHA384 => Hash::Sha384,
-        CKM_ECDSA_SHA512 => Hash::Sha512,
-        _ => return None,
-    })
+pub(super) fn of_ecdsa(kind: CK_MECHANISM_TYPE) -> Option<Hash> {
+    find(kind, |row| row.ecdsa)
 }
 
 /// Hash that `CKM_SHAx_RSA_PKCS` applies.
-pub(super) const fn of_rsa_pkcs(kind: CK_MECHANISM_TYPE) -> Option<Hash> {
-    Some(match kind {
-        CKM_SHA1_RSA_PKCS => Hash::Sha1,
-        CKM_SHA224_RSA_PKCS => Hash::Sha224,
-        CKM_SHA256_RSA_PKCS => Hash::Sha256,
-        CKM_SHA384_RSA_PKCS => Hash::Sha384,
-        CKM_SHA512_RSA_PKCS => Hash::Sha512,
-        _ => return None,
-    })
+pub(super) fn of_rsa_pkcs(kind: CK_MECHANISM_TYPE) -> Option<Hash> {
+    find(kind, |row| row.rsa_pkcs)
 }
 
 /// Hash that `CKM_SHAx_RSA_PKCS_PSS` applies.
-pub(super) const fn of_rsa_pss(kind: CK_MECHANISM_TYPE) -> Option<Hash> {
-    Some(match kind {
-        CKM_SHA1_RSA_PKCS_PSS => Hash::Sha1,
-        CKM_SHA224_RSA_PKCS_PSS => Hash::Sha224,
-        CKM_SHA256_RSA_PKCS_PSS => Hash::Sha256,
-        CKM_SHA384_RSA_PKCS_PSS => Hash::Sha384,
-        CKM_SHA512_RSA_PKCS_PSS => Hash::Sha512,
-        _ => return None,
-    })
+pub(super) fn of_rsa_pss(kind: CK_MECHANISM_TYPE) -> Option<Hash> {
+    find(kind, |row| row.rsa_pss)
+}
+
+/// Hash of `CKM_SHAx_HMAC`.
+pub(super) fn of_hmac(kind: CK_MECHANISM_TYPE) -> Option<Hash> {
+    find(kind, |row| row.hmac)
+}
+
+/// Hash of `CKM_SHAx_HMAC_GENERAL`.
+pub(super) fn of_hmac_general(kind: CK_MECHANISM_TYPE) -> Option<Hash> {
+    find(kind, |row| row.hmac_general)
 }

@@ -3,7 +3,7 @@
 use cryptoki_sys::{CK_MECHANISM_TYPE, CKM_ECDSA};
 use dsma_crypto::{Curve, Encoding, SignatureScheme};
 
-use super::params::SignatureSpec;
+use super::params::{Scheme, SignatureSpec};
 use super::{Error, Mechanism, Result, digest};
 
 pub(super) fn signature(kind: CK_MECHANISM_TYPE, mechanism: Mechanism<'_>, curve: Curve) -> Result<SignatureSpec> {
@@ -12,6 +12,6 @@ pub(super) fn signature(kind: CK_MECHANISM_TYPE, mechanism: Mechanism<'_>, curve
     if hash.is_none() && kind != CKM_ECDSA {
         return Err(Error::MechanismInvalid);
     }
-    let scheme = SignatureScheme::Ecdsa { hash, encoding: Encoding::Fixed };
+    let scheme = Scheme::Signature(SignatureScheme::Ecdsa { hash, encoding: Encoding::Fixed });
     Ok(SignatureSpec { scheme, hash, digest_len: None, signature_len: 2 * curve.coordinate_len() })
 }

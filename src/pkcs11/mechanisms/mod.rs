@@ -1,90 +1,32 @@
-//! Mechanisms: one table that says what there is, and a file per family that reads the parameters.
+//! Mechanisms: one table that says what there is ([`table`]), and a file per family that reads the parameters.
 
 mod aes;
+mod chacha20;
+mod des3;
 mod digest;
 mod ecdsa;
+mod mac;
 mod params;
 mod rsa;
+mod table;
 
 use std::sync::Arc;
 
 use cryptoki_sys::*;
 use dsma_crypto::digest::Hash;
 
-pub(super) use self::params::{CipherSpec, SignatureSpec};
+pub(super) use self::params::{CipherSpec, Scheme, SignatureSpec};
+pub(super) use self::table::TABLE;
+use self::table::{Entry, KeyFamily};
 use super::ffi::Mechanism;
 use super::index::{KeyKind, Object};
 use super::sessions::Session;
 use super::{Error, Result};
 
-/// A mechanism that this library has.
-#[derive(Clone, Copy)]
-pub(super) struct Entry {
-    /// Its `CKM_` number.
-    pub(super) kind: CK_MECHANISM_TYPE,
-    key: KeyFamily,
-    /// The functions that take it, as `CKF_` flags.
-    functions: CK_FLAGS,
-}
-
-/// The keys that a mechanism works with.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum KeyFamily {
-    None,
-    Aes,
-    Rsa,
-    Ec,
-}
-
-const SIGNING: CK_FLAGS = CKF_SIGN | CKF_VERIFY;
-const ENCRYPTION: CK_FLAGS = CKF_ENCRYPT | CKF_DECRYPT;
-
-/// All mechanisms, in the order of their numbers.
-pub(super) const TABLE: [Entry; 29] = [
-    entry(CKM_RSA_PKCS, KeyFamily::Rsa, SIGNING | ENCRYPTION),
-    entry(CKM_SHA1_RSA_PKCS, KeyFamily::Rsa, SIGNING),
-    entry(CKM_RSA_PKCS_OAEP, KeyFamily::Rsa, ENCRYPTION),
-    entry(CKM_RSA_PKCS_PSS, KeyFamily::Rsa, SIGNING),
-    entry(CKM_SHA1_RSA_PKCS_PSS, KeyFamily::Rsa, SIGNING),
-    entry(CKM_SHA256_RSA_PKCS, KeyFamily::Rsa, SIGNING),
-    entry(CKM_SHA384_RSA_PKCS, KeyFamily::Rsa, SIGNING),
-    entry(CKM_SHA512_RSA_PKCS, KeyFamily::Rsa, SIGNING),
-    entry(CKM_SHA256_RSA_PKCS_PSS, KeyFamily::Rsa, SIGNING),
-    entry(CKM_SHA384_RSA_PKCS_PSS, KeyFamily::Rsa, SIGNING),
-    entry(CKM_SHA512_RSA_PKCS_PSS, KeyFamily::Rsa, SIGNING),
-    entry(CKM_SHA224_RSA_PKCS, KeyFamily::Rsa, SIGNING),
-    entry(CKM_SHA224_RSA_PKCS_PSS, KeyFamily::Rsa, SIGNING),
-    entry(CKM_SHA_1, KeyFamily::None, CKF_DIGEST),
-    entry(CKM_SHA256, KeyFamily::None, CKF_DIGEST),
-    entry(CKM_SHA224, KeyFamily::None, CKF_DIGEST),
-    entry(CKM_SHA384, KeyFamily::None, CKF_DIGEST),
-    entry(CKM_SHA512, KeyFamily::None, CKF_DIGEST),
-    entry(CKM_ECDSA, KeyFamily::Ec, SIGNING),
-    entry(CKM_ECDSA_SHA1, KeyFamily::Ec, SIGNING),
-    entry(CKM_ECDSA_SHA224, KeyFamily::Ec, SIGNING),
-    entry(CKM_ECDSA_SHA256, KeyFamily::Ec, SIGNING),
-    entry(CKM_ECDSA_SHA384, KeyFamily::Ec, SIGNING),
-    entry(CKM_ECDSA_SHA512, KeyFamily::Ec, SIGNING),
-    entry(CKM_AES_ECB, KeyFamily::Aes, ENCRYPTION),
-    entry(CKM_AES_CBC, KeyFamily::Aes, ENCRYPTION),
-    entry(CKM_AES_CBC_PAD, KeyFamily::Aes, ENCRYPTION),
-    entry(CKM_AES_CTR, KeyFamily::Aes, ENCRYPTION),
-    entry(CKM_AES_GCM, KeyFamily::Aes, ENCRYPTION),
-];
-
-const fn entry(kind: CK_MECHANISM_TYPE, key: KeyFamily, functions: CK_FLAGS) -> Entry {
-    Entry { kind, key, functions }
-}
-
 impl Entry {
-    /// What C_GetMechanismInfo says; AES sizes are in bytes, the others in bits. Software, so no CKF_HW.
+    /// What C_GetMechanismInfo says. Software, so no CKF_HW.
     pub(super) const fn info(&self) -> CK_MECHANISM_INFO {
-        let (smallest, largest, curves) = match self.key {
-            KeyFamily::None => (0, 0, 0),
-            KeyFamily::Aes => (16, 32, 0),
-            KeyFamily::Rsa => (1024, 8192, 0),
-            KeyFamily::Ec => (256, 521, CKF_EC_F_P | CKF_EC_OID | CKF_EC_UNCOMPRESS),
-        };
+        let (smallest, largest, curves) = self.key.sizes();
         CK_MECHANISM_INFO { ulMinKeySize: smallest, ulMaxKeySize: largest, flags: self.functions | curves }
     }
 }
@@ -112,7 +54,8 @@ pub(super) fn signature(
     let (entry, object) = mechanism_and_key(session, mechanism, key, function)?;
     let spec = match object.kind {
         KeyKind::Ec(curve) => ecdsa::signature(entry.kind, mechanism, curve)?,
-        _ => rsa::signature(entry.kind, mechanism, object.modulus_len())?,
+        KeyKind::Rsa => rsa::signature(entry.kind, mechanism, object.modulus_len())?,
+        _ => mac::signature(entry.kind, mechanism)?,
     };
     Ok((object, spec))
 }
@@ -128,9 +71,11 @@ pub(super) fn cipher(
     function: CK_FLAGS,
 ) -> Result<(Arc<Object>, CipherSpec)> {
     let (entry, object) = mechanism_and_key(session, mechanism, key, function)?;
-    let spec = match object.kind {
-        KeyKind::Rsa => rsa::cipher(entry.kind, mechanism, object.modulus_len())?,
-        _ => aes::cipher(entry.kind, mechanism)?,
+    let spec = match entry.key {
+        KeyFamily::Rsa => rsa::cipher(entry.kind, mechanism, object.modulus_len())?,
+        KeyFamily::Aes => aes::cipher(entry.kind, mechanism)?,
+        KeyFamily::Des3 => des3::cipher(entry.kind, mechanism)?,
+        _ => chacha20::cipher(entry.kind, mechanism)?,
     };
     Ok((object, spec))
 }
@@ -147,6 +92,8 @@ fn mechanism_and_key(
         KeyKind::Aes => KeyFamily::Aes,
         KeyKind::Rsa => KeyFamily::Rsa,
         KeyKind::Ec(_) => KeyFamily::Ec,
+        KeyKind::Other(CKK_DES3) => KeyFamily::Des3,
+        KeyKind::Other(CKK_GENERIC_SECRET) => KeyFamily::Generic,
         KeyKind::Other(_) => KeyFamily::None,
     };
     if entry.key != family {
@@ -163,8 +110,7 @@ fn mechanism_and_key(
 
 fn find(mechanism: Mechanism<'_>, function: CK_FLAGS) -> Result<&'static Entry> {
     let kind = mechanism.kind()?;
-    const ENTRIES: &[Entry] = &TABLE;
-    ENTRIES.iter().find(|entry| entry.kind == kind && entry.functions & function != 0).ok_or(Error::MechanismInvalid)
+    TABLE.iter().find(|entry| entry.kind == kind && entry.functions & function != 0).ok_or(Error::MechanismInvalid)
 }
 
 #[cfg(test)]
@@ -180,7 +126,7 @@ mod tests {
 
     #[test]
     fn mechanisms_with_a_hash_know_it() {
-        for entry in &TABLE {
+        for entry in TABLE {
             match entry.key {
                 KeyFamily::None => assert!(digest::of_digest(entry.kind).is_some(), "{:#x}", entry.kind),
                 KeyFamily::Ec if entry.kind != CKM_ECDSA => assert!(digest::of_ecdsa(entry.kind).is_some(), "{:#x}", entry.kind),

@@ -1,22 +1,22 @@
-//! RSA: PKCS #1 v1.5, PSS and OAEP.
+//! RSA: PKCS #1 v1.5, PSS, OAEP, and without padding (X.509).
 
 use cryptoki_sys::*;
 use dsma_crypto::SignatureScheme;
 
-use super::params::{CipherSpec, OwnedParams, SignatureSpec};
+use super::params::{CipherSpec, OwnedParams, Scheme, SignatureSpec};
 use super::{Error, Mechanism, Result, digest};
 
 pub(super) fn signature(kind: CK_MECHANISM_TYPE, mechanism: Mechanism<'_>, modulus_len: usize) -> Result<SignatureSpec> {
-    if kind == CKM_RSA_PKCS {
-        mechanism.no_param()?;
-        return Ok(SignatureSpec { scheme: SignatureScheme::RsaPkcs1Raw, hash: None, digest_len: None, signature_len: modulus_len });
-    }
-    if let Some(hash) = digest::of_rsa_pkcs(kind) {
-        mechanism.no_param()?;
-        let scheme = SignatureScheme::RsaPkcs1 { hash };
-        return Ok(SignatureSpec { scheme, hash: Some(hash), digest_len: None, signature_len: modulus_len });
-    }
-    pss(kind, mechanism, modulus_len)
+    let (scheme, hash) = match kind {
+        CKM_RSA_PKCS => (SignatureScheme::RsaPkcs1Raw, None),
+        CKM_RSA_X_509 => (SignatureScheme::RsaRaw, None),
+        _ => match digest::of_rsa_pkcs(kind) {
+            Some(hash) => (SignatureScheme::RsaPkcs1 { hash }, Some(hash)),
+            None => return pss(kind, mechanism, modulus_len),
+        },
+    };
+    mechanism.no_param()?;
+    Ok(SignatureSpec { scheme: Scheme::Signature(scheme), hash, digest_len: None, signature_len: modulus_len })
 }
 
 /// The hash in the parameter must be the mechanism's, and the salt must fit (RFC 8017, 9.1.1).
@@ -35,7 +35,7 @@ fn pss(kind: CK_MECHANISM_TYPE, mechanism: Mechanism<'_>, modulus_len: usize) ->
     if applied.is_some_and(|applied| applied != hash) {
         return Err(Error::MechanismParamInvalid);
     }
-    let scheme = SignatureScheme::RsaPss { hash, mgf1, salt_len };
+    let scheme = Scheme::Signature(SignatureScheme::RsaPss { hash, mgf1, salt_len });
     Ok(SignatureSpec { scheme, hash: applied, digest_len: Some(hash.len()), signature_len: modulus_len })
 }
 
@@ -43,7 +43,11 @@ pub(super) fn cipher(kind: CK_MECHANISM_TYPE, mechanism: Mechanism<'_>, modulus_
     match kind {
         CKM_RSA_PKCS => {
             mechanism.no_param()?;
-            Ok(CipherSpec { params: OwnedParams::RsaPkcs1 { modulus_len }, tag_len: 0 })
+            Ok(CipherSpec::untagged(OwnedParams::RsaPkcs1 { modulus_len }))
+        }
+        CKM_RSA_X_509 => {
+            mechanism.no_param()?;
+            Ok(CipherSpec::untagged(OwnedParams::RsaRaw { modulus_len }))
         }
         CKM_RSA_PKCS_OAEP => {
             let oaep = mechanism.oaep()?;
@@ -54,7 +58,7 @@ pub(super) fn cipher(kind: CK_MECHANISM_TYPE, mechanism: Mechanism<'_>, modulus_
             if oaep.source != CKZ_DATA_SPECIFIED && !(oaep.source == 0 && label.is_empty()) {
                 return Err(Error::MechanismParamInvalid);
             }
-            Ok(CipherSpec { params: OwnedParams::RsaOaep { hash, mgf1, label: label.into(), modulus_len }, tag_len: 0 })
+            Ok(CipherSpec::untagged(OwnedParams::RsaOaep { hash, mgf1, label: label.into(), modulus_len }))
         }
         _ => Err(Error::MechanismInvalid),
     }

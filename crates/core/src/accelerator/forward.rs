@@ -126,7 +126,7 @@ impl Accelerator {
         Ok(reply.result)
     }
 
-    fn counted(&self) -> &Arc<Inner> {
+    pub(super) fn counted(&self) -> &Arc<Inner> {
         self.0.forwards.fetch_add(1, Relaxed);
         &self.0
     }
@@ -181,6 +181,7 @@ impl Cipher {
             CipherParams::RsaOaep { hash, mgf1, label } if hash == mgf1 => {
                 rsa(RsaEncryptionPadding::Oaep(Oaep { mgf: Mgf::mgf1(wire_hash(*hash)) }), label)
             }
+            CipherParams::ChaCha20Poly1305 { .. } => return Err(Error::Unsupported { what: "ChaCha20-Poly1305 in DSM" }),
             CipherParams::RsaOaep { .. } => {
                 return Err(Error::Unsupported { what: "OAEP with two different hashes on a key that stays in DSM" });
             }
@@ -213,6 +214,9 @@ impl Signature {
                     return Err(Error::Unsupported { what: "EdDSA over a ready digest" });
                 };
                 return Ok(Self { hash_alg: HashAlgorithm::Sha512, hash: None, data: Some(Blob::from(data)), mode: None, fixed: None });
+            }
+            SignatureScheme::RsaRaw => {
+                return Err(Error::Unsupported { what: "an RSA signature without padding, on a key that stays in DSM" });
             }
             SignatureScheme::RsaPkcs1Raw => {
                 let (Message::Data(info) | Message::Digest(info)) = message;

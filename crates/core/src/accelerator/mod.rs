@@ -2,6 +2,7 @@
 
 mod forward;
 mod lead;
+mod mac;
 mod objects;
 mod operations;
 mod policy;

@@ -1,6 +1,6 @@
 //! Whether an RSA key's own policy is known to allow a padding. Where it is not, DSM is asked, and says so in its own words.
 
-use dsma_api::{Mgf, Oaep, Pss, RsaEncryptionPadding, RsaSignaturePadding, Sobject};
+use dsma_api::{Mgf, Oaep, Pss, RsaEncryptionPadding, RsaOptions, RsaSignaturePadding, Sobject};
 use dsma_crypto::{CipherParams, Key, SignatureScheme};
 
 use super::forward::wire_hash;
@@ -24,6 +24,7 @@ pub fn allows_signature(sobject: &Sobject, scheme: &SignatureScheme) -> bool {
     let padding = match scheme {
         SignatureScheme::RsaPkcs1 { .. } | SignatureScheme::RsaPkcs1Raw => RsaSignaturePadding::Pkcs1V15 {},
         SignatureScheme::RsaPss { mgf1, .. } => RsaSignaturePadding::Pss(Pss { mgf: Mgf::mgf1(wire_hash(*mgf1)) }),
+        SignatureScheme::RsaRaw => return sobject.rsa.as_ref().is_some_and(RsaOptions::allows_unpadded_signature),
         SignatureScheme::Ecdsa { .. } | SignatureScheme::EdDsa => return true,
     };
     sobject.rsa.as_ref().is_some_and(|policy| policy.allows_signature(padding))

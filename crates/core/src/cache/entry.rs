@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use dsma_api::{EllipticCurve, ObjectType, Sobject};
-use dsma_crypto::{AesKey, EcPrivateKey, EcPublicKey, Ed25519PrivateKey, Ed25519PublicKey, Key, RsaPrivateKey, RsaPublicKey};
+use dsma_crypto::{
+    AesKey, Des3Key, EcPrivateKey, EcPublicKey, Ed25519PrivateKey, Ed25519PublicKey, HmacKey, Key, RsaPrivateKey, RsaPublicKey,
+};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -42,6 +44,8 @@ impl CachedKey {
         }
         let local = match (sobject.obj_type, value) {
             (ObjectType::Aes, Some(value)) => Some(Key::Aes(AesKey::from_bytes(value.as_ref())?)),
+            (ObjectType::Des3, Some(value)) => Some(Key::Des3(Des3Key::from_bytes(value.as_ref())?)),
+            (ObjectType::Hmac, Some(value)) => Some(Key::Hmac(HmacKey::from_bytes(value.as_ref())?)),
             (ObjectType::Rsa, Some(value)) => Some(Key::Rsa(RsaPrivateKey::from_der(value.as_ref())?)),
             (ObjectType::Ec, Some(value)) => curve_key(
                 &sobject,

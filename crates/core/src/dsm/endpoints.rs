@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use dsma_api::{
-    DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse, SignRequest, SignResponse, Sobject, SobjectDescriptor, VerifyRequest,
-    VerifyResponse,
+    DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse, MacRequest, MacResponse, SignRequest, SignResponse, Sobject,
+    SobjectDescriptor, VerifyMacRequest, VerifyRequest, VerifyResponse,
 };
 use serde::Serialize;
 
@@ -53,6 +53,14 @@ impl Dsm {
 
     pub(crate) fn verify(&self, request: &VerifyRequest) -> Result<VerifyResponse, Error> {
         self.forward("verify", request)
+    }
+
+    pub(crate) fn mac(&self, request: &MacRequest) -> Result<MacResponse, Error> {
+        self.forward("mac", request)
+    }
+
+    pub(crate) fn verify_mac(&self, request: &VerifyMacRequest) -> Result<VerifyResponse, Error> {
+        self.forward("macverify", request)
     }
 
     fn forward<T: serde::de::DeserializeOwned>(&self, operation: &str, request: &impl Serialize) -> Result<T, Error> {

@@ -1,4 +1,4 @@
-//! AES-GCM with a prepared key: the hot path. No allocation and no key schedule per call.
+//! AES-GCM and ChaCha20-Poly1305 with a prepared key: the hot path. No allocation and no key schedule per call.
 
 use aws_lc_sys as sys;
 
@@ -11,32 +11,45 @@ use crate::Error;
 pub(crate) const TAG_LEN: usize = 16;
 /// Length of the IV on this path.
 pub(crate) const IV_LEN: usize = 12;
-/// What GCM may encrypt under one IV: 2^32 - 2 blocks (NIST SP 800-38D, 5.2.1.1).
+/// What GCM may encrypt under one IV: 2^32 - 2 blocks (NIST SP 800-38D, 5.2.1.1). ChaCha20-Poly1305 could do four times as much.
 const MAX_LEN: u64 = (1 << 36) - 32;
 
-/// An AES key prepared for GCM with a 12-byte IV and a 16-byte tag.
-pub(crate) struct GcmContext(Owned<sys::EVP_AEAD_CTX>);
+/// A key prepared for authenticated encryption with a 12-byte IV and a 16-byte tag.
+pub(crate) struct AeadContext(Owned<sys::EVP_AEAD_CTX>);
 
-// SAFETY: the context is not bound to a thread, and aead.h lists AES-GCM among the AEADs whose seal and open may run concurrently on
+// SAFETY: the context is not bound to a thread, and aead.h lists both algorithms among the AEADs whose seal and open may run concurrently on
 // one context (they take it as const).
-unsafe impl Send for GcmContext {}
+unsafe impl Send for AeadContext {}
 // SAFETY: as above.
-unsafe impl Sync for GcmContext {}
+unsafe impl Sync for AeadContext {}
 
-impl GcmContext {
-    /// Prepares a key of 16, 24 or 32 bytes.
-    pub(crate) fn new(key: &[u8]) -> Result<Self, Error> {
-        // SAFETY: the algorithms are constants; the key's pointer and length are one slice's, and the library copies it.
-        let context = unsafe {
-            let algorithm = match key.len() {
+impl AeadContext {
+    /// Prepares an AES key of 16, 24 or 32 bytes for GCM.
+    pub(crate) fn aes_gcm(key: &[u8]) -> Result<Self, Error> {
+        // SAFETY: these take nothing and return pointers to constants.
+        let algorithm = unsafe {
+            match key.len() {
                 16 => sys::EVP_aead_aes_128_gcm(),
                 24 => sys::EVP_aead_aes_192_gcm(),
                 32 => sys::EVP_aead_aes_256_gcm(),
                 _ => return Err(Error::KeySize),
-            };
-            Owned::new(sys::EVP_AEAD_CTX_new(algorithm, key.as_ptr(), key.len(), TAG_LEN), Error::Internal)?
+            }
         };
-        Ok(Self(context))
+        // SAFETY: the algorithm takes keys of this length.
+        unsafe { Self::new(algorithm, key) }
+    }
+
+    /// Prepares a key for ChaCha20-Poly1305.
+    pub(crate) fn chacha20_poly1305(key: &[u8; 32]) -> Result<Self, Error> {
+        // SAFETY: the algorithm is a constant and takes keys of this length.
+        unsafe { Self::new(sys::EVP_aead_chacha20_poly1305(), key) }
+    }
+
+    /// # Safety
+    /// `algorithm` takes keys of this length, IVs of [`IV_LEN`] and tags of [`TAG_LEN`].
+    unsafe fn new(algorithm: *const sys::EVP_AEAD, key: &[u8]) -> Result<Self, Error> {
+        // SAFETY: the key's pointer and length are one slice's and fit (caller's promise), and the library copies it.
+        unsafe { Owned::new(sys::EVP_AEAD_CTX_new(algorithm, key.as_ptr(), key.len(), TAG_LEN), Error::Internal).map(Self) }
     }
 
     /// Encrypts; output as long as the input.

@@ -30,7 +30,7 @@ mod signature;
 
 pub use buffers::Buffers;
 
-pub(crate) use aead::GcmContext;
+pub(crate) use aead::AeadContext;
 pub(crate) use ccm::{ccm_open, ccm_seal};
 pub(crate) use cipher::{CipherContext, Direction, MAX_BLOCK};
 pub(crate) use curve25519::{ed25519_expand, ed25519_sign, ed25519_verify, private_from_der, public_from_der, x25519, x25519_public};

@@ -162,6 +162,11 @@ impl RsaKey {
 
     /// Whether the signature holds exactly these bytes under PKCS#1 padding.
     pub(crate) fn verify_raw(&self, input: &[u8], signature: &[u8]) -> bool {
+        self.recover(signature).is_some_and(|recovered| recovered == input)
+    }
+
+    /// The bytes that a signature holds under PKCS#1 padding; none where it does not hold.
+    pub(crate) fn recover(&self, signature: &[u8]) -> Option<Vec<u8>> {
         let mut recovered = [0; MAX_MODULUS];
         let mut len = 0;
         // SAFETY: the output's length is passed with its pointer, the signature is a live slice.
@@ -169,7 +174,7 @@ impl RsaKey {
             let (padding, room) = (sys::RSA_PKCS1_PADDING, recovered.len());
             sys::RSA_verify_raw(self.rsa, &mut len, recovered.as_mut_ptr(), room, signature.as_ptr(), signature.len(), padding)
         };
-        holds(outcome) && recovered.get(..len) == Some(input)
+        if holds(outcome) { recovered.get(..len).map(<[u8]>::to_vec) } else { None }
     }
 
     pub(crate) fn verify_pss(&self, hash: Hash, mgf1: Hash, salt_len: c_int, digest: &[u8], signature: &[u8]) -> bool {

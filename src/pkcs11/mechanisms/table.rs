@@ -1,0 +1,173 @@
+//! The one table of mechanisms: what there is, for which keys, in which functions, with which parameter, and where it runs.
+//!
+//! Plain data over the standard's numbers and nothing else, because two programs read this file: the library, which takes a mechanism
+//! only where a row offers it, and `cargo xtask`, which writes `docs/mechanisms.md` from it.
+
+use cryptoki_sys::*;
+
+/// A mechanism that this library has.
+#[derive(Clone, Copy)]
+pub(crate) struct Entry {
+    /// Its `CKM_` number.
+    pub(crate) kind: CK_MECHANISM_TYPE,
+    /// Its name in the standard.
+    #[allow(dead_code, reason = "for docs/mechanisms.md")]
+    pub(crate) name: &'static str,
+    /// The keys that it works with.
+    pub(crate) key: KeyFamily,
+    /// The functions that take it, as `CKF_` flags.
+    pub(crate) functions: CK_FLAGS,
+    /// Its parameter, as a reader of the standard knows it.
+    #[allow(dead_code, reason = "for docs/mechanisms.md")]
+    pub(crate) parameter: &'static str,
+    /// Where it runs.
+    #[allow(dead_code, reason = "for docs/mechanisms.md")]
+    pub(crate) place: Place,
+}
+
+/// The keys that a mechanism works with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyFamily {
+    /// No key, as in a digest.
+    None,
+    /// CKK_AES.
+    Aes,
+    /// CKK_CHACHA20.
+    ChaCha20,
+    /// CKK_DES2 and CKK_DES3.
+    Des3,
+    /// CKK_GENERIC_SECRET and the HMAC types: bytes.
+    Generic,
+    /// CKK_RSA.
+    Rsa,
+    /// CKK_EC.
+    Ec,
+}
+
+/// Where a mechanism runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In this process, without a key.
+    Here,
+    /// In this process where DSM lets the key be exported, and for public and session keys; in DSM otherwise.
+    HereOrDsm,
+    /// In this process alone: DSM does not have it, so a key that stays there cannot use it.
+    HereOnly,
+}
+
+const SIGNING: CK_FLAGS = CKF_SIGN | CKF_VERIFY;
+const ENCRYPTION: CK_FLAGS = CKF_ENCRYPT | CKF_DECRYPT;
+
+/// One row; the name comes from the number's own.
+macro_rules! rows {
+    ($($kind:ident: $key:ident, $functions:expr, $parameter:expr, $place:ident;)+) => {
+        /// All mechanisms.
+        pub(crate) const TABLE: &[Entry] = &[$(Entry {
+            kind: $kind,
+            name: stringify!($kind),
+            key: KeyFamily::$key,
+            functions: $functions,
+            parameter: $parameter,
+            place: Place::$place,
+        }),+];
+    };
+}
+
+rows! {
+    CKM_RSA_PKCS: Rsa, SIGNING | ENCRYPTION, "", HereOrDsm;
+    CKM_RSA_X_509: Rsa, SIGNING | ENCRYPTION, "", HereOrDsm;
+    CKM_RSA_PKCS_OAEP: Rsa, ENCRYPTION, "CK_RSA_PKCS_OAEP_PARAMS", HereOrDsm;
+    CKM_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm;
+    CKM_SHA1_RSA_PKCS: Rsa, SIGNING, "", HereOrDsm;
+    CKM_SHA224_RSA_PKCS: Rsa, SIGNING, "", HereOrDsm;
+    CKM_SHA256_RSA_PKCS: Rsa, SIGNING, "", HereOrDsm;
+    CKM_SHA384_RSA_PKCS: Rsa, SIGNING, "", HereOrDsm;
+    CKM_SHA512_RSA_PKCS: Rsa, SIGNING, "", HereOrDsm;
+    CKM_SHA3_224_RSA_PKCS: Rsa, SIGNING, "", HereOrDsm;
+    CKM_SHA3_256_RSA_PKCS: Rsa, SIGNING, "", HereOrDsm;
+    CKM_SHA3_384_RSA_PKCS: Rsa, SIGNING, "", HereOrDsm;
+    CKM_SHA3_512_RSA_PKCS: Rsa, SIGNING, "", HereOrDsm;
+    CKM_SHA1_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm;
+    CKM_SHA224_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm;
+    CKM_SHA256_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm;
+    CKM_SHA384_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm;
+    CKM_SHA512_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm;
+    CKM_SHA3_224_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm;
+    CKM_SHA3_256_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm;
+    CKM_SHA3_384_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm;
+    CKM_SHA3_512_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm;
+
+    CKM_ECDSA: Ec, SIGNING, "", HereOrDsm;
+    CKM_ECDSA_SHA1: Ec, SIGNING, "", HereOrDsm;
+    CKM_ECDSA_SHA224: Ec, SIGNING, "", HereOrDsm;
+    CKM_ECDSA_SHA256: Ec, SIGNING, "", HereOrDsm;
+    CKM_ECDSA_SHA384: Ec, SIGNING, "", HereOrDsm;
+    CKM_ECDSA_SHA512: Ec, SIGNING, "", HereOrDsm;
+    CKM_ECDSA_SHA3_224: Ec, SIGNING, "", HereOrDsm;
+    CKM_ECDSA_SHA3_256: Ec, SIGNING, "", HereOrDsm;
+    CKM_ECDSA_SHA3_384: Ec, SIGNING, "", HereOrDsm;
+    CKM_ECDSA_SHA3_512: Ec, SIGNING, "", HereOrDsm;
+
+    CKM_AES_ECB: Aes, ENCRYPTION, "", HereOrDsm;
+    CKM_AES_CBC: Aes, ENCRYPTION, "IV of 16 bytes", HereOrDsm;
+    CKM_AES_CBC_PAD: Aes, ENCRYPTION, "IV of 16 bytes", HereOrDsm;
+    CKM_AES_CTR: Aes, ENCRYPTION, "CK_AES_CTR_PARAMS", HereOrDsm;
+    CKM_AES_CFB128: Aes, ENCRYPTION, "IV of 16 bytes", HereOrDsm;
+    CKM_AES_OFB: Aes, ENCRYPTION, "IV of 16 bytes", HereOrDsm;
+    CKM_AES_GCM: Aes, ENCRYPTION, "CK_GCM_PARAMS", HereOrDsm;
+    CKM_AES_CCM: Aes, ENCRYPTION, "CK_CCM_PARAMS", HereOrDsm;
+    CKM_AES_KEY_WRAP: Aes, ENCRYPTION, "none, or the IV of RFC 3394", HereOrDsm;
+    CKM_AES_KEY_WRAP_KWP: Aes, ENCRYPTION, "none, or the IV of RFC 5649", HereOrDsm;
+    CKM_AES_CMAC: Aes, SIGNING, "", HereOrDsm;
+    CKM_AES_CMAC_GENERAL: Aes, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
+    CKM_CHACHA20_POLY1305: ChaCha20, ENCRYPTION, "CK_SALSA20_CHACHA20_POLY1305_PARAMS", HereOnly;
+    CKM_DES3_ECB: Des3, ENCRYPTION, "", HereOrDsm;
+    CKM_DES3_CBC: Des3, ENCRYPTION, "IV of 8 bytes", HereOrDsm;
+    CKM_DES3_CBC_PAD: Des3, ENCRYPTION, "IV of 8 bytes", HereOrDsm;
+    CKM_DES3_CMAC: Des3, SIGNING, "", HereOrDsm;
+    CKM_DES3_CMAC_GENERAL: Des3, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
+
+    CKM_SHA_1_HMAC: Generic, SIGNING, "", HereOrDsm;
+    CKM_SHA224_HMAC: Generic, SIGNING, "", HereOrDsm;
+    CKM_SHA256_HMAC: Generic, SIGNING, "", HereOrDsm;
+    CKM_SHA384_HMAC: Generic, SIGNING, "", HereOrDsm;
+    CKM_SHA512_HMAC: Generic, SIGNING, "", HereOrDsm;
+    CKM_SHA3_224_HMAC: Generic, SIGNING, "", HereOrDsm;
+    CKM_SHA3_256_HMAC: Generic, SIGNING, "", HereOrDsm;
+    CKM_SHA3_384_HMAC: Generic, SIGNING, "", HereOrDsm;
+    CKM_SHA3_512_HMAC: Generic, SIGNING, "", HereOrDsm;
+    CKM_SHA_1_HMAC_GENERAL: Generic, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
+    CKM_SHA224_HMAC_GENERAL: Generic, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
+    CKM_SHA256_HMAC_GENERAL: Generic, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
+    CKM_SHA384_HMAC_GENERAL: Generic, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
+    CKM_SHA512_HMAC_GENERAL: Generic, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
+    CKM_SHA3_224_HMAC_GENERAL: Generic, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
+    CKM_SHA3_256_HMAC_GENERAL: Generic, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
+    CKM_SHA3_384_HMAC_GENERAL: Generic, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
+    CKM_SHA3_512_HMAC_GENERAL: Generic, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
+
+    CKM_SHA_1: None, CKF_DIGEST, "", Here;
+    CKM_SHA224: None, CKF_DIGEST, "", Here;
+    CKM_SHA256: None, CKF_DIGEST, "", Here;
+    CKM_SHA384: None, CKF_DIGEST, "", Here;
+    CKM_SHA512: None, CKF_DIGEST, "", Here;
+    CKM_SHA3_224: None, CKF_DIGEST, "", Here;
+    CKM_SHA3_256: None, CKF_DIGEST, "", Here;
+    CKM_SHA3_384: None, CKF_DIGEST, "", Here;
+    CKM_SHA3_512: None, CKF_DIGEST, "", Here;
+}
+
+impl KeyFamily {
+    /// Smallest and largest key size, in the unit that the standard gives to the family's mechanisms (bytes for AES and ChaCha20, bits
+    /// for the others; triple DES has one size), and the flags about curves.
+    pub(crate) const fn sizes(self) -> (CK_ULONG, CK_ULONG, CK_FLAGS) {
+        match self {
+            Self::None | Self::Des3 => (0, 0, 0),
+            Self::Aes => (16, 32, 0),
+            Self::ChaCha20 => (32, 32, 0),
+            Self::Generic => (8, 8192, 0),
+            Self::Rsa => (1024, 8192, 0),
+            Self::Ec => (256, 521, CKF_EC_F_P | CKF_EC_OID | CKF_EC_UNCOMPRESS),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! `docs/mechanisms.md`, from the table that the library itself works by.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use cryptoki_sys::*;
+
+use crate::generated::Generated;
+
+#[allow(dead_code, reason = "the library uses the rest")]
+#[path = "../../src/pkcs11/mechanisms/table.rs"]
+mod table;
+
+use table::{Entry, KeyFamily, Place, TABLE};
+
+const INTRODUCTION: &str = "\
+# Mechanisms
+
+<!-- Generated from src/pkcs11/mechanisms/table.rs by `cargo run -p xtask -- mechanisms`; do not edit. -->
+
+What `C_GetMechanismList` answers. A key's own attributes and DSM's policies decide further: see `C_GetAttributeValue`.
+
+**Runs** says where. *local*: in this process, without a key. *local, or DSM*: in this process where DSM lets the key be exported and for
+public and session keys; a key that stays in DSM is used there, over the network. *local only*: DSM does not have it, so that a key that
+stays there answers `CKR_MECHANISM_INVALID`.
+
+**M** before a function marks its message form (`C_MessageEncryptInit` and its kin).
+
+";
+
+/// The columns: a heading, and the function's flag.
+const FUNCTIONS: [(&str, CK_FLAGS); 17] = [
+    ("digest", CKF_DIGEST),
+    ("encrypt", CKF_ENCRYPT),
+    ("decrypt", CKF_DECRYPT),
+    ("sign", CKF_SIGN),
+    ("verify", CKF_VERIFY),
+    ("sign recover", CKF_SIGN_RECOVER),
+    ("verify recover", CKF_VERIFY_RECOVER),
+    ("M encrypt", CKF_MESSAGE_ENCRYPT),
+    ("M decrypt", CKF_MESSAGE_DECRYPT),
+    ("M sign", CKF_MESSAGE_SIGN),
+    ("M verify", CKF_MESSAGE_VERIFY),
+    ("wrap", CKF_WRAP),
+    ("unwrap", CKF_UNWRAP),
+    ("derive", CKF_DERIVE),
+    ("generate", CKF_GENERATE | CKF_GENERATE_KEY_PAIR),
+    ("encapsulate", CKF_ENCAPSULATE),
+    ("decapsulate", CKF_DECAPSULATE),
+];
+
+/// The file.
+pub(crate) fn file(root: &Path) -> Generated {
+    Generated { path: root.join("docs/mechanisms.md"), text: text().into_bytes(), mend: "cargo run -p xtask -- mechanisms" }
+}
+
+fn text() -> String {
+    let mut text = INTRODUCTION.to_owned();
+    text.push_str("| mechanism | key | functions | parameter | runs |\n|---|---|---|---|---|\n");
+    for entry in TABLE {
+        let parameter = if entry.parameter.is_empty() { "none".to_owned() } else { parameter(entry.parameter) };
+        // Writing to a string cannot fail.
+        let _written = writeln!(text, "| `{}` | {} | {} | {parameter} | {} |", entry.name, key(entry), functions(entry), runs(entry.place));
+    }
+    text
+}
+
+fn functions(entry: &Entry) -> String {
+    let names: Vec<&str> = FUNCTIONS.iter().filter(|(_, flag)| entry.functions & flag != 0).map(|(name, _)| *name).collect();
+    names.join(", ")
+}
+
+/// Types are set as code, prose is not.
+fn parameter(words: &str) -> String {
+    if words.starts_with("CK_") { format!("`{words}`") } else { words.to_owned() }
+}
+
+const fn key(entry: &Entry) -> &'static str {
+    match entry.key {
+        KeyFamily::None => "none",
+        KeyFamily::Aes => "AES",
+        KeyFamily::ChaCha20 => "ChaCha20",
+        KeyFamily::Des3 => "triple DES",
+        KeyFamily::Generic => "generic secret, HMAC",
+        KeyFamily::Rsa => "RSA",
+        KeyFamily::Ec => "EC",
+    }
+}
+
+const fn runs(place: Place) -> &'static str {
+    match place {
+        Place::Here => "local",
+        Place::HereOrDsm => "local, or DSM",
+        Place::HereOnly => "local only",
+    }
+}

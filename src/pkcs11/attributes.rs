@@ -2,8 +2,9 @@
 
 use cryptoki_sys::*;
 use dsma_api::{KeyOperation, KeyOperations, ObjectOrigin, Time};
+use zeroize::Zeroizing;
 
-use super::index::{Half, KeyKind, Object, PublicNumbers};
+use super::objects::{DsmObject, KeyKind, LocalKey, Part};
 
 /// Answer for one attribute.
 pub(super) enum Answer<'a> {
@@ -23,6 +24,8 @@ pub(super) enum Value<'a> {
     KeyCheck([u8; 3]),
     Text(String),
     Bytes(&'a [u8]),
+    Owned(Vec<u8>),
+    Secret(Zeroizing<Vec<u8>>),
 }
 
 impl Value<'_> {
@@ -35,37 +38,15 @@ impl Value<'_> {
             Self::KeyCheck(bytes) => bytes,
             Self::Text(text) => text.as_bytes(),
             Self::Bytes(bytes) => bytes,
+            Self::Owned(bytes) => bytes,
+            Self::Secret(bytes) => bytes,
         }
     }
 }
 
-impl Object {
-    /// CKA_CLASS.
-    pub(super) const fn class(&self) -> CK_OBJECT_CLASS {
-        match self.half {
-            Half::Secret => CKO_SECRET_KEY,
-            Half::Private => CKO_PRIVATE_KEY,
-            Half::Public => CKO_PUBLIC_KEY,
-        }
-    }
-
-    /// CKA_KEY_TYPE.
-    pub(super) const fn key_type(&self) -> CK_KEY_TYPE {
-        match self.kind {
-            KeyKind::Aes => CKK_AES,
-            KeyKind::Rsa => CKK_RSA,
-            KeyKind::Ec(_) => CKK_EC,
-            KeyKind::Other(kind) => kind,
-        }
-    }
-
-    /// Whether the attribute is there and true.
-    pub(super) fn is_true(&self, kind: CK_ATTRIBUTE_TYPE) -> bool {
-        matches!(self.attribute(kind), Answer::Value(Value::Flag(CK_TRUE)))
-    }
-
+impl DsmObject {
     /// Any attribute. CKA_ALLOWED_MECHANISMS is absent, which means "all": an empty list would mean "none".
-    pub(super) fn attribute(&self, kind: CK_ATTRIBUTE_TYPE) -> Answer<'_> {
+    pub(in crate::pkcs11) fn attribute(&self, kind: CK_ATTRIBUTE_TYPE) -> Answer<'_> {
         match kind {
             CKA_CLASS => number(self.class()),
             CKA_TOKEN => flag(true),
@@ -74,17 +55,17 @@ impl Object {
             CKA_MODIFIABLE | CKA_COPYABLE | CKA_DESTROYABLE => flag(false),
             CKA_LABEL => bytes(self.label().as_bytes()),
             CKA_UNIQUE_ID => Answer::Value(Value::Text(self.unique_id())),
-            CKA_KEY_TYPE => number(self.key_type()),
-            CKA_ID => bytes(&self.id),
+            CKA_KEY_TYPE => self.kind.map_or(Answer::Missing, |kind| number(kind.key_type())),
+            CKA_ID => bytes(self.id()),
             CKA_START_DATE => date(self.sobject.activation_date),
             CKA_END_DATE => date(self.sobject.deactivation_date),
-            CKA_DERIVE => flag(self.allows(KeyOperation::DeriveKey) || (self.is_ec() && self.allows(KeyOperation::AgreeKey))),
+            CKA_DERIVE => flag(self.allows(KeyOperation::DeriveKey) || (self.agrees() && self.allows(KeyOperation::AgreeKey))),
             CKA_LOCAL => flag(self.is_local()),
             CKA_KEY_GEN_MECHANISM => number(if self.is_local() { self.generated_by() } else { CK_UNAVAILABLE_INFORMATION }),
-            _ => match self.half {
-                Half::Secret => self.secret_key_attribute(kind),
-                Half::Private => self.private_key_attribute(kind),
-                Half::Public => self.public_key_attribute(kind),
+            _ => match self.part {
+                Part::Secret => self.secret_key_attribute(kind),
+                Part::Private => self.private_key_attribute(kind),
+                Part::Public => self.public_key_attribute(kind),
             },
         }
     }
@@ -110,12 +91,13 @@ impl Object {
     fn private_key_attribute(&self, kind: CK_ATTRIBUTE_TYPE) -> Answer<'_> {
         match (kind, self.kind) {
             (CKA_DECRYPT, _) => flag(self.is_rsa() && self.allows(KeyOperation::Decrypt)),
+            (CKA_DECAPSULATE, _) => flag(self.allows(KeyOperation::Decapsulate)),
             (CKA_SIGN, _) => flag(self.allows(KeyOperation::Sign)),
             (CKA_SIGN_RECOVER, _) => flag(false),
             (CKA_UNWRAP, _) => flag(self.is_rsa() && self.allows(KeyOperation::UnwrapKey)),
             (CKA_SUBJECT, _) => bytes(&[]),
-            (CKA_PRIVATE_EXPONENT | CKA_PRIME_1 | CKA_PRIME_2 | CKA_EXPONENT_1 | CKA_EXPONENT_2 | CKA_COEFFICIENT, KeyKind::Rsa)
-            | (CKA_VALUE, KeyKind::Ec(_)) => Answer::Sensitive,
+            (CKA_PRIVATE_EXPONENT | CKA_PRIME_1 | CKA_PRIME_2 | CKA_EXPONENT_1 | CKA_EXPONENT_2 | CKA_COEFFICIENT, Some(KeyKind::Rsa))
+            | (CKA_VALUE | CKA_SEED, _) => Answer::Sensitive,
             (CKA_MODULUS_BITS, _) => Answer::Missing,
             _ => match self.hidden_key_attribute(kind) {
                 Answer::Missing => self.public_number(kind),
@@ -129,6 +111,7 @@ impl Object {
         match kind {
             CKA_ENCRYPT => flag(self.is_rsa() && self.allows(KeyOperation::Encrypt)),
             CKA_VERIFY => flag(self.allows(KeyOperation::Verify)),
+            CKA_ENCAPSULATE => flag(self.allows(KeyOperation::Encapsulate)),
             CKA_WRAP => flag(self.is_rsa() && self.allows(KeyOperation::WrapKey)),
             CKA_VERIFY_RECOVER | CKA_TRUSTED => flag(false),
             CKA_SUBJECT => bytes(&[]),
@@ -151,26 +134,21 @@ impl Object {
     }
 
     fn public_number(&self, kind: CK_ATTRIBUTE_TYPE) -> Answer<'_> {
-        if let (CKA_EC_PARAMS, KeyKind::Ec(curve)) = (kind, self.kind) {
-            return bytes(curve.oid_der());
-        }
-        if let (CKA_PUBLIC_KEY_INFO, Some(spki), Half::Private | Half::Public) = (kind, &self.sobject.pub_key, self.half) {
-            return bytes(spki.as_ref());
-        }
-        match (kind, self.public().map(|public| &public.numbers)) {
-            (CKA_MODULUS, Some(PublicNumbers::Rsa { modulus, .. })) => bytes(modulus),
-            (CKA_PUBLIC_EXPONENT, Some(PublicNumbers::Rsa { exponent, .. })) => bytes(exponent),
-            (CKA_MODULUS_BITS, Some(PublicNumbers::Rsa { bits, .. })) => number(*bits),
-            (CKA_EC_POINT, Some(PublicNumbers::Ec { point })) => bytes(point),
-            _ => Answer::Missing,
+        match (kind, self.kind, &self.sobject.pub_key) {
+            // The usual ones without parsing the key.
+            (CKA_EC_PARAMS, Some(KeyKind::Ec(curve)), _) => bytes(curve.oid_der()),
+            (CKA_PUBLIC_KEY_INFO, _, Some(spki)) if self.part != Part::Secret => bytes(spki.as_ref()),
+            _ => {
+                self.public().and_then(|key| LocalKey::public_number(key, kind)).map_or(Answer::Missing, |n| Answer::Value(Value::Owned(n)))
+            }
         }
     }
 
     fn unique_id(&self) -> String {
-        let half = match self.half {
-            Half::Secret => "secret",
-            Half::Private => "private",
-            Half::Public => "public",
+        let half = match self.part {
+            Part::Secret => "secret",
+            Part::Private => "private",
+            Part::Public => "public",
         };
         format!("{}/{half}", self.kid)
     }
@@ -180,25 +158,30 @@ impl Object {
     }
 
     fn is_rsa(&self) -> bool {
-        self.kind == KeyKind::Rsa
+        self.kind == Some(KeyKind::Rsa)
     }
 
-    fn is_ec(&self) -> bool {
-        matches!(self.kind, KeyKind::Ec(_))
+    fn agrees(&self) -> bool {
+        matches!(self.kind, Some(KeyKind::Ec(_) | KeyKind::X25519))
     }
 
     fn is_local(&self) -> bool {
         self.sobject.origin == ObjectOrigin::FortanixHSM
     }
 
-    const fn generated_by(&self) -> CK_MECHANISM_TYPE {
-        match self.kind {
+    fn generated_by(&self) -> CK_MECHANISM_TYPE {
+        self.kind.map_or(CK_UNAVAILABLE_INFORMATION, |kind| match kind {
             KeyKind::Aes => CKM_AES_KEY_GEN,
+            KeyKind::ChaCha20 => CKM_CHACHA20_KEY_GEN,
+            KeyKind::Des3 => CKM_DES3_KEY_GEN,
+            KeyKind::Secret(_) => CKM_GENERIC_SECRET_KEY_GEN,
             KeyKind::Rsa => CKM_RSA_PKCS_KEY_PAIR_GEN,
             KeyKind::Ec(_) => CKM_EC_KEY_PAIR_GEN,
-            KeyKind::Other(CKK_DES3) => CKM_DES3_KEY_GEN,
-            KeyKind::Other(_) => CKM_GENERIC_SECRET_KEY_GEN,
-        }
+            KeyKind::Ed25519 => CKM_EC_EDWARDS_KEY_PAIR_GEN,
+            KeyKind::X25519 => CKM_EC_MONTGOMERY_KEY_PAIR_GEN,
+            KeyKind::MlDsa(_) => CKM_ML_DSA_KEY_PAIR_GEN,
+            KeyKind::MlKem(_) => CKM_ML_KEM_KEY_PAIR_GEN,
+        })
     }
 }
 

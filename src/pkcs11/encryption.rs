@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 
 use super::error::During;
 use super::ffi::{Input, Mechanism, Output, Room};
-use super::index::Object;
 use super::mechanisms::{self, CipherSpec};
+use super::objects::Object;
 use super::operation::Slot;
 use super::{Error, Result, session_table};
 

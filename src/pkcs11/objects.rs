@@ -1,16 +1,34 @@
-//! Object management functions (section 5.7): finding objects and reading their attributes.
+//! Object management functions (section 5.7): making, finding, reading, changing and destroying objects.
+
+mod certificate;
+mod check_value;
+mod draft;
+mod dsm;
+mod held;
+mod key;
+mod lattice;
+mod local;
+mod numbers;
+mod object;
+mod table;
+mod template;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use cryptoki_sys::*;
 
+pub(super) use self::draft::{Draft, Origin};
+pub(super) use self::dsm::{DsmObject, Part};
+pub(super) use self::held::{Held, next_handle};
+#[allow(unused_imports, reason = "for chapters that are being written")]
+pub(super) use self::key::{LocalKey, Prepared};
+pub(super) use self::object::{Body, KeyKind, KeySource, Object};
 use super::attributes::Answer;
 use super::ffi::{List, Place, Template};
-use super::index::Object;
 use super::sessions::Session;
 use super::token::View;
-use super::{Error, Result, session_table};
+use super::{Error, Result, der, session_table};
 
 /// A listing may be this old when a search begins.
 const LISTING_AGE: Duration = Duration::from_secs(60);
@@ -23,6 +41,14 @@ pub(super) struct Search {
     next: usize,
 }
 
+/// C_CreateObject.
+pub(super) fn create_object(session: CK_SESSION_HANDLE, template: &Template<'_>, mut object: Place<'_, CK_OBJECT_HANDLE>) -> Result {
+    let session = session_table::get(session)?;
+    object.check()?;
+    let draft = Draft::new(&session, template, None, None, Origin::Created)?;
+    object.set(draft.finish(&session)?)
+}
+
 /// C_FindObjectsInit. The only function of this chapter that may ask DSM, once.
 pub(super) fn find_objects_init(session: CK_SESSION_HANDLE, template: &Template<'_>) -> Result {
     let session = session_table::get(session)?;
@@ -30,9 +56,12 @@ pub(super) fn find_objects_init(session: CK_SESSION_HANDLE, template: &Template<
         for wanted in template.iter()? {
             wanted.value().len().map_err(|_| Error::AttributeValueInvalid)?;
         }
-        let mut found = search(&*session.token.refresh(LISTING_AGE)?, template)?;
+        if only_session_objects(template)? {
+            return Ok(Search { found: search_held(&session, template)?, next: 0 });
+        }
+        let mut found = search(&session, &*session.token.refresh(LISTING_AGE)?, template)?;
         if found.is_empty() && may_appear(&session.token.view(), template)? {
-            found = search(&*session.token.refresh(LISTING_AGE_WHEN_EMPTY)?, template)?;
+            found = search(&session, &*session.token.refresh(LISTING_AGE_WHEN_EMPTY)?, template)?;
         }
         Ok(Search { found, next: 0 })
     })
@@ -57,7 +86,7 @@ pub(super) fn find_objects_final(session: CK_SESSION_HANDLE) -> Result {
 
 /// C_GetAttributeValue. Every entry is answered; the error is about one of those that have no answer (trap 12).
 pub(super) fn get_attribute_value(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, template: &Template<'_>) -> Result {
-    let object = visible(&*session_table::get(session)?, object)?;
+    let object = session_table::get(session)?.object(object)?;
     let mut result = Ok(());
     for mut entry in template.iter()? {
         let answered = match object.attribute(entry.kind()) {
@@ -78,46 +107,70 @@ pub(super) fn get_attribute_value(session: CK_SESSION_HANDLE, object: CK_OBJECT_
 
 /// C_GetObjectSize: what the object's description takes, roughly; DSM's own storage is not to be known.
 pub(super) fn get_object_size(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, mut size: Place<'_, CK_ULONG>) -> Result {
-    let object = visible(&*session_table::get(session)?, object)?;
-    let public = object.sobject.pub_key.as_ref().map_or(0, |spki| spki.as_ref().len());
-    let key = object.sobject.key_size.map_or(0, |bits| bits as usize / 8);
-    size.set((object.label().len() + object.id.len() + public + key) as CK_ULONG)
+    let object = session_table::get(session)?.object(object)?;
+    size.set(match &object.body {
+        Body::Dsm(shown) => shown.size(),
+        Body::Local(local) => local.memory_size(),
+    } as CK_ULONG)
 }
 
-fn visible(session: &Session, handle: CK_OBJECT_HANDLE) -> Result<Arc<Object>> {
-    session.view.with(&session.token, |view| view.object(handle).cloned()).ok_or(Error::ObjectHandleInvalid)
-}
-
-/// Handles of the visible objects that match every attribute, byte for byte (trap 14). What an object does not have or show, it does
-/// not match.
-fn search(view: &View, template: &Template<'_>) -> Result<Vec<CK_OBJECT_HANDLE>> {
-    let matches = |object: &Arc<Object>| -> Result<bool> {
-        for wanted in template.iter()? {
-            match object.attribute(wanted.kind()) {
-                Answer::Value(value) if value.as_bytes() == wanted.value().bytes()? => {}
-                _ => return Ok(false),
-            }
-        }
-        Ok(view.shows(object))
-    };
-    let select = |objects: &mut dyn Iterator<Item = &Arc<Object>>| -> Result<Vec<CK_OBJECT_HANDLE>> {
-        let mut found = Vec::new();
+/// Handles of the visible objects that match every attribute, byte for byte (trap 14), session objects first. What an object does not
+/// have or show, it does not match.
+fn search(session: &Session, view: &View, template: &Template<'_>) -> Result<Vec<CK_OBJECT_HANDLE>> {
+    let mut found = search_held(session, template)?;
+    let mut select = |objects: &mut dyn Iterator<Item = &Arc<Object>>| -> Result {
         for object in objects {
-            if matches(object)? {
+            if view.shows(object) && matches(object, template)? {
                 found.push(object.handle);
             }
         }
-        Ok(found)
+        Ok(())
     };
     // The most telling attribute leads to a few candidates; without one, all are candidates.
+    let mut telling = None;
     for wanted in template.iter()? {
         match wanted.kind() {
-            CKA_ID => return select(&mut view.index().with_id(wanted.value().bytes()?)),
-            CKA_LABEL => return select(&mut view.index().with_label(wanted.value().bytes()?)),
+            CKA_ID | CKA_LABEL if telling.is_none() => telling = Some(wanted),
+            CKA_ID => telling = Some(wanted),
             _ => {}
         }
     }
-    select(&mut view.index().all())
+    match telling {
+        Some(wanted) if wanted.kind() == CKA_ID => select(&mut view.index().with_id(wanted.value().bytes()?)),
+        Some(wanted) => select(&mut view.index().with_label(wanted.value().bytes()?)),
+        None => select(&mut view.index().all()),
+    }?;
+    Ok(found)
+}
+
+fn search_held(session: &Session, template: &Template<'_>) -> Result<Vec<CK_OBJECT_HANDLE>> {
+    let mut found = Vec::new();
+    for object in session.token.held().select(|object| !object.is_private() || session.is_logged_in()) {
+        if matches(&object, template)? {
+            found.push(object.handle);
+        }
+    }
+    Ok(found)
+}
+
+fn matches(object: &Object, template: &Template<'_>) -> Result<bool> {
+    for wanted in template.iter()? {
+        match object.attribute(wanted.kind()) {
+            Answer::Value(value) if value.as_bytes() == wanted.value().bytes()? => {}
+            _ => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+/// Whether the template asks for session objects alone: DSM has none.
+fn only_session_objects(template: &Template<'_>) -> Result<bool> {
+    for wanted in template.iter()? {
+        if wanted.kind() == CKA_TOKEN {
+            return Ok(wanted.value().bytes()? == [CK_FALSE]);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a newer listing could hold what was not found. Many clients search for certificates and profiles, which are never there, and

@@ -1,15 +1,17 @@
 //! Session management functions (section 5.6): sessions, login, cancelling.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 
 use cryptoki_sys::*;
 
 use super::digest::Digesting;
 use super::encryption::Ciphering;
 use super::ffi::{Input, Place};
-use super::objects::Search;
+use super::objects::{Object, Search};
 use super::operation::Slot;
 use super::signing::Signing;
+use super::sync::lock;
 use super::token::{Token, ViewCopy};
 use super::{Error, Result, general, session_table};
 
@@ -19,6 +21,8 @@ pub(super) struct Session {
     pub(super) token: Arc<Token>,
     pub(super) view: ViewCopy,
     pub(super) read_write: bool,
+    /// Handles of the session objects that end with it; some may be destroyed already.
+    owned: Mutex<HashSet<CK_OBJECT_HANDLE>>,
     pub(super) search: Slot<Search>,
     pub(super) encrypt: Slot<Ciphering>,
     pub(super) decrypt: Slot<Ciphering>,
@@ -34,12 +38,65 @@ impl Session {
             view: ViewCopy::new(&token),
             token,
             read_write,
+            owned: Mutex::default(),
             search: Slot::new(),
             encrypt: Slot::new(),
             decrypt: Slot::new(),
             digest: Slot::new(),
             sign: Slot::new(),
             verify: Slot::new(),
+        }
+    }
+
+    /// Whether the user is logged in.
+    pub(super) fn is_logged_in(&self) -> bool {
+        self.view.with(&self.token, |view| view.is_logged_in())
+    }
+
+    /// The object with this handle, if it may be seen: one of DSM's, or a session object of any session of the token.
+    ///
+    /// # Errors
+    /// [`Error::ObjectHandleInvalid`].
+    pub(super) fn object(&self, handle: CK_OBJECT_HANDLE) -> Result<Arc<Object>> {
+        let shown = self.view.with(&self.token, |view| view.object(handle).cloned());
+        let held = || self.token.held().get(handle).filter(|object| !object.is_private() || self.is_logged_in());
+        shown.or_else(held).ok_or(Error::ObjectHandleInvalid)
+    }
+
+    /// The key with this handle, for a function that uses one.
+    ///
+    /// # Errors
+    /// [`Error::KeyHandleInvalid`], for what is no key too.
+    pub(super) fn key(&self, handle: CK_OBJECT_HANDLE) -> Result<Arc<Object>> {
+        self.object(handle).ok().filter(|object| object.kind().is_some()).ok_or(Error::KeyHandleInvalid)
+    }
+
+    /// Keeps a session object until the session ends.
+    ///
+    /// # Errors
+    /// [`Error::DeviceMemory`]; [`Error::SessionHandleInvalid`] where the session was closed meanwhile.
+    pub(super) fn hold(&self, object: Object) -> Result<CK_OBJECT_HANDLE> {
+        let handle = object.handle;
+        self.token.held().put(Arc::new(object))?;
+        lock(&self.owned).insert(handle);
+        if session_table::get(self.handle).is_err() {
+            self.end_objects();
+            return Err(Error::SessionHandleInvalid);
+        }
+        Ok(handle)
+    }
+
+    /// Forgets a session object that was destroyed.
+    #[allow(dead_code, reason = "C_DestroyObject is being written")]
+    pub(super) fn disown(&self, handle: CK_OBJECT_HANDLE) {
+        lock(&self.owned).remove(&handle);
+    }
+
+    /// Its session objects end with it (trap 21).
+    fn end_objects(&self) {
+        let owned = std::mem::take(&mut *lock(&self.owned));
+        for handle in owned {
+            self.token.held().remove(handle);
         }
     }
 
@@ -77,6 +134,7 @@ pub(super) fn open_session(slot: CK_SLOT_ID, flags: CK_FLAGS, mut place: Place<'
 /// C_CloseSession. Operations that another thread is running in it end with their call.
 pub(super) fn close_session(session: CK_SESSION_HANDLE) -> Result {
     let session = session_table::remove(session)?;
+    session.end_objects();
     session.token.session_closed(session.read_write);
     Ok(())
 }
@@ -87,6 +145,7 @@ pub(super) fn close_all_sessions(slot: CK_SLOT_ID) -> Result {
     for session in session_table::select(|session| session.token.slot() == token.slot()) {
         // Another thread may have closed it meanwhile.
         if session_table::remove(session.handle).is_ok() {
+            session.end_objects();
             token.session_closed(session.read_write);
         }
     }
@@ -96,7 +155,7 @@ pub(super) fn close_all_sessions(slot: CK_SLOT_ID) -> Result {
 /// C_GetSessionInfo.
 pub(super) fn get_session_info(session: CK_SESSION_HANDLE, mut info: Place<'_, CK_SESSION_INFO>) -> Result {
     let session = session_table::get(session)?;
-    let logged_in = session.view.with(&session.token, |view| view.is_logged_in());
+    let logged_in = session.is_logged_in();
     let state = match (session.read_write, logged_in) {
         (false, false) => CKS_RO_PUBLIC_SESSION,
         (false, true) => CKS_RO_USER_FUNCTIONS,

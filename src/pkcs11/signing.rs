@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 
 use super::error::During;
 use super::ffi::{Input, Mechanism, Output, Room};
-use super::index::Object;
 use super::mechanisms::{self, Scheme, SignatureSpec};
+use super::objects::Object;
 use super::operation::Taken;
 use super::{Error, Result, session_table};
 

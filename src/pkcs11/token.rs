@@ -9,7 +9,8 @@ use dsma_core::{Accelerator, ApiKey, Config};
 use dsma_crypto::digest::{Digest, Hash};
 
 use super::error::During;
-use super::index::{Handles, Index, Object};
+use super::index::{Handles, Index};
+use super::objects::{Held, Object};
 use super::sync::{lock, read, write};
 use super::{Error, Result};
 
@@ -23,7 +24,11 @@ pub(super) struct Token {
     view: RwLock<Arc<View>>,
     /// Grows with every new view, so that a session can keep one without asking.
     version: AtomicU64,
+    held: Held,
 }
+
+/// The most memory that session objects may take: enough for thousands of RSA keys, far from what harms a server.
+const HELD_BYTES: usize = 256 << 20;
 
 /// What the token shows at one moment. Never changes; a login, a logout or a newer listing makes another one.
 pub(super) struct View {
@@ -76,7 +81,15 @@ impl Token {
             None => None,
         };
         let view = View { version: 0, logged_in: false, engine: own_engine.clone(), index: Arc::default() };
-        Ok(Self { slot, config, own_engine, state: Mutex::default(), view: RwLock::new(Arc::new(view)), version: AtomicU64::new(0) })
+        Ok(Self {
+            slot,
+            config,
+            own_engine,
+            state: Mutex::default(),
+            view: RwLock::new(Arc::new(view)),
+            version: AtomicU64::new(0),
+            held: Held::new(HELD_BYTES),
+        })
     }
 
     /// Id of the slot that it is in.
@@ -103,6 +116,11 @@ impl Token {
             pair[1] = b"0123456789abcdef"[usize::from(byte & 15)];
         }
         serial
+    }
+
+    /// The session objects of all sessions.
+    pub(super) const fn held(&self) -> &Held {
+        &self.held
     }
 
     /// Number of the current view.
@@ -242,7 +260,10 @@ impl Token {
         if !view.logged_in {
             return;
         }
-        state.handles.forget_private();
+        state.handles.forget_private(&view.index);
+        for object in self.held.select(Object::is_private) {
+            self.held.remove(object.handle);
+        }
         let index = match &self.own_engine {
             Some(own) if view.engine.as_ref().is_some_and(|engine| is_same(engine, own)) => view.index.rebuild(own, &mut state.handles),
             _ => Index::default(),

@@ -77,6 +77,11 @@ impl MlDsaPrivateKey {
         self.key.to_pkcs8_der().or_else(|_| Ok(expanded_pkcs8(self.public.set(), &self.key.raw_private()?)))
     }
 
+    /// The private key as FIPS 204 writes it, expanded.
+    pub fn to_expanded(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
+        self.key.raw_private()
+    }
+
     /// The public half.
     pub fn public(&self) -> MlDsaPublicKey {
         self.public.clone()

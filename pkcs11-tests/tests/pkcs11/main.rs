@@ -17,6 +17,7 @@ mod openssl;
 mod outage;
 mod processes;
 mod programs;
+mod session_objects;
 mod sessions;
 mod signing;
 mod symbols;

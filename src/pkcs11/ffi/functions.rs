@@ -103,7 +103,8 @@ functions! {
             sessions::login(session, user, Input::new(pin, pin_len));
         C_Logout(session: CK_SESSION_HANDLE) = sessions::logout(session);
 
-        C_CreateObject(session: CK_SESSION_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG, object: *mut CK_OBJECT_HANDLE) = NOT_SUPPORTED;
+        C_CreateObject(session: CK_SESSION_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG, object: *mut CK_OBJECT_HANDLE) =
+            objects::create_object(session, &Template::new(template, count), Place::new(object));
         C_CopyObject(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG,
             copy: *mut CK_OBJECT_HANDLE) = NOT_SUPPORTED;
         C_DestroyObject(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE) = NOT_SUPPORTED;

@@ -19,7 +19,7 @@ pub(super) use self::params::{CipherSpec, Scheme, SignatureSpec};
 pub(super) use self::table::TABLE;
 use self::table::{Entry, KeyFamily};
 use super::ffi::Mechanism;
-use super::index::{KeyKind, Object};
+use super::objects::{KeyKind, Object};
 use super::sessions::Session;
 use super::{Error, Result};
 
@@ -52,9 +52,9 @@ pub(super) fn signature(
     function: CK_FLAGS,
 ) -> Result<(Arc<Object>, SignatureSpec)> {
     let (entry, object) = mechanism_and_key(session, mechanism, key, function)?;
-    let spec = match object.kind {
-        KeyKind::Ec(curve) => ecdsa::signature(entry.kind, mechanism, curve)?,
-        KeyKind::Rsa => rsa::signature(entry.kind, mechanism, object.modulus_len())?,
+    let spec = match object.kind() {
+        Some(KeyKind::Ec(curve)) => ecdsa::signature(entry.kind, mechanism, curve)?,
+        Some(KeyKind::Rsa) => rsa::signature(entry.kind, mechanism, object.modulus_len())?,
         _ => mac::signature(entry.kind, mechanism)?,
     };
     Ok((object, spec))
@@ -87,17 +87,21 @@ fn mechanism_and_key(
     function: CK_FLAGS,
 ) -> Result<(&'static Entry, Arc<Object>)> {
     let entry = find(mechanism, function)?;
-    let object = session.view.with(&session.token, |view| view.object(key).cloned()).ok_or(Error::KeyHandleInvalid)?;
-    let family = match object.kind {
-        KeyKind::Aes => KeyFamily::Aes,
-        KeyKind::Rsa => KeyFamily::Rsa,
-        KeyKind::Ec(_) => KeyFamily::Ec,
-        KeyKind::Other(CKK_DES3) => KeyFamily::Des3,
-        KeyKind::Other(CKK_GENERIC_SECRET) => KeyFamily::Generic,
-        KeyKind::Other(_) => KeyFamily::None,
+    let object = session.key(key)?;
+    let family = match object.kind() {
+        Some(KeyKind::Aes) => KeyFamily::Aes,
+        Some(KeyKind::ChaCha20) => KeyFamily::ChaCha20,
+        Some(KeyKind::Des3) => KeyFamily::Des3,
+        Some(KeyKind::Secret(_)) => KeyFamily::Generic,
+        Some(KeyKind::Rsa) => KeyFamily::Rsa,
+        Some(KeyKind::Ec(_)) => KeyFamily::Ec,
+        _ => KeyFamily::None,
     };
     if entry.key != family {
         return Err(Error::KeyTypeInconsistent);
+    }
+    if !object.allows_mechanism(entry.kind) {
+        return Err(Error::MechanismInvalid);
     }
     let usage = match function {
         CKF_SIGN => CKA_SIGN,

@@ -1,0 +1,295 @@
+//! A new object on its way: what its template says, completed and checked, until the key material is there.
+//!
+//! Every function that makes objects goes this way, whatever chapter it belongs to: [`Draft::new`] first, so that a bad template is
+//! refused before any work is done, then one of the `finish` functions with the material.
+
+use std::sync::Arc;
+
+use cryptoki_sys::*;
+use zeroize::Zeroizing;
+
+use super::key::{self, LocalKey};
+use super::local::{LocalObject, default_usage};
+use super::object::{Body, Object};
+use super::table::{self, NOT_CREATED, NOT_GENERATED, NOT_UNWRAPPED, OFFICER, OURS, SECRET_VALUE};
+use super::template::Attributes;
+use super::{KeyKind, check_value, next_handle, numbers};
+use crate::pkcs11::ffi::Template;
+use crate::pkcs11::sessions::Session;
+use crate::pkcs11::{Error, Result};
+
+/// What brings an object into being.
+#[derive(Clone, Copy)]
+pub(in crate::pkcs11) enum Origin<'o> {
+    /// C_CreateObject: all of it is in the template.
+    Created,
+    /// C_GenerateKey and C_GenerateKeyPair, with this mechanism.
+    Generated(CK_MECHANISM_TYPE),
+    /// C_UnwrapKey and its kin.
+    Unwrapped,
+    /// C_DeriveKey from this key, whose protection the new one inherits.
+    Derived(&'o Object),
+    /// C_EncapsulateKey and C_DecapsulateKey.
+    Encapsulated,
+}
+
+/// A checked template of an object that is to be made.
+pub(in crate::pkcs11) struct Draft<'o> {
+    class: CK_OBJECT_CLASS,
+    /// For keys.
+    key_type: Option<CK_KEY_TYPE>,
+    attributes: Attributes,
+    origin: Origin<'o>,
+}
+
+impl<'o> Draft<'o> {
+    /// Reads and checks a template. `class` and `key_type` are those that the function and its mechanism make, where there is one
+    /// answer: the template may leave them out, and must not contradict.
+    ///
+    /// # Errors
+    /// Trap 23, in its order; [`Error::SessionReadOnly`] for a token object in a read-only session, [`Error::UserNotLoggedIn`] for a
+    /// private one before login.
+    pub(in crate::pkcs11) fn new(
+        session: &Session,
+        template: &Template<'_>,
+        class: Option<CK_OBJECT_CLASS>,
+        key_type: Option<CK_KEY_TYPE>,
+        origin: Origin<'o>,
+    ) -> Result<Self> {
+        let mut attributes = Attributes::read(template)?;
+        let class = agreed(attributes.number(CKA_CLASS), class)?;
+        let key_type = match class {
+            CKO_PUBLIC_KEY | CKO_PRIVATE_KEY | CKO_SECRET_KEY => Some(agreed(attributes.number(CKA_KEY_TYPE), key_type)?),
+            CKO_DATA | CKO_CERTIFICATE => None,
+            _ => return Err(Error::AttributeValueInvalid),
+        };
+        attributes.set_number(CKA_CLASS, class);
+        if let Some(key_type) = key_type {
+            attributes.set_number(CKA_KEY_TYPE, key_type);
+        }
+        let draft = Self { class, key_type, attributes, origin };
+        draft.check_attributes()?;
+        draft.check_session(session)?;
+        Ok(draft)
+    }
+
+    /// CKA_KEY_TYPE.
+    pub(in crate::pkcs11) const fn key_type(&self) -> Option<CK_KEY_TYPE> {
+        self.key_type
+    }
+
+    /// CKA_VALUE_LEN, where the template gives it.
+    pub(in crate::pkcs11) fn value_len(&self) -> Option<usize> {
+        self.attributes.number(CKA_VALUE_LEN).and_then(|len| usize::try_from(len).ok())
+    }
+
+    /// What the template gives for another attribute.
+    pub(in crate::pkcs11) fn get(&self, kind: CK_ATTRIBUTE_TYPE) -> Option<&[u8]> {
+        self.attributes.get(kind)
+    }
+
+    /// Whether the object is to be kept in DSM.
+    pub(in crate::pkcs11) fn is_token(&self) -> bool {
+        self.attributes.flag(CKA_TOKEN) == Some(true)
+    }
+
+    /// Makes the object of C_CreateObject: all that it needs is in its template.
+    ///
+    /// # Errors
+    /// [`Error::TemplateIncomplete`], [`Error::AttributeValueInvalid`] or [`Error::TemplateInconsistent`] for numbers that are no key;
+    /// [`Error::DeviceMemory`]; for token objects what DSM says.
+    pub(in crate::pkcs11) fn finish(self, session: &Session) -> Result<CK_OBJECT_HANDLE> {
+        let key = match self.key_type {
+            Some(key_type) => Some(numbers::key(self.class, key_type, &self.attributes)?),
+            None => None,
+        };
+        self.finish_with(session, key)
+    }
+
+    /// Makes a secret key of these bytes.
+    ///
+    /// # Errors
+    /// [`Error::KeySizeRange`] for a length that the type does not have, [`Error::TemplateInconsistent`] for another than
+    /// CKA_VALUE_LEN; else as [`Draft::finish`].
+    pub(in crate::pkcs11) fn finish_secret(self, session: &Session, bytes: &[u8]) -> Result<CK_OBJECT_HANDLE> {
+        let key = LocalKey::secret(self.key_type.ok_or(Error::TemplateInconsistent)?, bytes)?;
+        self.finish_with(session, Some(key))
+    }
+
+    /// Makes a private key of PKCS #8.
+    ///
+    /// # Errors
+    /// [`Error::AttributeValueInvalid`] where it is no such key; else as [`Draft::finish`].
+    pub(in crate::pkcs11) fn finish_private(self, session: &Session, pkcs8: &[u8]) -> Result<CK_OBJECT_HANDLE> {
+        let key = LocalKey::private(self.key_type.ok_or(Error::TemplateInconsistent)?, pkcs8)?;
+        self.finish_with(session, Some(key))
+    }
+
+    /// Makes the object with its key.
+    ///
+    /// # Errors
+    /// As [`Draft::finish`].
+    pub(in crate::pkcs11) fn finish_with(mut self, session: &Session, key: Option<LocalKey>) -> Result<CK_OBJECT_HANDLE> {
+        if let Some(key) = &key {
+            self.check_key(key)?;
+        }
+        self.complete(session, key.as_ref())?;
+        if self.is_token() {
+            return Err(Error::TemplateInconsistent);
+        }
+        let local = LocalObject::new(session.handle, self.class, self.attributes, key.map(Arc::new));
+        session.hold(Object { handle: next_handle(), body: Body::Local(Box::new(local)) })
+    }
+
+    /// Each attribute belongs to such an object and may be given here.
+    fn check_attributes(&self) -> Result {
+        let kind = self.key_type.map(|key_type| example(key_type).ok_or(Error::AttributeValueInvalid)).transpose()?;
+        let forbidden = OURS
+            | match self.origin {
+                Origin::Created => NOT_CREATED,
+                Origin::Generated(_) => NOT_GENERATED,
+                Origin::Unwrapped | Origin::Derived(_) | Origin::Encapsulated => NOT_UNWRAPPED,
+            };
+        for (attribute, _) in self.attributes.iter() {
+            let rule = table::find(attribute, self.class, kind).or_else(|| table::any(attribute).filter(|rule| rule.has(OURS)));
+            let rule = rule.ok_or(Error::TemplateInconsistent)?;
+            if rule.has(forbidden) || (rule.has(OFFICER) && self.attributes.flag(attribute) == Some(true)) {
+                return Err(Error::AttributeReadOnly);
+            }
+        }
+        Ok(())
+    }
+
+    /// Traps 20 and 21.
+    fn check_session(&self, session: &Session) -> Result {
+        if self.is_token() && !session.read_write {
+            return Err(Error::SessionReadOnly);
+        }
+        if self.attributes.flag(CKA_PRIVATE) == Some(true) && !session.is_logged_in() {
+            return Err(Error::UserNotLoggedIn);
+        }
+        Ok(())
+    }
+
+    /// What the template says of the key is so.
+    fn check_key(&self, key: &LocalKey) -> Result {
+        for (attribute, given) in self.attributes.iter() {
+            let real = match attribute {
+                CKA_VALUE_LEN => key.secret_bytes().map(|bytes| (bytes.len() as CK_ULONG).to_ne_bytes().to_vec()),
+                CKA_CHECK_VALUE => check_value::of(key),
+                // A curve has two names, a point two forms; both were understood when the key was made of them.
+                CKA_EC_PARAMS if key::curve(key.kind().key_type(), given) == Some(key.kind()) => continue,
+                CKA_EC_POINT => continue,
+                CKA_PARAMETER_SET | CKA_PUBLIC_KEY_INFO | CKA_EC_PARAMS => key.public_number(attribute),
+                _ => continue,
+            };
+            // An empty value says that nothing is known, or in CKA_CHECK_VALUE that there shall be none.
+            if real.is_some_and(|real| real != given) && !given.is_empty() {
+                return Err(if attribute == CKA_CHECK_VALUE { Error::AttributeValueInvalid } else { Error::TemplateInconsistent });
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets all that the template leaves out (section 4.4 and on), and takes out what the key itself tells.
+    fn complete(&mut self, session: &Session, key: Option<&LocalKey>) -> Result {
+        let handle_is_private = matches!(self.class, CKO_PRIVATE_KEY | CKO_SECRET_KEY) && session.is_logged_in();
+        let attributes = &mut self.attributes;
+        for (attribute, value) in
+            [(CKA_TOKEN, false), (CKA_PRIVATE, handle_is_private), (CKA_MODIFIABLE, true), (CKA_COPYABLE, true), (CKA_DESTROYABLE, true)]
+        {
+            attributes.set_default_flag(attribute, value);
+        }
+        attributes.set_default(CKA_LABEL, b"");
+        match key {
+            Some(key) => self.complete_key(key),
+            None if self.class == CKO_DATA => {
+                for attribute in [CKA_APPLICATION, CKA_OBJECT_ID, CKA_VALUE] {
+                    self.attributes.set_default(attribute, b"");
+                }
+            }
+            None => super::certificate::complete(&mut self.attributes)?,
+        }
+        Ok(())
+    }
+
+    fn complete_key(&mut self, key: &LocalKey) {
+        let attributes = &mut self.attributes;
+        for attribute in [CKA_ID, CKA_START_DATE, CKA_END_DATE] {
+            attributes.set_default(attribute, b"");
+        }
+        for (attribute, value) in default_usage(self.class, key.kind()) {
+            attributes.set_default_flag(attribute, value);
+        }
+        let (local, mechanism) = match self.origin {
+            Origin::Generated(mechanism) => (true, mechanism),
+            _ => (false, CK_UNAVAILABLE_INFORMATION),
+        };
+        attributes.set_flag(CKA_LOCAL, local);
+        attributes.set_number(CKA_KEY_GEN_MECHANISM, mechanism);
+        if self.class != CKO_SECRET_KEY {
+            attributes.set_default(CKA_SUBJECT, b"");
+        }
+        if self.class != CKO_PRIVATE_KEY {
+            attributes.set_default_flag(CKA_TRUSTED, false);
+        }
+        if self.class != CKO_PUBLIC_KEY {
+            // A secret of a session is there to be used by its program, which may have to read it (Java's key agreement does).
+            attributes.set_default_flag(CKA_SENSITIVE, self.class == CKO_PRIVATE_KEY);
+            attributes.set_default_flag(CKA_EXTRACTABLE, true);
+            attributes.set_default_flag(CKA_WRAP_WITH_TRUSTED, false);
+            let (sensitive, hidden) = (attributes.flag(CKA_SENSITIVE) == Some(true), attributes.flag(CKA_EXTRACTABLE) == Some(false));
+            let (always, never) = match self.origin {
+                Origin::Generated(_) => (sensitive, hidden),
+                Origin::Derived(base) => (sensitive && base.is_true(CKA_ALWAYS_SENSITIVE), hidden && base.is_true(CKA_NEVER_EXTRACTABLE)),
+                Origin::Created | Origin::Unwrapped | Origin::Encapsulated => (false, false),
+            };
+            attributes.set_flag(CKA_ALWAYS_SENSITIVE, always);
+            attributes.set_flag(CKA_NEVER_EXTRACTABLE, never);
+        }
+        match self.class {
+            CKO_PRIVATE_KEY => attributes.set_default_flag(CKA_ALWAYS_AUTHENTICATE, false),
+            CKO_SECRET_KEY => {
+                let len = key.secret_bytes().map_or(0, <[u8]>::len);
+                attributes.set_number(CKA_VALUE_LEN, len as CK_ULONG);
+                if let Some(check) = check_value::of(key) {
+                    attributes.set_default(CKA_CHECK_VALUE, &check);
+                }
+            }
+            _ => {}
+        }
+        let told: Vec<CK_ATTRIBUTE_TYPE> = attributes
+            .iter()
+            .map(|(attribute, _)| attribute)
+            .filter(|attribute| table::find(*attribute, self.class, Some(key.kind())).is_none_or(|rule| rule.has(SECRET_VALUE)))
+            .chain(attributes.iter().map(|(attribute, _)| attribute).filter(|attribute| key.public_number(*attribute).is_some()))
+            .collect();
+        told.into_iter().for_each(|attribute| drop::<Option<Zeroizing<Vec<u8>>>>(attributes.remove(attribute)));
+    }
+}
+
+/// What the template says and what the function makes: one of them is there, and they do not contradict.
+fn agreed(given: Option<CK_ULONG>, made: Option<CK_ULONG>) -> Result<CK_ULONG> {
+    match (given, made) {
+        (Some(given), Some(made)) if given != made => Err(Error::TemplateInconsistent),
+        (given, made) => given.or(made).ok_or(Error::TemplateIncomplete),
+    }
+}
+
+/// A kind of key of this type, to look up which attributes such keys have.
+fn example(key_type: CK_KEY_TYPE) -> Option<KeyKind> {
+    use dsma_crypto::{Curve, MlDsaSet, MlKemSet};
+    Some(match key_type {
+        CKK_AES => KeyKind::Aes,
+        CKK_CHACHA20 => KeyKind::ChaCha20,
+        CKK_DES2 | CKK_DES3 => KeyKind::Des3,
+        CKK_RSA => KeyKind::Rsa,
+        CKK_EC => KeyKind::Ec(Curve::P256),
+        CKK_EC_EDWARDS => KeyKind::Ed25519,
+        CKK_EC_MONTGOMERY => KeyKind::X25519,
+        CKK_ML_DSA => KeyKind::MlDsa(MlDsaSet::MlDsa44),
+        CKK_ML_KEM => KeyKind::MlKem(MlKemSet::MlKem512),
+        _ if key::is_secret_type(key_type) => KeyKind::Secret(key_type),
+        _ => return None,
+    })
+}

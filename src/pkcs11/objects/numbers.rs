@@ -1,0 +1,173 @@
+//! Keys from the numbers of a template (C_CreateObject), put into the encodings that the key parsers check.
+
+use cryptoki_sys::*;
+use dsma_crypto::{
+    Curve, Ed25519PrivateKey, Ed25519PublicKey, MlDsaPrivateKey, MlDsaPublicKey, MlDsaSet, MlKemPrivateKey, MlKemPublicKey, MlKemSet,
+    X25519PrivateKey, X25519PublicKey,
+};
+use zeroize::Zeroizing;
+
+use super::key::{LocalKey, curve};
+use super::template::Attributes;
+use super::{KeyKind, der};
+use crate::pkcs11::{Error, Result};
+
+/// OBJECT IDENTIFIER id-ecPublicKey (RFC 5480).
+const EC_PUBLIC_KEY: &[u8] = &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+
+/// The key that a template of this class describes.
+///
+/// # Errors
+/// [`Error::TemplateIncomplete`] where a number is missing, [`Error::AttributeValueInvalid`] where one is no such number,
+/// [`Error::TemplateInconsistent`] where they do not belong together, [`Error::CurveNotSupported`].
+pub(super) fn key(class: CK_OBJECT_CLASS, key_type: CK_KEY_TYPE, template: &Attributes) -> Result<LocalKey> {
+    match class {
+        CKO_SECRET_KEY => LocalKey::secret(key_type, required(template, CKA_VALUE)?).map_err(|error| match error {
+            Error::KeySizeRange => Error::AttributeValueInvalid,
+            error => error,
+        }),
+        CKO_PRIVATE_KEY => private(key_type, template),
+        _ => public(key_type, template),
+    }
+}
+
+fn private(key_type: CK_KEY_TYPE, template: &Attributes) -> Result<LocalKey> {
+    let der = match key_type {
+        CKK_RSA => rsa_private(template)?,
+        CKK_EC => {
+            let curve = named_curve(key_type, template)?;
+            ec_private(curve, required(template, CKA_VALUE)?)?
+        }
+        CKK_EC_EDWARDS | CKK_EC_MONTGOMERY => {
+            named_curve(key_type, template)?;
+            let value = required(template, CKA_VALUE)?.try_into().map_err(|_| Error::AttributeValueInvalid)?;
+            match key_type {
+                CKK_EC_EDWARDS => Ed25519PrivateKey::from_seed(value).to_pkcs8_der(),
+                _ => X25519PrivateKey::from_bytes(value).to_pkcs8_der(),
+            }
+        }
+        CKK_ML_DSA => ml_dsa_private(template)?,
+        CKK_ML_KEM => ml_kem_private(template)?,
+        _ => return Err(Error::AttributeValueInvalid),
+    };
+    LocalKey::private(key_type, &der).map_err(|error| match (key_type, error) {
+        // Each number was one; together they are no key.
+        (CKK_RSA, Error::AttributeValueInvalid) => Error::TemplateInconsistent,
+        (_, error) => error,
+    })
+}
+
+fn public(key_type: CK_KEY_TYPE, template: &Attributes) -> Result<LocalKey> {
+    let spki = match key_type {
+        CKK_RSA => {
+            let numbers = [CKA_MODULUS, CKA_PUBLIC_EXPONENT].map(|kind| required(template, kind).map(der::integer));
+            let [modulus, exponent] = numbers;
+            der::sequence(&[&modulus?, &exponent?]).to_vec()
+        }
+        CKK_EC => ec_public(named_curve(key_type, template)?, point(required(template, CKA_EC_POINT)?)),
+        CKK_EC_EDWARDS | CKK_EC_MONTGOMERY => {
+            named_curve(key_type, template)?;
+            let point = point(required(template, CKA_EC_POINT)?).try_into().map_err(|_| Error::AttributeValueInvalid)?;
+            match key_type {
+                CKK_EC_EDWARDS => Ed25519PublicKey::from_bytes(point).to_spki_der(),
+                _ => X25519PublicKey::from_bytes(point).to_spki_der(),
+            }
+        }
+        CKK_ML_DSA => {
+            let key = MlDsaPublicKey::from_bytes(ml_dsa_set(template)?, required(template, CKA_VALUE)?);
+            key.map_err(|_| Error::AttributeValueInvalid)?.to_spki_der()
+        }
+        CKK_ML_KEM => {
+            let key = MlKemPublicKey::from_bytes(ml_kem_set(template)?, required(template, CKA_VALUE)?);
+            key.map_err(|_| Error::AttributeValueInvalid)?.to_spki_der()
+        }
+        _ => return Err(Error::AttributeValueInvalid),
+    };
+    LocalKey::public(key_type, &spki)
+}
+
+/// PKCS #1's RSAPrivateKey. The primes must be there: the standard asks for modulus and private exponent alone, but nobody works with
+/// such a key without the risk that blinding guards against.
+fn rsa_private(template: &Attributes) -> Result<Zeroizing<Vec<u8>>> {
+    let mut numbers = vec![der::integer(&[])];
+    for kind in
+        [CKA_MODULUS, CKA_PUBLIC_EXPONENT, CKA_PRIVATE_EXPONENT, CKA_PRIME_1, CKA_PRIME_2, CKA_EXPONENT_1, CKA_EXPONENT_2, CKA_COEFFICIENT]
+    {
+        numbers.push(der::integer(required(template, kind)?));
+    }
+    let elements: Vec<&[u8]> = numbers.iter().map(|number| number.as_slice()).collect();
+    Ok(der::sequence(&elements))
+}
+
+/// SEC1's ECPrivateKey without the public key, which the parser computes.
+fn ec_private(curve: Curve, value: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    let (digits, len) = (der::without_zeros(value), curve.coordinate_len());
+    let zeros = len.checked_sub(digits.len()).ok_or(Error::AttributeValueInvalid)?;
+    let mut scalar = Zeroizing::new(vec![0; len]);
+    scalar[zeros..].copy_from_slice(digits);
+    let params = der::tagged(0xa0, curve.oid_der());
+    Ok(der::sequence(&[&der::integer(&[1]), &der::octet_string(&scalar), &params]))
+}
+
+/// SubjectPublicKeyInfo (RFC 5480).
+fn ec_public(curve: Curve, point: &[u8]) -> Vec<u8> {
+    let algorithm = der::sequence(&[EC_PUBLIC_KEY, curve.oid_der()]);
+    der::sequence(&[&algorithm, &der::bit_string(point)]).to_vec()
+}
+
+/// CKA_EC_POINT: DER on Weierstrass curves, raw bytes on the others by version 3 of the standard, and either in the field (trap 27).
+fn point(value: &[u8]) -> &[u8] {
+    der::read_octet_string(value).unwrap_or(value)
+}
+
+/// PKCS #8 from the seed where it is there, else from the expanded key.
+fn ml_dsa_private(template: &Attributes) -> Result<Zeroizing<Vec<u8>>> {
+    let set = ml_dsa_set(template)?;
+    let key = match template.get(CKA_SEED).filter(|seed| !seed.is_empty()) {
+        Some(seed) => MlDsaPrivateKey::from_seed(set, seed.try_into().map_err(|_| Error::AttributeValueInvalid)?),
+        None => MlDsaPrivateKey::from_expanded(set, required(template, CKA_VALUE)?),
+    };
+    key.and_then(|key| key.to_pkcs8_der()).map_err(|_| Error::AttributeValueInvalid)
+}
+
+fn ml_kem_private(template: &Attributes) -> Result<Zeroizing<Vec<u8>>> {
+    let set = ml_kem_set(template)?;
+    let key = match template.get(CKA_SEED).filter(|seed| !seed.is_empty()) {
+        Some(seed) => MlKemPrivateKey::from_seed(set, seed.try_into().map_err(|_| Error::AttributeValueInvalid)?),
+        None => MlKemPrivateKey::from_expanded(set, required(template, CKA_VALUE)?),
+    };
+    key.and_then(|key| key.to_pkcs8_der()).map_err(|_| Error::AttributeValueInvalid)
+}
+
+/// The curve of CKA_EC_PARAMS; P-256 stands for those without a choice.
+fn named_curve(key_type: CK_KEY_TYPE, template: &Attributes) -> Result<Curve> {
+    match curve(key_type, required(template, CKA_EC_PARAMS)?) {
+        Some(KeyKind::Ec(curve)) => Ok(curve),
+        Some(_) => Ok(Curve::P256),
+        None => Err(Error::CurveNotSupported),
+    }
+}
+
+/// CKA_PARAMETER_SET of a template for ML-DSA.
+pub(super) fn ml_dsa_set(template: &Attributes) -> Result<MlDsaSet> {
+    match template.number(CKA_PARAMETER_SET).ok_or(Error::TemplateIncomplete)? {
+        CKP_ML_DSA_44 => Ok(MlDsaSet::MlDsa44),
+        CKP_ML_DSA_65 => Ok(MlDsaSet::MlDsa65),
+        CKP_ML_DSA_87 => Ok(MlDsaSet::MlDsa87),
+        _ => Err(Error::AttributeValueInvalid),
+    }
+}
+
+/// CKA_PARAMETER_SET of a template for ML-KEM.
+pub(super) fn ml_kem_set(template: &Attributes) -> Result<MlKemSet> {
+    match template.number(CKA_PARAMETER_SET).ok_or(Error::TemplateIncomplete)? {
+        CKP_ML_KEM_512 => Ok(MlKemSet::MlKem512),
+        CKP_ML_KEM_768 => Ok(MlKemSet::MlKem768),
+        CKP_ML_KEM_1024 => Ok(MlKemSet::MlKem1024),
+        _ => Err(Error::AttributeValueInvalid),
+    }
+}
+
+fn required(template: &Attributes, kind: CK_ATTRIBUTE_TYPE) -> Result<&[u8]> {
+    template.get(kind).ok_or(Error::TemplateIncomplete)
+}

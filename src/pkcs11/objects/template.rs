@@ -1,0 +1,121 @@
+//! A caller's template, read once: known attributes of the right form, each given once.
+//!
+//! Values that may be secret are copied into memory that is overwritten when dropped.
+
+use cryptoki_sys::*;
+use zeroize::Zeroizing;
+
+use super::table::{self, Form};
+use crate::pkcs11::ffi::Template;
+use crate::pkcs11::{Error, Result};
+
+/// The longest value: the largest data object that DSM keeps has 512 KiB.
+const LONGEST_VALUE: usize = 1 << 20;
+
+/// Attributes with their values, by number.
+#[derive(Clone, Default)]
+pub(in crate::pkcs11) struct Attributes(Vec<(CK_ATTRIBUTE_TYPE, Zeroizing<Vec<u8>>)>);
+
+impl Attributes {
+    /// Reads a template (trap 23).
+    ///
+    /// # Errors
+    /// In this order: [`Error::AttributeTypeInvalid`] for an unknown attribute, [`Error::AttributeValueInvalid`] for a value of another
+    /// form, [`Error::TemplateInconsistent`] for one that is there twice.
+    pub(in crate::pkcs11) fn read(template: &Template<'_>) -> Result<Self> {
+        if template.iter()?.any(|attribute| table::any(attribute.kind()).is_none()) {
+            return Err(Error::AttributeTypeInvalid);
+        }
+        let mut read = Self::default();
+        let mut twice = false;
+        for attribute in template.iter()? {
+            let (kind, value) = (attribute.kind(), attribute.value());
+            let form = table::any(kind).ok_or(Error::AttributeTypeInvalid)?.form;
+            let bytes = value.bytes().map_err(|_| Error::AttributeValueInvalid)?;
+            if !form.holds(bytes) {
+                return Err(Error::AttributeValueInvalid);
+            }
+            twice |= read.get(kind).is_some();
+            read.set(kind, bytes);
+        }
+        if twice { Err(Error::TemplateInconsistent) } else { Ok(read) }
+    }
+
+    /// A value.
+    pub(in crate::pkcs11) fn get(&self, kind: CK_ATTRIBUTE_TYPE) -> Option<&[u8]> {
+        self.find(kind).ok().map(|index| self.0[index].1.as_slice())
+    }
+
+    /// The value of a `CK_BBOOL`.
+    pub(in crate::pkcs11) fn flag(&self, kind: CK_ATTRIBUTE_TYPE) -> Option<bool> {
+        self.get(kind).map(|value| value == [CK_TRUE])
+    }
+
+    /// The value of a `CK_ULONG`.
+    pub(in crate::pkcs11) fn number(&self, kind: CK_ATTRIBUTE_TYPE) -> Option<CK_ULONG> {
+        self.get(kind)?.try_into().ok().map(CK_ULONG::from_ne_bytes)
+    }
+
+    /// Sets a value.
+    pub(in crate::pkcs11) fn set(&mut self, kind: CK_ATTRIBUTE_TYPE, value: &[u8]) {
+        let value = Zeroizing::new(value.to_vec());
+        match self.find(kind) {
+            Ok(index) => self.0[index].1 = value,
+            Err(index) => self.0.insert(index, (kind, value)),
+        }
+    }
+
+    /// Sets a `CK_BBOOL`.
+    pub(in crate::pkcs11) fn set_flag(&mut self, kind: CK_ATTRIBUTE_TYPE, value: bool) {
+        self.set(kind, &[if value { CK_TRUE } else { CK_FALSE }]);
+    }
+
+    /// Sets a `CK_ULONG`.
+    pub(in crate::pkcs11) fn set_number(&mut self, kind: CK_ATTRIBUTE_TYPE, value: CK_ULONG) {
+        self.set(kind, &value.to_ne_bytes());
+    }
+
+    /// Sets a value where there is none.
+    pub(in crate::pkcs11) fn set_default(&mut self, kind: CK_ATTRIBUTE_TYPE, value: &[u8]) {
+        if self.get(kind).is_none() {
+            self.set(kind, value);
+        }
+    }
+
+    /// Sets a `CK_BBOOL` where there is none.
+    pub(in crate::pkcs11) fn set_default_flag(&mut self, kind: CK_ATTRIBUTE_TYPE, value: bool) {
+        self.set_default(kind, &[if value { CK_TRUE } else { CK_FALSE }]);
+    }
+
+    /// Takes a value out.
+    pub(in crate::pkcs11) fn remove(&mut self, kind: CK_ATTRIBUTE_TYPE) -> Option<Zeroizing<Vec<u8>>> {
+        self.find(kind).ok().map(|index| self.0.remove(index).1)
+    }
+
+    /// All of them.
+    pub(in crate::pkcs11) fn iter(&self) -> impl Iterator<Item = (CK_ATTRIBUTE_TYPE, &[u8])> {
+        self.0.iter().map(|(kind, value)| (*kind, value.as_slice()))
+    }
+
+    /// Bytes that they take, for the limit on session objects.
+    pub(in crate::pkcs11) fn memory_size(&self) -> usize {
+        self.0.iter().map(|(_, value)| size_of::<(CK_ATTRIBUTE_TYPE, Vec<u8>)>() + value.len()).sum()
+    }
+
+    fn find(&self, kind: CK_ATTRIBUTE_TYPE) -> std::result::Result<usize, usize> {
+        self.0.binary_search_by_key(&kind, |(kind, _)| *kind)
+    }
+}
+
+impl Form {
+    fn holds(self, value: &[u8]) -> bool {
+        match self {
+            Self::Flag => matches!(value, [CK_TRUE | CK_FALSE]),
+            Self::Number => value.len() == size_of::<CK_ULONG>(),
+            Self::Date => value.is_empty() || (value.len() == 8 && value.iter().all(u8::is_ascii_digit)),
+            Self::Text => value.len() <= LONGEST_VALUE && std::str::from_utf8(value).is_ok(),
+            Self::Bytes => value.len() <= LONGEST_VALUE,
+            Self::Mechanisms => value.len() <= LONGEST_VALUE && value.len().is_multiple_of(size_of::<CK_MECHANISM_TYPE>()),
+        }
+    }
+}

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use dsma_core::ApiKey;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 /// `EX_USAGE` of sysexits.h: the exit code for settings that cannot be used.
@@ -28,8 +29,10 @@ pub(crate) struct Config {
     pub(crate) cache_ttl: Duration,
     /// Whether crypto requests of Bearer callers are served locally too.
     pub(crate) bearer: bool,
-    /// Key and certificate chain for TLS; self-signed where absent.
+    /// Key and certificate chain for TLS.
     pub(crate) tls_files: Option<TlsFiles>,
+    /// The TLS key in DSM. Self-signed where neither is given.
+    pub(crate) tls_key_id: Option<Uuid>,
     /// Most connections that are open at the same time.
     pub(crate) max_connections: usize,
     /// Most requests that are worked on at the same time.
@@ -82,9 +85,13 @@ pub(crate) struct Arguments {
     #[arg(long, env = "BEARER_AUTH_ENABLED", value_name = "BOOL", hide_env_values = true)]
     bearer_auth_enabled: Option<String>,
 
-    /// Private key and certificate chain (leaf first) for TLS, PEM or DER [default: a self-signed certificate]
+    /// Private key and certificate chain (leaf first) for TLS, PEM or DER [default: TLS_KEY_ID, else self-signed]
     #[arg(long, num_args = 2, value_names = ["KEY", "CERT"])]
     tls_files: Option<Vec<PathBuf>>,
+
+    /// Id of the RSA or EC key in DSM that is used for TLS, with the certificates linked to it; excludes --tls-files
+    #[arg(long, env = "TLS_KEY_ID", value_name = "KID", hide_env_values = true)]
+    tls_key_id: Option<String>,
 
     /// Most open connections; more wait until one ends [default: 8192]
     #[arg(long, env = "MAX_CONNECTIONS", value_name = "N", hide_env_values = true)]
@@ -124,7 +131,7 @@ SIGHUP clears the cache. SIGTERM and SIGINT let the requests under way end.
 Exit codes: 0 after either, 64 for settings that cannot be used, 1 for any other failure.";
 
 /// What this version leaves out, by the variables that ask for it.
-const ATTESTED_ONLY: [&str; 3] = ["TLS_KEY_ID", "DSMA_APP_ID", "NODE_AGENT"];
+const ATTESTED_ONLY: [&str; 2] = ["DSMA_APP_ID", "NODE_AGENT"];
 
 impl Config {
     /// Checks `arguments` and the variables that have no flag.
@@ -144,8 +151,13 @@ impl Config {
         })?;
         check_endpoint(&endpoint)?;
         let tls_files = arguments.tls_files.and_then(|files| <[PathBuf; 2]>::try_from(files).ok());
+        let tls_key_id = tls_key_id(arguments.tls_key_id)?;
+        if tls_key_id.is_some() && tls_files.is_some() {
+            return Err(ConfigError::new("TLS_KEY_ID", "is set beside --tls-files", "choose one: the key in DSM, or the files"));
+        }
         Ok(Self {
             endpoint,
+            tls_key_id,
             api_key: api_key(variable("FORTANIX_API_KEY").map(Zeroizing::new))?,
             ca_file: filled(arguments.ca_file).map(PathBuf::from),
             port: number(arguments.port, "PORT", 443, "give a number from 0 to 65535; 0 takes a free port")?,
@@ -204,6 +216,14 @@ fn api_key(text: Option<Zeroizing<String>>) -> Result<ApiKey, ConfigError> {
         dsma_core::Error::Config { problem, .. } => ConfigError::new("FORTANIX_API_KEY", problem.to_string(), MEND),
         other => ConfigError::new("FORTANIX_API_KEY", other.to_string(), MEND),
     })
+}
+
+fn tls_key_id(text: Option<String>) -> Result<Option<Uuid>, ConfigError> {
+    let parse = |text: String| {
+        let wrong = |_| ConfigError::new("TLS_KEY_ID", format!("`{text}` is not the id of a key"), "copy the key's UUID from DSM");
+        text.trim().parse().map_err(wrong)
+    };
+    filled(text).map(parse).transpose()
 }
 
 fn number<T: std::str::FromStr>(text: Option<String>, setting: &'static str, default: T, mend: &'static str) -> Result<T, ConfigError> {
@@ -266,7 +286,12 @@ mod tests {
             (&["--fortanix-api-endpoint", "https://dsm.example/path"], &[], "is not https://host[:port]"),
             (&ENDPOINT, &[("NITRO_ENABLED", "true")], "NITRO_ENABLED: is true; unset it: this version does not have attested identity"),
             (&ENDPOINT, &[("IDENTITY", "certificate")], "IDENTITY: `certificate` is not known to this version"),
-            (&ENDPOINT, &[("TLS_KEY_ID", "x")], "TLS_KEY_ID: is set; unset it"),
+            (&["--fortanix-api-endpoint", "https://d", "--tls-key-id", "x"], &[], "TLS_KEY_ID: `x` is not the id of a key; copy"),
+            (
+                &["--fortanix-api-endpoint", "https://d", "--tls-key-id", "5a9fd402-5aff-4326-939e-e0c25345b064", "--tls-files", "k", "c"],
+                &[],
+                "TLS_KEY_ID: is set beside --tls-files; choose one",
+            ),
             (&ENDPOINT, &[("DSMA_APP_ID", "x")], "DSMA_APP_ID: is set"),
             (&ENDPOINT, &[("NODE_AGENT", "x")], "NODE_AGENT: is set"),
             (&ENDPOINT, &[("FORTANIX_API_KEY", "nonsense")], "FORTANIX_API_KEY: "),
@@ -284,7 +309,7 @@ mod tests {
 
     #[test]
     fn empty_variables_are_absent_and_defaults_hold() {
-        let config = config(&ENDPOINT, &[("NITRO_ENABLED", ""), ("IDENTITY", ""), ("TLS_KEY_ID", "")]).unwrap();
+        let config = config(&ENDPOINT, &[("NITRO_ENABLED", ""), ("IDENTITY", ""), ("DSMA_APP_ID", "")]).unwrap();
         assert_eq!((config.cache_ttl.as_secs(), config.bearer), (900, false));
     }
 }

@@ -91,7 +91,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let serving = async {
         let ready = startup::set_up(config).await?;
         let listener = tokio::net::TcpListener::from_std(ready.listener)?;
-        tokio::spawn(clear_on_hangup(hangup, Arc::clone(&ready.service)));
+        tokio::spawn(refresh_on_hangup(hangup, Arc::clone(&ready.service)));
         listen::serve(listener, ready.tls, ready.service, limits, stop).await;
         Ok(())
     };
@@ -113,10 +113,16 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// SIGHUP clears the cache, as a request to do so does.
-async fn clear_on_hangup(mut hangup: Signal, service: Arc<Service>) {
+/// SIGHUP clears the cache, as a request to do so does, and looks for the TLS key's certificates again: another instance may have been
+/// given new ones.
+async fn refresh_on_hangup(mut hangup: Signal, service: Arc<Service>) {
     while hangup.recv().await.is_some() {
         let cleared = service.clear(None);
         tracing::info!(target: "dsma", "cleared {cleared} keys from the cache on SIGHUP");
+        let Some(tls) = &service.tls else { continue };
+        match tls.load().await {
+            Ok(found) => found.tell(),
+            Err(error) => tracing::warn!(target: "dsma::server", "the TLS key and its certificates stay as they are: {error}"),
+        }
     }
 }

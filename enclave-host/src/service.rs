@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::body::BODY_LIMIT;
 use crate::callers::Callers;
+use crate::tls::ManagedTls;
 use crate::upstream::Upstream;
 use crate::workers::Workers;
 
@@ -20,6 +21,8 @@ pub(crate) struct Service {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) callers: Arc<Callers>,
     pub(crate) workers: Workers,
+    /// The TLS key in DSM, where the service has one.
+    pub(crate) tls: Option<Arc<ManagedTls>>,
     /// Whether Bearer callers are served locally too.
     pub(crate) bearer: bool,
     /// False where CACHE_TTL is 0: everything is passed through.

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use crate::callers::Callers;
 use crate::config::{Config, ConfigError};
 use crate::service::Service;
+use crate::tls::{Found, LoadError, ManagedTls, Served};
 use crate::upstream::Upstream;
 use crate::workers::Workers;
 use crate::{listen, tls};
@@ -48,17 +49,29 @@ pub(crate) async fn set_up(config: &Config) -> Result<Ready, ConfigError> {
     tracing::info!(target: "dsma", "Availability set to false");
     tracing::info!(target: "dsma", "TTL used by the key cache: {} sec", config.cache_ttl.as_secs());
     tracing::info!(target: "dsma", "=============== SETTING UP DSMA SERVER ===============");
-    let (tls, fingerprint) = tls::server(config.tls_files.as_ref())?;
-    let service = service(config)?;
+    let served = Served::new(match &config.tls_files {
+        Some(files) => tls::from_files(files)?,
+        // With a TLS key in DSM: until it has come.
+        None => tls::own()?,
+    });
+    let tls = tls::server(Arc::clone(&served))?;
+    let service = service(config, &served)?;
     tracing::info!(target: "dsma::server", "Initialized DsmAServer");
     // Without a level, as the vendor's service prints it. A closed standard output is no reason not to start.
     let _ = writeln!(io::stdout(), "Proxy config: None");
-    connect(&service, &config.endpoint).await?;
+    let found = connect(&service, &config.endpoint).await?;
+    if let Some(found @ Found::Chain) = &found {
+        found.tell();
+    }
     tracing::info!(target: "dsma::api", "Building router");
     tracing::info!(target: "dsma", "=============== DSMA SERVER SETUP COMPLETE ===============");
-    if let Some(fingerprint) = fingerprint {
-        tracing::warn!(target: "dsma", "Using self-signed TLS certificate. In order to avoid this, use the argument `--tls-files`.");
-        tracing::info!(target: "dsma", "SHA-256 of the self-signed certificate: {fingerprint}");
+    match found {
+        Some(own @ Found::SelfSigned(_)) => own.tell(),
+        None if service.tls.is_some() => {
+            tracing::warn!(target: "dsma", "Using a self-signed TLS certificate until DSM gives the TLS key");
+        }
+        None if config.tls_files.is_none() => Found::SelfSigned(served.fingerprint()).tell(),
+        Some(Found::Chain) | None => {}
     }
     Ok(Ready { listener, tls, service })
 }
@@ -69,7 +82,7 @@ fn bind(config: &Config) -> Result<TcpListener, ConfigError> {
     })
 }
 
-fn service(config: &Config) -> Result<Arc<Service>, ConfigError> {
+fn service(config: &Config, served: &Arc<Served>) -> Result<Arc<Service>, ConfigError> {
     let client_tls = tls::client(config.ca_file.as_deref())?;
     let engine = dsma_core::Config {
         api_endpoint: config.endpoint.clone(),
@@ -87,8 +100,10 @@ fn service(config: &Config) -> Result<Arc<Service>, ConfigError> {
     let upstream = Arc::new(Upstream::new(&config.endpoint, authority, client_tls));
     let callers = Callers::new(Arc::clone(&upstream), config.cache_ttl)
         .ok_or_else(|| ConfigError::new("/dev/urandom", "the system gives no randomness", "check the machine"))?;
+    let tls = config.tls_key_id.map(|kid| ManagedTls::new(kid, accelerator.clone(), Arc::clone(served)));
     Ok(Arc::new(Service {
         accelerator,
+        tls,
         upstream,
         callers,
         workers: Workers::new(),
@@ -99,48 +114,84 @@ fn service(config: &Config) -> Result<Arc<Service>, ConfigError> {
     }))
 }
 
-/// Logs in with our own identity, now or, where DSM does not answer soon, in the background.
-async fn connect(service: &Arc<Service>, endpoint: &str) -> Result<(), ConfigError> {
-    match tokio::time::timeout(FIRST_ATTEMPT, login(service.accelerator.clone())).await {
-        Ok(Ok(())) => {
-            connected(service, endpoint);
-            return Ok(());
-        }
-        Ok(Err(Error::Api(refusal))) if matches!(refusal.status, 401 | 403) => {
+/// Why the service has not what it needs from DSM.
+enum Lacking {
+    Login(Error),
+    TlsKey(LoadError),
+}
+
+/// Logs in with our own identity and fetches the TLS key, now or, where DSM does not answer soon, in the background. Says what came of
+/// the latter.
+async fn connect(service: &Arc<Service>, endpoint: &str) -> Result<Option<Found>, ConfigError> {
+    let mut progress = Progress::default();
+    match tokio::time::timeout(FIRST_ATTEMPT, progress.advance(service, endpoint)).await {
+        Ok(Ok(found)) => return Ok(found),
+        Ok(Err(Lacking::Login(Error::Api(refusal)))) if matches!(refusal.status, 401 | 403) => {
             let problem = format!("DSM at {endpoint:?} refuses it: {}", refusal.message);
             return Err(ConfigError::new("FORTANIX_API_KEY", problem, "give the API key of an enabled app of this DSM"));
         }
-        Ok(Err(error)) => tracing::warn!(target: "dsma", "{error}. The service starts and retries."),
-        Err(_) => tracing::warn!(target: "dsma", "DSM at {endpoint:?} does not answer. The service starts and retries."),
+        Ok(Err(Lacking::TlsKey(error))) if !error.may_pass() => {
+            return Err(ConfigError::new("TLS_KEY_ID", error.to_string(), TLS_KEY_MEND));
+        }
+        Ok(Err(Lacking::Login(error) | Lacking::TlsKey(LoadError::Dsm(error)))) => {
+            tracing::warn!(target: "dsma", "{error}. The service starts and retries.");
+        }
+        Ok(Err(Lacking::TlsKey(LoadError::Unusable(_)))) | Err(_) => {
+            tracing::warn!(target: "dsma", "DSM at {endpoint:?} does not answer. The service starts and retries.");
+        }
     }
     let (service, endpoint) = (Arc::clone(service), endpoint.to_owned());
-    tokio::spawn(async move { retry(&service, &endpoint).await });
-    Ok(())
+    tokio::spawn(async move { retry(&service, &endpoint, progress).await });
+    Ok(None)
 }
 
-async fn retry(service: &Service, endpoint: &str) {
+async fn retry(service: &Service, endpoint: &str, mut progress: Progress) {
     let mut pause = FIRST_PAUSE;
     loop {
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
         let wait = pause.as_millis();
-        match login(service.accelerator.clone()).await {
-            Ok(()) => return connected(service, endpoint),
-            Err(Error::Api(refusal)) => {
+        match progress.advance(service, endpoint).await {
+            Ok(found) => return found.iter().for_each(Found::tell),
+            Err(Lacking::Login(Error::Api(refusal))) => {
                 let reason = refusal.message;
                 tracing::error!(target: "dsma", "DSM at {endpoint:?} refuses FORTANIX_API_KEY: {reason}; give the API key of an enabled app of this DSM. Connection will retry in: {wait} millis");
             }
-            Err(error) => tracing::warn!(target: "dsma", "{error}. Connection will retry in: {wait} millis"),
+            Err(Lacking::TlsKey(error)) if !error.may_pass() => {
+                tracing::error!(target: "dsma", "TLS_KEY_ID: {error}; {TLS_KEY_MEND}. Connection will retry in: {wait} millis");
+            }
+            Err(Lacking::Login(error)) => tracing::warn!(target: "dsma", "{error}. Connection will retry in: {wait} millis"),
+            Err(Lacking::TlsKey(error)) => tracing::warn!(target: "dsma", "{error}. Connection will retry in: {wait} millis"),
         }
+    }
+}
+
+const TLS_KEY_MEND: &str = "give the id of an enabled RSA or EC key with SIGN and EXPORT, in a group where this service's app may EXPORT";
+
+/// How far the connection to DSM has come.
+#[derive(Default)]
+struct Progress {
+    logged_in: bool,
+}
+
+impl Progress {
+    /// Goes on from where it was. At the end the service is available.
+    async fn advance(&mut self, service: &Service, endpoint: &str) -> Result<Option<Found>, Lacking> {
+        if !self.logged_in {
+            login(service.accelerator.clone()).await.map_err(Lacking::Login)?;
+            tracing::info!(target: "dsma", "Successfully connected to DSM at {endpoint:?}");
+            self.logged_in = true;
+        }
+        let found = match &service.tls {
+            Some(tls) => Some(tls.load().await.map_err(Lacking::TlsKey)?),
+            None => None,
+        };
+        service.connected.store(true, Ordering::Relaxed);
+        Ok(found)
     }
 }
 
 async fn login(accelerator: Accelerator) -> Result<(), Error> {
     let attempt = tokio::task::spawn_blocking(move || accelerator.login());
     attempt.await.unwrap_or(Err(Error::Abandoned)).map(drop)
-}
-
-fn connected(service: &Service, endpoint: &str) {
-    service.connected.store(true, Ordering::Relaxed);
-    tracing::info!(target: "dsma", "Successfully connected to DSM at {endpoint:?}");
 }

@@ -18,7 +18,8 @@ pub struct Host {
 
 impl Host {
     /// Starts enclave-host for `stack`'s DSM with the default app's API key as its own identity, on a free port, with a certificate
-    /// made for it. `env` adds to the environment or overrides it. Returns when the service listens; it may still be connecting to DSM.
+    /// made for it, unless `env` has a `TLS_KEY_ID`. `env` adds to the environment or overrides it. Returns when the service listens; it
+    /// may still be connecting to DSM.
     ///
     /// # Panics
     /// Where it does not come up within a minute; the message holds its output.
@@ -32,9 +33,10 @@ impl Host {
                 command.env_remove(name);
             }
         }
+        if !env.iter().any(|(name, _)| *name == "TLS_KEY_ID") {
+            command.arg("--tls-files").args([&key, &certificate]);
+        }
         command
-            .arg("--tls-files")
-            .args([&key, &certificate])
             .env("FORTANIX_API_ENDPOINT", stack.endpoint())
             .env("FORTANIX_API_KEY", stack.api_key())
             .env("FORTANIX_CA_FILE", stack.ca_file())
@@ -54,7 +56,7 @@ impl Host {
         self.endpoint.clone()
     }
 
-    /// The certificate to trust, PEM.
+    /// The certificate to trust, PEM; of no use where the service has its TLS key in DSM.
     #[must_use]
     pub fn ca_file(&self) -> PathBuf {
         self.tls.path().join("certificate.pem")

@@ -7,6 +7,7 @@
 
 mod caller;
 mod credential;
+mod permit;
 mod registry;
 mod single_flight;
 
@@ -23,6 +24,7 @@ pub(crate) use self::caller::Caller;
 use self::caller::{Grants, Rights};
 use self::credential::Hasher;
 pub(crate) use self::credential::{Credential, CredentialId, Scheme};
+pub(crate) use self::permit::Denied;
 use self::registry::{Issued, Registry};
 use self::single_flight::SingleFlight;
 use crate::clock::Moment;

@@ -5,6 +5,7 @@ mod clear;
 mod crypto;
 mod passthrough;
 mod sessions;
+mod tls;
 
 use std::sync::Arc;
 
@@ -40,6 +41,8 @@ async fn dispatch(service: &Arc<Service>, request: Request<Incoming>) -> Respons
     match (request.method(), path) {
         (&Method::GET | &Method::HEAD, "/") => availability::answer(service),
         (&Method::POST, "/accelerator/v1/keys/clear") => clear::answer(service, request).await,
+        (&Method::POST, "/accelerator/v1/tls/csr") => tls::csr(service, request).await,
+        (&Method::POST, "/accelerator/v1/tls/certificates") => tls::upload(service, request).await,
         (&Method::POST, "/sys/v1/session/auth" | "/sys/v1/session/reauth") => sessions::open(service, request).await,
         (&Method::POST, "/sys/v1/session/terminate") => sessions::terminate(service, request).await,
         (_, path) if belongs_to_dsm(path) => passthrough::relay(service, request).await,

@@ -1,8 +1,11 @@
 //! What several tests need: keys that may be exported, requests, and a connection below HTTP.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub(crate) mod ca;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,9 +72,14 @@ pub(crate) struct Raw(StreamOwned<ClientConnection, TcpStream>);
 impl Raw {
     /// Connects and offers these protocols.
     pub(crate) fn connect(host: &Host, protocols: &[&[u8]]) -> Self {
+        Self::trusting(host, &host.ca_file(), protocols)
+    }
+
+    /// The same with trust in another certificate.
+    pub(crate) fn trusting(host: &Host, ca_file: &Path, protocols: &[&[u8]]) -> Self {
         let port = host.endpoint().rsplit(':').next().unwrap().to_owned();
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(host.ca_file()).unwrap()).unwrap();
+        roots.add(CertificateDer::from_pem_file(ca_file).unwrap()).unwrap();
         let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()

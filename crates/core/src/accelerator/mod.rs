@@ -86,6 +86,17 @@ impl Accelerator {
         }
     }
 
+    /// A sobject with its material, asked of DSM now: it neither comes from the cache nor goes there. For a front's own keys, such as
+    /// the one of its TLS.
+    ///
+    /// # Errors
+    /// DSM's refusal, or [`Error::Unreachable`].
+    pub fn export(&self, kid: Uuid) -> Result<dsma_api::Sobject, Error> {
+        let sobject = self.0.dsm.export(&KeyRef::Kid(kid), self.0.config.retry_timeout)?;
+        self.0.checked_kid(&KeyRef::Kid(kid), sobject.kid)?;
+        Ok(sobject)
+    }
+
     /// Drops these keys from the cache, or all; says how many there were. A running operation keeps the key that it has.
     pub fn clear(&self, kids: Option<&[Uuid]>) -> usize {
         self.0.cache.clear(kids)

@@ -72,6 +72,14 @@ impl Dsm {
         self.request_within(method, path, body, self.retry_timeout)
     }
 
+    /// [`Self::request`] with an answer in JSON; no answer at all reads as `null`.
+    ///
+    /// # Errors
+    /// As [`Self::request`]; [`Error::Api`] for DSM's refusal, [`Error::BadReply`] for an answer that is no `T`.
+    pub fn request_json<T: DeserializeOwned>(&self, method: &str, path: &str, body: Option<&impl Serialize>) -> Result<T, Error> {
+        self.call(method, path, body, self.retry_timeout)
+    }
+
     /// The app that our credential stands for; opens the session if there is none.
     pub(crate) fn login(&self) -> Result<uuid::Uuid, Error> {
         Ok(self.token(self.retry_timeout)?.app_id())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dsma_core::{Accelerator, Error};
+use dsma_core::{Accelerator, Error, Identity};
 use tokio::sync::Semaphore;
 
 use crate::callers::Callers;
@@ -86,7 +86,7 @@ fn service(config: &Config, served: &Arc<Served>) -> Result<Arc<Service>, Config
     let client_tls = tls::client(config.ca_file.as_deref())?;
     let engine = dsma_core::Config {
         api_endpoint: config.endpoint.clone(),
-        api_key: Some(config.api_key.clone()),
+        identity: Identity::ApiKey(config.api_key.clone()),
         ca_certs_file: config.ca_file.clone(),
         cache_ttl: config.cache_ttl,
         retry_timeout: RETRY_TIMEOUT,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SLOT_ID, CK_ULONG};
-use dsma_core::{Accelerator, ApiKey, Config};
+use dsma_core::{Accelerator, ApiKey, Config, Identity};
 use dsma_crypto::digest::{Digest, Hash};
 
 use super::error::During;
@@ -76,9 +76,9 @@ impl Token {
     /// # Errors
     /// A CA file that cannot be read.
     pub(super) fn new(slot: CK_SLOT_ID, config: Config) -> std::result::Result<Self, dsma_core::Error> {
-        let own_engine = match config.api_key {
-            Some(_) => Some(Accelerator::open(config.clone())?),
-            None => None,
+        let own_engine = match config.identity {
+            Identity::AtLogin => None,
+            _ => Some(Accelerator::open(config.clone())?),
         };
         let view = View { version: 0, logged_in: false, engine: own_engine.clone(), index: Arc::default() };
         Ok(Self {

@@ -35,6 +35,19 @@ pub enum Error {
         mend: Arc<str>,
     },
 
+    /// Our own certificate cannot be had, or not be used.
+    #[error("{subject}: {problem}; {mend}")]
+    Certificate {
+        /// The node agent, the file, the device.
+        subject: Arc<str>,
+        /// What happened.
+        problem: Arc<str>,
+        /// What to do.
+        mend: Arc<str>,
+        /// Whether nobody answered, in contrast to a refusal.
+        outage: bool,
+    },
+
     /// The local operation failed.
     #[error(transparent)]
     Crypto(#[from] dsma_crypto::Error),
@@ -66,7 +79,7 @@ impl Error {
     pub fn status(&self) -> u16 {
         match self {
             Self::Api(refusal) => refusal.status,
-            Self::Unreachable { .. } | Self::Abandoned => 503,
+            Self::Unreachable { .. } | Self::Certificate { .. } | Self::Abandoned => 503,
             Self::BadReply { .. } => 502,
             Self::Crypto(dsma_crypto::Error::Internal) | Self::Config { .. } => 500,
             Self::Crypto(_) | Self::Unsupported { .. } => 400,
@@ -76,7 +89,8 @@ impl Error {
     /// Whether DSM gave no answer at all, so that old knowledge may serve on where policy lets it.
     #[must_use]
     pub fn is_outage(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Abandoned) || matches!(self, Self::Api(refusal) if refusal.status >= 500)
+        matches!(self, Self::Unreachable { .. } | Self::Abandoned | Self::Certificate { outage: true, .. })
+            || matches!(self, Self::Api(refusal) if refusal.status >= 500)
     }
 }
 

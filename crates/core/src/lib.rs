@@ -12,16 +12,19 @@ mod dsm;
 mod error;
 mod flight;
 pub mod gate;
+mod identity;
+mod net;
 #[allow(unsafe_code)]
 mod secret;
 pub mod telemetry;
 
 pub use accelerator::{Accelerator, Lead, Resolution, Snapshot, Stats, allows_cipher, allows_signature};
 pub use cache::{CachedKey, KeyRef};
-pub use config::{ApiKey, Config, LogConfig};
+pub use config::{ApiKey, Attested, CertificateFiles, Config, DEFAULT_DOMAIN, Identity, LogConfig};
 pub use dsm::{Dsm, Reply};
 pub use error::Error;
 pub use flight::Flight;
+pub use identity::NodeAgentUrl;
 pub use secret::SecretBytes;
 
 /// A wait for a key that somebody else is fetching.

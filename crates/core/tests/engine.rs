@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dsma_core::{Accelerator, ApiKey, Config, Error, KeyRef};
+use dsma_core::{Accelerator, ApiKey, Config, Error, Identity, KeyRef};
 use dsma_crypto::digest::Hash;
 use dsma_crypto::{Buffers, CipherParams};
 use dsma_testkit::Stack;
@@ -15,7 +15,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 fn config(stack: &Stack) -> Config {
     Config {
         api_endpoint: stack.endpoint(),
-        api_key: Some(ApiKey::parse(&stack.api_key()).unwrap()),
+        identity: Identity::ApiKey(ApiKey::parse(&stack.api_key()).unwrap()),
         ca_certs_file: Some(stack.ca_file()),
         retry_timeout: Duration::from_millis(300),
         ..Config::default()

@@ -19,10 +19,33 @@ fn a_full_file() {
     ));
     let config = Config::load(Some(file.path())).unwrap();
     assert_eq!(config.api_endpoint, "https://dsm.example:4433");
-    assert_eq!(config.api_key.as_ref().unwrap().expose(), KEY);
+    assert!(matches!(&config.identity, Identity::ApiKey(key) if key.expose() == KEY));
     assert_eq!((config.cache_ttl.as_secs(), config.availability_grace.as_secs()), (60, 240));
     assert_eq!(config.log.level(), Some(tracing::Level::DEBUG));
     assert!(!format!("{config:?}").contains(KEY));
+}
+
+#[test]
+fn each_identity() {
+    let parsed = |text: &str| Config::load(Some(file(&text.replace("APP", APP)).path())).unwrap().identity;
+    assert!(matches!(parsed("identity = \"api_key\""), Identity::AtLogin));
+    let files = "cert_file = \"/c\"\nkey_file = \"/k\"\n";
+    for text in [format!("identity = \"certificate\"\napp_id = \"APP\"\n{files}"), format!("app_id = \"APP\"\n{files}")] {
+        let Identity::Certificate(found) = parsed(&text) else { panic!("{text}") };
+        assert_eq!((found.app_id.unwrap().to_string(), found.cert_file, found.key_file), (APP.into(), "/c".into(), "/k".into()));
+    }
+    assert!(matches!(parsed(files), Identity::Certificate(CertificateFiles { app_id: None, .. })));
+    let config_id = "0f".repeat(32);
+    let text = format!("app_id = \"APP\"\nnode_agent = \"http:/10.0.0.5:9092/v1/\"\napp_config_id = \"{config_id}\"\n");
+    let Identity::Attested(found) = parsed(&attested(&text)) else { panic!("{text}") };
+    assert_eq!((found.node_agent.to_string().as_str(), found.domain.as_str()), ("http://10.0.0.5:9092", "fortanix.com"));
+    assert_eq!(found.app_config_id, Some([0x0f; 32]));
+}
+
+const APP: &str = "842ba6d5-93af-4a85-af6f-bd2f0f112fb2";
+
+fn attested(rest: &str) -> String {
+    format!("identity = \"attested\"\n{}", rest.replace("APP", APP))
 }
 
 /// text of the file, what the message must name.
@@ -37,7 +60,20 @@ fn what_is_wrong_is_named_with_file_key_and_mend() {
         ("api_key = \"c2VjcmV0:\"", &["api_key", "copy it again"]),
         ("\n\ncache_ttl = -4", &["cache_ttl", "line 3"]),
         ("cash_ttl = 4", &["cash_ttl", "unknown field"]),
-        ("identity = \"attested\"", &["identity", "attested", "api_key"]),
+        ("identity = \"token\"", &["identity", "`token` is no identity", "\"attested\""]),
+        ("identity = \"attested\"\napi_key = \"c2VjcmV0\"", &["api_key", "identity = \"attested\"", "remove it"]),
+        ("identity = \"attested\"\nnode_agent = \"http://h\"", &["app_id", "is missing", "FORTANIX_APP_UUID"]),
+        (&attested("app_id = \"APP\"\n"), &["node_agent", "is missing", "NODE_AGENT"]),
+        (&attested("app_id = \"1234\"\nnode_agent = \"http://h\"\n"), &["app_id", "`1234` is no UUID"]),
+        (&attested("app_id = \"APP\"\nnode_agent = \"https://h\"\n"), &["node_agent", "`https://h`", "plain http"]),
+        (&attested("app_id = \"APP\"\nnode_agent = \"http://h\"\ndomain = \"a b\"\n"), &["domain", "no DNS name"]),
+        (&attested("app_id = \"APP\"\nnode_agent = \"http://h\"\napp_config_id = \"00\"\n"), &["app_config_id", "64 hexadecimal"]),
+        (&attested("cert_file = \"c\"\n"), &["cert_file", "identity = \"certificate\""]),
+        ("identity = \"certificate\"\ncert_file = \"c\"", &["key_file", "is missing"]),
+        ("identity = \"certificate\"\nkey_file = \"k\"", &["cert_file", "is missing"]),
+        ("identity = \"certificate\"\nnode_agent = \"http://h\"", &["node_agent", "does not go with", "identity = \"attested\""]),
+        ("api_key = \"c2VjcmV0\"\nkey_file = \"k\"", &["key_file", "does not go with", "remove it"]),
+        ("app_id = \"x\"", &["app_id", "does not go with identity = \"api_key\""]),
         ("cache_max_keys = 0", &["cache_max_keys", "more than 0"]),
         ("token_label = \"a label that is much longer than 32 bytes\"", &["token_label", "32"]),
         ("[log]\nlevel = \"loud\"", &["log.level", "loud", "debug"]),

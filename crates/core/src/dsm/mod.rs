@@ -2,7 +2,9 @@
 
 mod breaker;
 mod endpoints;
+mod login;
 mod session;
+mod tls;
 mod transport;
 
 use std::sync::Arc;
@@ -14,10 +16,12 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use self::breaker::Breaker;
-use self::session::{Session, Token};
+use self::session::Session;
 use self::transport::Transport;
 use crate::clock::Moment;
-use crate::{Config, Error, gate};
+use crate::identity::Identity;
+use crate::net::pause;
+use crate::{Config, Error};
 
 /// A connection to DSM under one credential.
 ///
@@ -26,9 +30,12 @@ use crate::{Config, Error, gate};
 #[derive(Debug)]
 pub struct Dsm {
     transport: Transport,
+    identity: Identity,
     session: Session,
     breaker: Breaker,
     retry_timeout: Duration,
+    /// How long a caller may wait for a renewal of our certificate; `None` where callers do not renew it.
+    renewal_patience: Option<Duration>,
 }
 
 /// DSM's answer.
@@ -52,9 +59,11 @@ impl Dsm {
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
         Ok(Self {
             transport: Transport::new(config)?,
-            session: Session::new(config.api_key.clone()),
+            identity: Identity::new(&config.identity),
+            session: Session::default(),
             breaker: Breaker::default(),
             retry_timeout: config.retry_timeout,
+            renewal_patience: config.renew_inline.then_some(config.refresh_wait),
         })
     }
 
@@ -96,12 +105,13 @@ impl Dsm {
             Some(body) => Some(Zeroizing::new(serde_json::to_vec(body).map_err(|_| self.bad_reply("the request does not serialise"))?)),
             None => None,
         };
-        let deadline = Moment::now().after(within);
         let mut renewed = false;
         loop {
-            let token = self.token(Moment::now().until(deadline))?;
+            let token = self.token(within)?;
+            // Counted from here: the first session of an enclave waits for its certificate.
+            let deadline = Moment::now().after(within);
             let authorization = Zeroizing::new(format!("Bearer {}", token.expose()));
-            let reply = self.send(method, path, &authorization, body.as_ref().map(|body| body.as_slice()), deadline)?;
+            let reply = self.send(method, path, Some(&authorization), body.as_ref().map(|body| body.as_slice()), deadline)?;
             if reply.status != 401 || renewed {
                 return Ok(reply);
             }
@@ -110,17 +120,9 @@ impl Dsm {
         }
     }
 
-    fn token(&self, within: Duration) -> Result<Arc<Token>, Error> {
-        self.session.token(|key| {
-            let authorization = Zeroizing::new(format!("Basic {}", key.expose()));
-            let reply = self.send("POST", "/sys/v1/session/auth", &authorization, None, Moment::now().after(within))?;
-            self.parse(&reply)
-        })
-    }
-
     /// Repeats while DSM cannot be reached and `deadline` has not passed. A pause takes no more than half of the time that is left: an
     /// attempt that began with next to none would fail for that reason alone, and make the next pause longer.
-    fn send(&self, method: &str, path: &str, authorization: &str, body: Option<&[u8]>, deadline: Moment) -> Result<Reply, Error> {
+    fn send(&self, method: &str, path: &str, authorization: Option<&str>, body: Option<&[u8]>, deadline: Moment) -> Result<Reply, Error> {
         loop {
             let left = Moment::now().until(deadline);
             if let Err(wait) = self.breaker.admit() {
@@ -130,7 +132,8 @@ impl Dsm {
                 pause(wait);
                 continue;
             }
-            let reason: Arc<str> = match self.transport.exchange(method, path, authorization, body, left) {
+            let exchange = |channel| self.transport.exchange(&channel, method, path, authorization, body, left);
+            let reason: Arc<str> = match self.transport.channel().and_then(exchange) {
                 Ok(reply) if !matches!(reply.status, 429 | 502..=504) => {
                     self.breaker.succeeded();
                     return Ok(reply);
@@ -171,9 +174,4 @@ fn refusal(reply: &Reply) -> ApiError {
         (status, "") => ApiError::new(status, format!("DSM answered status {status} without a text")),
         (status, message) => ApiError::new(status, message.to_owned()),
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "there is no event to wait for: DSM does not say when it will be back")]
-fn pause(wait: Duration) {
-    gate::outside(|| std::thread::sleep(wait));
 }

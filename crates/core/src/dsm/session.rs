@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use dsma_api::{ApiError, AuthResponse, text};
+use dsma_api::AuthResponse;
 use parking_lot::Mutex;
 use uuid::Uuid;
 use zeroize::Zeroize;
 
-use crate::{ApiKey, Error, Flight, SecretBytes, gate};
+use crate::{Error, Flight, SecretBytes, gate};
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Session {
-    api_key: Option<ApiKey>,
     state: Mutex<State>,
 }
 
@@ -40,13 +39,8 @@ impl Token {
 }
 
 impl Session {
-    pub(super) fn new(api_key: Option<ApiKey>) -> Self {
-        Self { api_key, state: Mutex::default() }
-    }
-
     /// The token. Where there is none, one caller runs `login` and the others wait for it; no lock is held meanwhile.
-    pub(super) fn token(&self, login: impl FnOnce(&ApiKey) -> Result<AuthResponse, Error>) -> Result<Arc<Token>, Error> {
-        let api_key = self.api_key.as_ref().ok_or_else(|| ApiError::unauthorized(text::NO_CREDENTIALS))?;
+    pub(super) fn token(&self, login: impl FnOnce() -> Result<AuthResponse, Error>) -> Result<Arc<Token>, Error> {
         let promise = {
             let mut state = self.state.lock();
             if let Some(token) = &state.token {
@@ -66,12 +60,17 @@ impl Session {
             }
         };
         let _landing = Landing(self);
-        let answer = login(api_key).and_then(Token::new).map(Arc::new);
+        let answer = login().and_then(Token::new).map(Arc::new);
         if let Ok(token) = &answer {
             self.state.lock().token = Some(Arc::clone(token));
         }
         promise.fulfil(answer.clone());
         answer
+    }
+
+    /// A session that was opened elsewhere serves from now on. Who uses the old one may go on.
+    pub(super) fn replace(&self, token: Token) {
+        self.state.lock().token = Some(Arc::new(token));
     }
 
     /// DSM does not know `token` any more.
@@ -94,7 +93,7 @@ impl Drop for Landing<'_> {
 }
 
 impl Token {
-    fn new(mut reply: AuthResponse) -> Result<Self, Error> {
+    pub(super) fn new(mut reply: AuthResponse) -> Result<Self, Error> {
         let secret = SecretBytes::new(reply.access_token.as_bytes())
             .map_err(|_| Error::Unsupported { what: "opening a session without memory for its token" });
         reply.access_token.zeroize();

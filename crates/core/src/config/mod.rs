@@ -3,7 +3,9 @@
 //! The file is `$FORTANIX_PKCS11_CONFIG`, else `/etc/fortanix/pkcs11.conf`, unless the application names one. The environment fills
 //! what the file leaves out and serves alone where there is no file; it never overrides the file.
 
-use std::fmt;
+mod api_key;
+mod identity;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +13,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::{Error, SecretBytes};
+pub use self::api_key::ApiKey;
+pub use self::identity::{Attested, CertificateFiles, DEFAULT_DOMAIN, Identity};
+use crate::Error;
 
 /// Where the configuration lies when nobody says otherwise.
 const DEFAULT_FILE: &str = "/etc/fortanix/pkcs11.conf";
@@ -25,8 +29,8 @@ const FILE_LIMIT: u64 = 1 << 20;
 pub struct Config {
     /// `https://host[:port]`, without path and trailing slash.
     pub api_endpoint: String,
-    /// The credential; without one [`crate::Accelerator::login`] needs [`Config::with_api_key`] first.
-    pub api_key: Option<ApiKey>,
+    /// Who we are; as nobody [`crate::Accelerator::login`] needs [`Config::with_api_key`] first.
+    pub identity: Identity,
     /// PEM bundle that alone is trusted; the system's roots where absent.
     pub ca_certs_file: Option<PathBuf>,
     /// Life of a cached key, counted from its export. Zero: nothing is exported, everything is forwarded.
@@ -37,6 +41,9 @@ pub struct Config {
     pub cache_max_bytes: usize,
     /// How long the one caller that refreshes a key in the last fifth of its life may wait for DSM.
     pub refresh_wait: Duration,
+    /// Whether a caller that finds our certificate due for renewal renews it, waiting at most [`Self::refresh_wait`] while the old one
+    /// holds. A service that calls [`crate::Dsm::keep_certified`] in the background needs no caller to wait.
+    pub renew_inline: bool,
     /// For how long a call is repeated when DSM cannot be reached.
     pub retry_timeout: Duration,
     /// Limit on opening a connection.
@@ -81,7 +88,7 @@ impl Config {
     /// The same settings with this credential: a PKCS#11 application logs in with its own.
     #[must_use]
     pub fn with_api_key(mut self, api_key: ApiKey) -> Self {
-        self.api_key = Some(api_key);
+        self.identity = Identity::ApiKey(api_key);
         self
     }
 }
@@ -90,12 +97,13 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             api_endpoint: "https://apps.smartkey.io".to_owned(),
-            api_key: None,
+            identity: Identity::AtLogin,
             ca_certs_file: None,
             cache_ttl: Duration::from_secs(1800),
             cache_max_keys: 10_000,
             cache_max_bytes: 64 << 20,
             refresh_wait: Duration::from_secs(2),
+            renew_inline: true,
             retry_timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),
@@ -128,56 +136,6 @@ impl LogConfig {
     }
 }
 
-/// An API key: base64 of `app_id:secret`, used verbatim after `Basic `. Cheap to clone; never shown.
-#[derive(Clone)]
-pub struct ApiKey(Arc<SecretBytes>);
-
-impl ApiKey {
-    /// Takes the key itself, or `file:///path` of a file that holds it: alone, or as `api_key` of a configuration file.
-    ///
-    /// # Errors
-    /// [`Error::Config`]; the text of the key is never part of it.
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        let Some(path) = text.strip_prefix("file://") else {
-            return Self::from_text(text.trim(), Path::new("API key"));
-        };
-        let file = Path::new(path);
-        let content = read_secret_file(file)?;
-        if let Ok(key) = Self::from_text(content.trim(), file) {
-            return Ok(key);
-        }
-        let settings: Settings = toml::from_str(&content).map_err(|error| malformed(file, &content, &error))?;
-        let key = settings
-            .api_key
-            .ok_or_else(|| problem(file, "api_key", "missing", "add api_key = \"...\" or make the key the file's only content"))?;
-        Self::from_text(&key.0, file)
-    }
-
-    /// The text that goes after `Basic `.
-    pub(crate) fn expose(&self) -> &str {
-        // Checked to be ASCII by `from_text`.
-        std::str::from_utf8((*self.0).as_ref()).unwrap_or_default()
-    }
-
-    fn from_text(text: &str, file: &Path) -> Result<Self, Error> {
-        let mend = "copy it again from DSM: it is one line of base64 that stands for `app id:secret`";
-        let shape = |what| problem(file, "api_key", what, mend);
-        let decoded = base64_simd::STANDARD.decode_to_vec(text).map(Zeroizing::new).map_err(|_| shape("is not base64"))?;
-        let colon = decoded.iter().position(|byte| *byte == b':').ok_or_else(|| shape("holds no `:` between app id and secret"))?;
-        let app_id = std::str::from_utf8(&decoded[..colon]).unwrap_or_default();
-        uuid::Uuid::parse_str(app_id).map_err(|_| shape("does not begin with an app id"))?;
-        let secret = SecretBytes::new(text.as_bytes())
-            .map_err(|error| problem(file, "api_key", &error.to_string(), "free some memory and try again"))?;
-        Ok(Self(Arc::new(secret)))
-    }
-}
-
-impl fmt::Debug for ApiKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ApiKey(..)")
-    }
-}
-
 /// The file as written. An unknown key is refused: a setting that does nothing is a trap.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -186,6 +144,12 @@ struct Settings {
     api_key: Option<SecretText>,
     ca_certs_file: Option<PathBuf>,
     identity: Option<String>,
+    app_id: Option<String>,
+    cert_file: Option<PathBuf>,
+    key_file: Option<PathBuf>,
+    node_agent: Option<String>,
+    domain: Option<String>,
+    app_config_id: Option<String>,
     cache_ttl: Option<u64>,
     cache_max_keys: Option<usize>,
     cache_max_bytes: Option<usize>,
@@ -218,26 +182,12 @@ impl From<String> for SecretText {
 }
 
 impl Settings {
-    fn build(self, file: &Path) -> Result<Config, Error> {
+    fn build(mut self, file: &Path) -> Result<Config, Error> {
         let defaults = Config::default();
         let millis = |value: Option<u64>, default| value.map_or(default, Duration::from_millis);
-        if let Some(identity) = self.identity.filter(|identity| identity != "api_key") {
-            return Err(problem(
-                file,
-                "identity",
-                &format!("`{identity}` is not known to this version"),
-                "set identity = \"api_key\" or leave it out",
-            ));
-        }
+        let identity = identity::build(&mut self, file)?;
         let endpoint = self.api_endpoint.or_else(|| variable("FORTANIX_API_ENDPOINT")).unwrap_or(defaults.api_endpoint);
         check_endpoint(&endpoint, file)?;
-        let api_key = match self.api_key {
-            Some(text) => Some(ApiKey::from_text(&text.0, file)?),
-            None => match variable("FORTANIX_API_KEY").map(Zeroizing::new) {
-                Some(text) => Some(ApiKey::from_text(&text, Path::new("environment variable FORTANIX_API_KEY"))?),
-                None => None,
-            },
-        };
         let cache_ttl = self.cache_ttl.map_or(defaults.cache_ttl, Duration::from_secs);
         for (key, zero) in [
             ("cache_max_keys", self.cache_max_keys == Some(0)),
@@ -256,12 +206,13 @@ impl Settings {
         }
         Ok(Config {
             api_endpoint: endpoint,
-            api_key,
+            identity,
             ca_certs_file: self.ca_certs_file.or_else(|| variable("FORTANIX_CA_FILE").map(PathBuf::from)),
             cache_ttl,
             cache_max_keys: self.cache_max_keys.unwrap_or(defaults.cache_max_keys),
             cache_max_bytes: self.cache_max_bytes.unwrap_or(defaults.cache_max_bytes),
             refresh_wait: millis(self.refresh_wait_millis, defaults.refresh_wait),
+            renew_inline: true,
             retry_timeout: millis(self.retry_timeout_millis, defaults.retry_timeout),
             connect_timeout: millis(self.connect_timeout_millis, defaults.connect_timeout),
             request_timeout: millis(self.request_timeout_millis, defaults.request_timeout),
@@ -302,7 +253,7 @@ fn check_endpoint(endpoint: &str, file: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn read_secret_file(file: &Path) -> Result<Zeroizing<String>, Error> {
+pub(crate) fn read_secret_file(file: &Path) -> Result<Zeroizing<String>, Error> {
     let unreadable = |error: std::io::Error| {
         problem(
             file,

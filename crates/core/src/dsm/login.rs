@@ -1,0 +1,93 @@
+//! How a session is opened, with whatever we are identified by, and how it moves to a new certificate.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dsma_api::{ApiError, AuthResponse, text};
+use zeroize::Zeroizing;
+
+use super::Dsm;
+use super::session::Token;
+use crate::Error;
+use crate::clock::Moment;
+use crate::identity::{Certified, Duty, Identity};
+
+const LOGIN: &str = "/sys/v1/session/auth";
+/// When a background task asks again where there is no certificate yet.
+const NOT_YET: Duration = Duration::from_secs(30);
+/// A background task has nobody waiting.
+const NO_HURRY: Duration = Duration::MAX;
+
+impl Dsm {
+    /// Renews our certificate where it is time, with a fresh key: DSM has taken the new one before the old one goes. Blocks, for up to
+    /// a minute: this is for a background task of a service; in the library callers do it. A failure is logged, and the old certificate
+    /// serves on. Says after what time to ask again; `None` where our identity has no certificate.
+    pub fn keep_certified(&self) -> Option<Duration> {
+        let Identity::Certified(certified) = &self.identity else { return None };
+        if let Some(duty) = certified.duty(NO_HURRY) {
+            self.renew(&duty);
+        }
+        Some(certified.due_in().unwrap_or(NOT_YET))
+    }
+
+    /// The session's token; opens the session where there is none.
+    pub(super) fn token(&self, within: Duration) -> Result<Arc<Token>, Error> {
+        if let (Identity::Certified(certified), Some(patience)) = (&self.identity, self.renewal_patience)
+            && let Some(duty) = certified.duty(patience)
+        {
+            self.renew(&duty);
+        }
+        self.session.token(|| self.log_in(within))
+    }
+
+    fn log_in(&self, within: Duration) -> Result<AuthResponse, Error> {
+        match &self.identity {
+            Identity::Nobody => Err(ApiError::unauthorized(text::NO_CREDENTIALS).into()),
+            Identity::ApiKey(key) => {
+                let authorization = Zeroizing::new(format!("Basic {}", key.expose()));
+                let reply = self.send("POST", LOGIN, Some(&authorization), None, Moment::now().after(within))?;
+                self.parse(&reply)
+            }
+            Identity::Certified(certified) => self.log_in_certified(certified, within),
+        }
+    }
+
+    fn log_in_certified(&self, certified: &Certified, within: Duration) -> Result<AuthResponse, Error> {
+        let certificate = certified.certificate()?;
+        self.transport.present(&certificate).map_err(|reason| self.transport.unreachable(&reason))?;
+        let reply = self.send("POST", LOGIN, certified.authorization().as_deref(), None, Moment::now().after(within))?;
+        let answer = self.parse(&reply);
+        if let Err(error) = &answer
+            && error.status() == 401
+        {
+            certified.refused(&certificate, error);
+        }
+        answer
+    }
+
+    /// Renews within the time of this duty. A failure is logged; the old certificate serves on.
+    fn renew(&self, duty: &Duty<'_>) {
+        if let Err(error) = self.try_renewal(duty) {
+            duty.failed(&error);
+        }
+    }
+
+    fn try_renewal(&self, duty: &Duty<'_>) -> Result<(), Error> {
+        let deadline = Moment::now().after(duty.within());
+        let certificate = duty.certificate()?;
+        let unreachable = |reason| self.transport.unreachable(&reason);
+        let channel = self.transport.open(Some(Arc::clone(&certificate))).map_err(unreachable)?;
+        let authorization = match &self.identity {
+            Identity::Certified(certified) => certified.authorization(),
+            _ => None,
+        };
+        let left = Moment::now().until(deadline);
+        let reply = self.transport.exchange(&channel, "POST", LOGIN, authorization.as_deref(), None, left).map_err(unreachable)?;
+        let token = Token::new(self.parse(&reply)?)?;
+        self.transport.switch(channel);
+        duty.keep(certificate);
+        self.session.replace(token);
+        tracing::info!(target: "dsma::identity", "the certificate is renewed");
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! TLS to DSM, with our certificate where we have one.
+//!
+//! The HTTP client's own connector would keep a copy of the private key's bytes for every change of certificate. This one is given keys
+//! that are parsed already.
+
+use std::fmt;
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::ServerName;
+use rustls::sign::SingleCertAndKey;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport, TransportAdapter};
+
+use crate::identity::ClientCertificate;
+
+/// Wraps connections in TLS 1.2 or 1.3.
+pub(super) struct TlsConnector(Arc<ClientConfig>);
+
+impl TlsConnector {
+    /// Trusts `roots` alone, and presents `certificate` to a server that asks for one.
+    pub(super) fn new(roots: RootCertStore, certificate: Option<&ClientCertificate>) -> Result<Self, rustls::Error> {
+        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots);
+        let config = match certificate {
+            Some(certificate) => config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certificate.certified_key()))),
+            None => config.with_no_client_auth(),
+        };
+        Ok(Self(Arc::new(config)))
+    }
+}
+
+impl<In: Transport> Connector<In> for TlsConnector {
+    type Out = TlsTransport<In>;
+
+    fn connect(&self, details: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<Self::Out>, ureq::Error> {
+        let Some(tcp) = chained else { return Ok(None) };
+        let host = details.uri.host().unwrap_or_default();
+        // An IPv6 address stands in brackets in a URL.
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| ureq::Error::Tls("the endpoint's host is no name for TLS"))?;
+        let mut session = ClientConnection::new(Arc::clone(&self.0), name)?;
+        let mut tcp = TransportAdapter::new(tcp, Arc::clone(&details.current_time));
+        tcp.set_timeout(details.timeout);
+        session.complete_io(&mut tcp)?;
+        let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
+        Ok(Some(TlsTransport { buffers, stream: StreamOwned::new(session, tcp) }))
+    }
+}
+
+impl fmt::Debug for TlsConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsConnector(..)")
+    }
+}
+
+/// One connection.
+pub(super) struct TlsTransport<T: Transport> {
+    buffers: LazyBuffers,
+    stream: StreamOwned<ClientConnection, TransportAdapter<T>>,
+}
+
+impl<T: Transport> Transport for TlsTransport<T> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.stream.sock.set_timeout(timeout);
+        Ok(self.stream.write_all(&self.buffers.output()[..amount])?)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        self.stream.sock.set_timeout(timeout);
+        let read = self.stream.read(self.buffers.input_append_buf())?;
+        self.buffers.input_appended(read);
+        Ok(read > 0)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.stream.sock.get_mut().is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        true
+    }
+}
+
+impl<T: Transport> fmt::Debug for TlsTransport<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsTransport(..)")
+    }
+}

@@ -63,6 +63,9 @@ pub(crate) enum Error {
     /// A password cannot be hashed: there is no memory for it.
     #[error("a password cannot be hashed: {0}")]
     Password(argon2::Error),
+    /// The root of the emulated NSM is none.
+    #[error("the emulated NSM's root certificate cannot be used: {0}")]
+    Attestation(dsma_attest::Error),
     /// A certificate cannot be made.
     #[error("the development CA cannot sign: {0}")]
     Certificate(#[from] rcgen::Error),

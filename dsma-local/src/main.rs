@@ -6,7 +6,6 @@
 #![forbid(unsafe_code)]
 
 mod args;
-#[allow(dead_code, reason = "the interface to it follows")]
 mod ccm;
 mod cli;
 mod dsm;
@@ -16,6 +15,7 @@ mod passphrase;
 mod passwords;
 mod secrets;
 mod serve;
+mod sessions;
 mod state_dir;
 mod store;
 mod tls;
@@ -29,6 +29,7 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::Args;
+use crate::ccm::Ccm;
 use crate::dsm::{Dsm, Settings};
 use crate::error::Error;
 use crate::serve::{Listeners, Served, Service, Stop};
@@ -80,6 +81,7 @@ fn run(args: &Args, state_path: &Path) -> Result<(), Error> {
         let ports = listeners.ports();
         state.write_client_files(ports, &account, &ccm_account, &authority)?;
         let settings = Settings { session_idle: args.session_idle(), auto_satisfy: args.quorum_auto_satisfy, ports: Some(ports) };
+        let ccm = Arc::new(Ccm::new(store.clone(), args.session_idle(), None)?);
         let dsm = Arc::new(Dsm::new(store, settings));
         let served = [
             Served {
@@ -92,6 +94,8 @@ fn run(args: &Args, state_path: &Path) -> Result<(), Error> {
                 tls: Some(authority.server_config(ClientCertificates::Requested)?),
                 router: dsm::router(Arc::clone(&dsm)),
             },
+            // Nodes show their certificates here.
+            Served { service: Service::Ccm, tls: Some(authority.server_config(ClientCertificates::Requested)?), router: ccm::router(ccm) },
         ];
         // Nobody has to read it.
         let endpoint = ports.endpoint(Service::Dsm);

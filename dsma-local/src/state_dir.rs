@@ -109,6 +109,7 @@ impl StateDir {
             ("DSMA_LOCAL_STATE", &self.path.display().to_string()),
             ("DSMA_LOCAL_ADMIN_API_KEY", &account.admin_key),
             ("DSMA_LOCAL_GROUP_ID", &account.group_id.to_string()),
+            ("CCM_ENDPOINT", &ports.endpoint(Service::Ccm)),
             ("CCM_USERNAME", &ccm.username),
             ("CCM_PASSWORD", &ccm.password),
             ("CCM_ACCOUNT_ID", &ccm.acct_id.to_string()),

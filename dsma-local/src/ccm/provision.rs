@@ -26,8 +26,10 @@ pub(crate) struct CcmAccount {
     pub(crate) username: String,
     pub(crate) password: Zeroizing<String>,
     /// The certificate of the zone's CA that signs now.
+    #[allow(dead_code, reason = "the Trusted-CA app, which needs it, follows")]
     pub(crate) zone_ca_der: Vec<u8>,
     /// With it a node enrols in the zone.
+    #[allow(dead_code, reason = "the node agent, which needs it, follows")]
     pub(crate) join_token: Zeroizing<String>,
 }
 

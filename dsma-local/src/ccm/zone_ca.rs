@@ -54,13 +54,11 @@ impl ZoneCa {
 
     /// The CA with this certificate (PEM) and key (PKCS#8).
     pub(crate) fn open(zone_id: Uuid, certificate: &str, key: &[u8]) -> Result<Self, Error> {
-        let validity = der(certificate)
-            .and_then(|der| x509_cert::Certificate::from_der(&der).ok())
-            .map(|certificate| *certificate.tbs_certificate().validity())
-            .ok_or(rcgen::Error::CouldNotParseCertificate)?;
+        let (begins, ends) = der(certificate).and_then(|der| validity(&der)).ok_or(rcgen::Error::CouldNotParseCertificate)?;
+        let time = |seconds| OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| rcgen::Error::Time);
         // Subject and key identifier follow from these two.
         let issuer = Issuer::new(ca_params(zone_id), KeyPair::try_from(key)?);
-        Ok(Self { issuer, not_before: validity.not_before.to_system_time().into(), not_after: validity.not_after.to_system_time().into() })
+        Ok(Self { issuer, not_before: time(begins)?, not_after: time(ends)? })
     }
 
     /// Signs, and returns the certificate in PEM.
@@ -83,6 +81,14 @@ impl ZoneCa {
 /// The certificate of a PEM text.
 pub(crate) fn der(pem: &str) -> Option<CertificateDer<'static>> {
     CertificateDer::from_pem_slice(pem.as_bytes()).ok()
+}
+
+/// From when and until when a certificate is valid, in seconds since the epoch.
+pub(crate) fn validity(certificate: &[u8]) -> Option<(i64, i64)> {
+    let certificate = x509_cert::Certificate::from_der(certificate).ok()?;
+    let validity = certificate.tbs_certificate().validity();
+    let seconds = |time: x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs()).ok();
+    Some((seconds(validity.not_before)?, seconds(validity.not_after)?))
 }
 
 fn ca_params(zone_id: Uuid) -> CertificateParams {

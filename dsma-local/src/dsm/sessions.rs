@@ -1,82 +1,16 @@
 //! `/sys/v1/session`: tokens, and how they end.
-//!
-//! Sessions live in memory: a restart ends them, and clients log in again on 401. Only hashes of tokens are kept.
-
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
 
 use dsma_api::{ApiError, AuthResponse, Principal, text};
-use dsma_crypto::digest::Hash;
-use parking_lot::Mutex;
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::authentication::{Entity, Login, by_app_name, by_certificate, by_password, no_member};
 use super::call::Call;
 use super::reply::Reply;
-use super::secrets::{DEFAULT_SIZE, make_secret};
 use crate::store::{ActionType, Member};
 
-/// The open sessions.
-pub(super) struct Sessions {
-    idle: Duration,
-    open: Mutex<HashMap<[u8; 32], Session>>,
-}
-
-struct Session {
-    /// An app or a user.
-    principal: Principal,
-    /// The account that a user has selected.
-    acct_id: Option<Uuid>,
-    last_used: Instant,
-}
-
-impl Sessions {
-    pub(super) fn new(idle: Duration) -> Self {
-        Self { idle, open: Mutex::default() }
-    }
-
-    /// Opens a session and returns its token.
-    fn open(&self, principal: Principal) -> Result<String, ApiError> {
-        let token = make_secret(DEFAULT_SIZE)?;
-        self.open.lock().insert(hash(&token), Session { principal, acct_id: None, last_used: Instant::now() });
-        Ok(token.to_string())
-    }
-
-    /// Whose token it is, and in which account; the idle time begins anew. `None` for a token that is unknown or has ended.
-    pub(super) fn touch(&self, token: &str) -> Option<(Principal, Option<Uuid>)> {
-        let mut open = self.open.lock();
-        let session = open.get_mut(&hash(token)).filter(|session| session.last_used.elapsed() < self.idle)?;
-        session.last_used = Instant::now();
-        Some((session.principal, session.acct_id))
-    }
-
-    fn select(&self, token: &str, acct_id: Uuid) {
-        if let Some(session) = self.open.lock().get_mut(&hash(token)) {
-            session.acct_id = Some(acct_id);
-        }
-    }
-
-    fn terminate(&self, token: &str) {
-        self.open.lock().remove(&hash(token));
-    }
-
-    /// Ends all sessions of an app or a user: it was disabled or deleted, or its credential is another one now.
-    pub(super) fn terminate_all(&self, principal: Principal) {
-        self.open.lock().retain(|_, session| session.principal != principal);
-    }
-
-    /// Forgets sessions whose idle time is over.
-    pub(super) fn sweep(&self) {
-        self.open.lock().retain(|_, session| session.last_used.elapsed() < self.idle);
-    }
-}
-
-fn hash(token: &str) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(Hash::Sha256.digest(token.as_bytes()).as_ref());
-    hash
-}
+/// Who calls, by session: an app, or a user in the account that the session has selected.
+pub(super) type Sessions = crate::sessions::Sessions<Principal>;
 
 /// `POST /sys/v1/session/auth`: opens a session for the credential in the header, in the body, or of the connection.
 pub(super) fn auth(call: &Call) -> Result<Reply, ApiError> {
@@ -195,7 +129,7 @@ fn open(call: &Call, entity: &Entity) -> Result<Reply, ApiError> {
     let access_token = sessions.open(entity.principal())?;
     let how = if call.peer.certificates.is_empty() { "Authenticated" } else { "Authenticated, with a client certificate," };
     log(call, entity, how)?;
-    Reply::ok(&AuthResponse { token_type: "Bearer".into(), expires_in: sessions.idle.as_secs(), access_token, entity_id: entity.id() })
+    Reply::ok(&AuthResponse { token_type: "Bearer".into(), expires_in: sessions.idle().as_secs(), access_token, entity_id: entity.id() })
 }
 
 fn in_session(call: &Call) -> Result<(Entity, String), ApiError> {
@@ -207,31 +141,4 @@ fn in_session(call: &Call) -> Result<(Entity, String), ApiError> {
 fn log(call: &Call, entity: &Entity, verb: &str) -> Result<(), ApiError> {
     let line = call.audit(ActionType::Auth, entity.principal(), entity.id(), format!("{verb} {}", entity.name()));
     Ok(call.store().audit_soon(line)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_session_ends_by_idleness_termination_and_with_its_app() {
-        let sessions = Sessions::new(Duration::from_secs(600));
-        let (alice, bob) = (Principal::App(Uuid::from_u128(1)), Principal::User(Uuid::from_u128(1)));
-        let (first, second, third) = (sessions.open(alice).unwrap(), sessions.open(alice).unwrap(), sessions.open(bob).unwrap());
-        assert_eq!(sessions.touch(&first), Some((alice, None)));
-        assert_eq!(sessions.touch("nonsense"), None);
-        sessions.terminate(&first);
-        assert_eq!(sessions.touch(&first), None);
-        sessions.terminate_all(alice);
-        assert_eq!(sessions.touch(&second), None);
-        let account = Uuid::from_u128(3);
-        sessions.select(&third, account);
-        assert_eq!(sessions.touch(&third), Some((bob, Some(account))));
-
-        let impatient = Sessions::new(Duration::ZERO);
-        let token = impatient.open(bob).unwrap();
-        assert_eq!(impatient.touch(&token), None);
-        impatient.sweep();
-        assert!(impatient.open.lock().is_empty());
-    }
 }

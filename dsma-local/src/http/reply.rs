@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use dsma_crypto::random;
@@ -16,6 +16,7 @@ use crate::error::Error;
 pub(crate) struct Reply {
     status: StatusCode,
     json: Option<Vec<u8>>,
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Reply {
@@ -31,7 +32,12 @@ impl Reply {
 
     /// 204: void operations.
     pub(crate) const fn nothing() -> Self {
-        Self { status: StatusCode::NO_CONTENT, json: None }
+        Self { status: StatusCode::NO_CONTENT, json: None, header: None }
+    }
+
+    /// The same answer with a header.
+    pub(crate) fn with_header(self, name: HeaderName, value: HeaderValue) -> Self {
+        Self { header: Some((name, value)), ..self }
     }
 
     /// Status and document, for an answer that carries this one.
@@ -42,15 +48,19 @@ impl Reply {
 
     /// What goes over the wire.
     pub(crate) fn into_response(self) -> Response {
-        match self.json {
+        let mut response = match self.json {
             None => with_status(self.status, Body::empty()),
             Some(json) => with_type(self.status, "application/json", Body::from(json)),
+        };
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, value);
         }
+        response
     }
 
     fn json<E: From<Error>>(status: StatusCode, document: &impl Serialize) -> Result<Self, E> {
         let json = serde_json::to_vec(document).map_err(Error::Row)?;
-        Ok(Self { status, json: Some(json) })
+        Ok(Self { status, json: Some(json), header: None })
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) enum Service {
     Dsm,
     /// DSM, which also asks for client certificates: the host whose name begins with `apps.` in the vendor's cloud.
     Apps,
+    /// CCM, which asks for the certificates of nodes.
+    Ccm,
 }
 
 /// The ports of one instance.
@@ -45,11 +47,11 @@ pub(crate) struct Socket {
 
 impl Service {
     /// In the order of their ports.
-    const ALL: [Self; 2] = [Self::Dsm, Self::Apps];
+    const ALL: [Self; 3] = [Self::Dsm, Self::Apps, Self::Ccm];
 
     const fn scheme(self) -> &'static str {
         match self {
-            Self::Dsm | Self::Apps => "https",
+            Self::Dsm | Self::Apps | Self::Ccm => "https",
         }
     }
 }

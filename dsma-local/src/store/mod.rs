@@ -12,7 +12,6 @@ mod groups;
 mod kept;
 mod key_file;
 mod listing;
-#[allow(dead_code, reason = "CCM's interface, which uses all of it, follows")]
 mod records;
 mod schema;
 mod seal;

@@ -101,6 +101,12 @@ impl Records<'_> {
         Ok(self.connection.execute("DELETE FROM ccm_records WHERE kind = ?1 AND id = ?2", (T::KIND, id))? == 1)
     }
 
+    /// Deletes everything that belongs to an account.
+    pub(crate) fn delete_account(&self, acct_id: Uuid) -> Result<(), Error> {
+        self.connection.execute("DELETE FROM ccm_records WHERE acct_id = ?1", [acct_id])?;
+        Ok(())
+    }
+
     /// Puts a secret beside a record, in place of the one that is there.
     pub(crate) fn set_secret<T: Record>(&self, id: Uuid, secret: &[u8]) -> Result<(), Error> {
         let sealed = self.seal.close(T::KIND, id, secret)?;

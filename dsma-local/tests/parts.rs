@@ -155,12 +155,56 @@ fn a_state_serves_its_key_its_direction_and_who_may_use_the_key() {
     let reader = dsm.new_app("reader", &[(&dsm.default_group(), &["DECRYPT"])]);
     let reader = stack.dsm_as(&reader);
     assert_eq!(update(&reader, &kid, "encrypt", &state).0, 403);
-    assert_eq!(update(&reader, &kid, "decrypt", &init("decrypt")).0, 200, "another app of the account may go on");
+    let (status, text) = update(&reader, &kid, "decrypt", &init("decrypt"));
+    assert!(status == 400 && text.starts_with("Invalid state"), "another app's state: {status} {text}");
+    let again = dsm.login();
+    assert_eq!(update(&again, &kid, "encrypt", &state).0, 200, "another session of the same app");
 
     stack.restart();
     assert_eq!(update(&stack.dsm(), &kid, "encrypt", &state).0, 200, "the server remembers nothing");
     dsm_disable(&stack.dsm(), &kid);
     assert_eq!(update(&stack.dsm(), &kid, "encrypt", &state).0, 403, "a key that was disabled meanwhile");
+}
+
+/// Transient keys have no id, and answers show none.
+#[test]
+fn a_state_of_a_transient_key_serves_that_key() {
+    let stack = Stack::start();
+    let dsm = stack.dsm().login();
+    let make = || {
+        let body = json!({"obj_type": "AES", "key_size": 128, "transient": true});
+        json!({"transient_key": dsm.request("POST", "/crypto/v1/keys", Some(body)).success().json()["transient_key"]})
+    };
+    let (key, other) = (make(), make());
+    let init = json!({"key": key, "alg": "AES", "mode": "CBC"});
+    let init = dsm.request("POST", "/crypto/v1/encrypt/init", Some(init)).success().json();
+    assert!(init["kid"].is_null(), "{init}");
+    let update =
+        |key: &Value| dsm.request("POST", "/crypto/v1/encrypt/update", Some(json!({"key": key, "plain": "AAAA", "state": init["state"]})));
+    let reply = update(&other);
+    assert!(reply.status == 400 && reply.text.starts_with("Invalid state"), "{} {}", reply.status, reply.text);
+    let updated = update(&key).success().json();
+    let end = dsm.request("POST", "/crypto/v1/encrypt/final", Some(json!({"key": key, "state": updated["state"]}))).success().json();
+    let body = json!({"key": key, "alg": "AES", "mode": "CBC", "iv": init["iv"], "cipher": end["cipher"]});
+    assert_eq!(dsm.request("POST", "/crypto/v1/decrypt", Some(body)).success().json()["plain"], "AAAA");
+}
+
+#[test]
+fn triple_des_in_parts_agrees_with_openssl() {
+    let stack = Stack::start();
+    let dsm = stack.dsm();
+    let (key, iv) = ("0123456789abcdef23456789abcdef01456789abcdef0123", "0001020304050607");
+    let body = json!({"name": "des3", "obj_type": "DES3", "value": b64(&hex::decode(key).unwrap())});
+    let kid = dsm.request("PUT", "/crypto/v1/keys", Some(body)).success().json()["kid"].as_str().unwrap().to_owned();
+    let plain: Vec<u8> = (0..50).collect();
+    let expected = openssl(&["enc", "-des-ede3-cbc", "-K", key, "-iv", iv], &plain);
+    let params = json!({"alg": "DES3", "mode": "CBC", "iv": b64(&hex::decode(iv).unwrap())});
+    for (step, by_path) in [(1, true), (8, false), (13, true), (100, false)] {
+        let (got, ..) = run(Via(&dsm, &kid, by_path), true, params.clone(), &plain, step, json!({}));
+        assert_eq!(hex::encode(got), hex::encode(&expected), "{step}");
+        let (got, ..) = run(Via(&dsm, &kid, by_path), false, params.clone(), &expected, step, json!({}));
+        assert_eq!(got, plain, "{step}");
+    }
 }
 
 fn dsm_disable(dsm: &Dsm, kid: &str) {

@@ -280,6 +280,9 @@ pub struct SobjectRequest {
     /// Tokenization: the format of the key's plaintexts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fpe: Option<serde_json::Value>,
+    /// Whether signatures are the same for the same message, where the request does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deterministic_signatures: Option<bool>,
     /// ML-DSA settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mldsa: Option<MlDsaOptions>,

@@ -1,6 +1,7 @@
-//! SHA-1 and SHA-2 (FIPS 180-4) without allocation; SHA-3 (FIPS 202), BLAKE2b and RIPEMD-160. In one call or in parts.
+//! SHA-1 and SHA-2 (FIPS 180-4) without allocation; SHA-3 (FIPS 202), BLAKE2, Streebog and old ones. In one call or in parts.
 
 use crate::aws_lc::HashState;
+use crate::rare_hash::RareHash;
 
 /// The length of the longest digest here.
 const MAX_LEN: usize = 64;
@@ -28,8 +29,20 @@ pub enum Hash {
     Sha3_512,
     /// BLAKE2b with 256 bits (RFC 7693). No HMAC and no PKCS #1 signature is defined on it here.
     Blake2b256,
+    /// BLAKE2b with 384 bits. This and the other hashes that aws-lc lacks stand alone or under ECDSA: no HMAC, no RSA signature.
+    Blake2b384,
+    /// BLAKE2b with 512 bits (RFC 7693).
+    Blake2b512,
+    /// BLAKE2s with 256 bits (RFC 7693).
+    Blake2s256,
     /// RIPEMD-160, for what exists. No HMAC and no PKCS #1 signature is defined on it here.
     Ripemd160,
+    /// MD5 and SHA-1 side by side, as SSL 3.0 and TLS up to 1.1 sign it; a PKCS #1 signature holds it without a DigestInfo.
+    Md5Sha1,
+    /// Streebog with 256 bits (GOST R 34.11-2012, RFC 6986).
+    Streebog256,
+    /// Streebog with 512 bits.
+    Streebog512,
 }
 
 impl Hash {
@@ -39,9 +52,10 @@ impl Hash {
         match self {
             Self::Sha1 | Self::Ripemd160 => 20,
             Self::Sha224 | Self::Sha3_224 => 28,
-            Self::Sha256 | Self::Sha3_256 | Self::Blake2b256 => 32,
-            Self::Sha384 | Self::Sha3_384 => 48,
-            Self::Sha512 | Self::Sha3_512 => MAX_LEN,
+            Self::Sha256 | Self::Sha3_256 | Self::Blake2b256 | Self::Blake2s256 | Self::Streebog256 => 32,
+            Self::Md5Sha1 => 36,
+            Self::Sha384 | Self::Sha3_384 | Self::Blake2b384 => 48,
+            Self::Sha512 | Self::Sha3_512 | Self::Blake2b512 | Self::Streebog512 => MAX_LEN,
         }
     }
 
@@ -70,24 +84,36 @@ impl AsRef<[u8]> for Digest {
 #[derive(Clone)]
 pub struct Hasher {
     hash: Hash,
-    state: HashState,
+    state: State,
+}
+
+#[derive(Clone)]
+enum State {
+    Library(HashState),
+    Rare(RareHash),
 }
 
 impl Hasher {
     /// An empty message.
     pub fn new(hash: Hash) -> Self {
-        Self { hash, state: HashState::new(hash) }
+        Self { hash, state: RareHash::new(hash).map_or_else(|| State::Library(HashState::new(hash)), State::Rare) }
     }
 
     /// Appends to the message.
     pub fn update(&mut self, data: &[u8]) {
-        self.state.update(data);
+        match &mut self.state {
+            State::Library(state) => state.update(data),
+            State::Rare(state) => state.update(data),
+        }
     }
 
     /// The digest of all that was appended.
     pub fn finish(mut self) -> Digest {
         let mut bytes = [0; MAX_LEN];
-        self.state.finish(&mut bytes);
+        match &mut self.state {
+            State::Library(state) => state.finish(&mut bytes),
+            State::Rare(state) => state.finish(&mut bytes),
+        }
         Digest { bytes, len: self.hash.len() }
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::aws_lc::{self, EcKey, MAX_SIGNATURE};
+use crate::digest::Hash;
 use crate::rsa::Digested;
-use crate::{Encoding, Error, Message, SignatureScheme};
+use crate::{Encoding, Error, Message, SignatureScheme, rfc6979};
 
 /// Longest coordinate, P-521's.
 const MAX_COORDINATE: usize = 66;
@@ -123,6 +124,18 @@ impl EcPrivateKey {
         let mut secret = Zeroizing::new(vec![0; self.curve().coordinate_len()]);
         self.key.agree(&peer.0.key, &mut secret)?;
         Ok(secret)
+    }
+
+    /// A deterministic signature (RFC 6979) in DER: the same for the same message. The hash drives the nonce as well, so it must be told
+    /// with a ready digest too.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a hash other than SHA-1 and SHA-2; [`Error::InputLength`] for a digest of another length than the hash's.
+    pub fn sign_deterministic(&self, hash: Hash, message: Message<'_>) -> Result<Vec<u8>, Error> {
+        let digest = Digested::new(hash, message)?;
+        let mut scalar = Zeroizing::new(vec![0; self.curve().coordinate_len()]);
+        self.key.scalar(&mut scalar)?;
+        self.curve().signature_to_der(&rfc6979::sign(self.curve(), &scalar, hash, digest.as_ref())?)
     }
 
     pub(crate) fn sign(&self, scheme: &SignatureScheme, message: Message<'_>, out: &mut [u8]) -> Result<usize, Error> {

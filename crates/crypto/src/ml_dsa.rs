@@ -9,6 +9,9 @@ use crate::digest::Hash;
 use crate::rsa::Digested;
 use crate::{Error, Message, random};
 
+/// Length of PKCS#8 around a seed alone.
+const SEED_DER_LEN: usize = 54;
+
 /// A parameter set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MlDsaSet {
@@ -119,6 +122,36 @@ impl MlDsaPrivateKey {
         self.sign_mu(&self.public.prehash_mu(hash, message, context)?)
     }
 
+    /// As [`MlDsaPrivateKey::sign`] without fresh random bytes (FIPS 204, section 3.4, the deterministic variant): one message, one signature.
+    ///
+    /// # Errors
+    /// As `sign`, and [`Error::Unsupported`] for a key that came expanded: it takes the seed.
+    pub fn sign_deterministic(&self, message: &[u8], context: &[u8]) -> Result<Vec<u8>, Error> {
+        self.sign_mu_deterministic(&self.public.mu(message, context)?)
+    }
+
+    /// As [`MlDsaPrivateKey::sign_prehash`], deterministic.
+    ///
+    /// # Errors
+    /// As there and at [`MlDsaPrivateKey::sign_deterministic`].
+    pub fn sign_prehash_deterministic(&self, hash: Hash, message: Message<'_>, context: &[u8]) -> Result<Vec<u8>, Error> {
+        self.sign_mu_deterministic(&self.public.prehash_mu(hash, message, context)?)
+    }
+
+    /// As [`MlDsaPrivateKey::sign_mu`], deterministic.
+    ///
+    /// # Errors
+    /// As at [`MlDsaPrivateKey::sign_deterministic`].
+    pub fn sign_mu_deterministic(&self, mu: &[u8; 64]) -> Result<Vec<u8>, Error> {
+        let der = self.to_pkcs8_der()?;
+        let seed = der.last_chunk().filter(|_| der.len() == SEED_DER_LEN).ok_or(Error::Unsupported)?;
+        Ok(match self.set() {
+            MlDsaSet::MlDsa44 => deterministic::<ml_dsa::MlDsa44>(seed, mu),
+            MlDsaSet::MlDsa65 => deterministic::<ml_dsa::MlDsa65>(seed, mu),
+            MlDsaSet::MlDsa87 => deterministic::<ml_dsa::MlDsa87>(seed, mu),
+        })
+    }
+
     fn new(key: PqKey) -> Result<Self, Error> {
         let set = key.ml_dsa_set().ok_or(Error::Malformed)?;
         let public = MlDsaPublicKey::new(PqKey::ml_dsa_public(set, &key.raw_public()?)?)?;
@@ -183,6 +216,13 @@ impl MlDsaPublicKey {
         self.verify_mu(&self.prehash_mu(hash, message, context)?, signature)
     }
 
+    /// FIPS 204, algorithm 2, line 10, and algorithm 7, line 6: the representative of a message that is signed as it is.
+    fn mu(&self, message: &[u8], context: &[u8]) -> Result<[u8; 64], Error> {
+        let context_len = u8::try_from(context.len()).map_err(|_| Error::InputLength)?;
+        let public = aws_lc::shake256(&[&self.to_bytes()?])?;
+        aws_lc::shake256(&[&public, &[0, context_len], context, message])
+    }
+
     /// FIPS 204, algorithm 4, lines 10 to 23, and algorithm 7, line 6: the representative of a message that is signed by its digest.
     fn prehash_mu(&self, hash: Hash, message: Message<'_>, context: &[u8]) -> Result<[u8; 64], Error> {
         let digest = Digested::new(hash, message)?;
@@ -198,6 +238,11 @@ impl MlDsaPublicKey {
     }
 }
 
+/// The one operation that the library does not have: signing with zeros in place of random bytes.
+fn deterministic<P: ml_dsa::MlDsaParams>(seed: &[u8; 32], mu: &[u8; 64]) -> Vec<u8> {
+    ml_dsa::ExpandedSigningKey::<P>::from_seed(seed.into()).sign_mu_deterministic(mu.into()).encode().to_vec()
+}
+
 /// The hash's OBJECT IDENTIFIER as DER: 2.16.840.1.101.3.4.2.x.
 fn oid(hash: Hash) -> Result<[u8; 11], Error> {
     let arc = match hash {
@@ -209,7 +254,7 @@ fn oid(hash: Hash) -> Result<[u8; 11], Error> {
         Hash::Sha3_256 => 8,
         Hash::Sha3_384 => 9,
         Hash::Sha3_512 => 10,
-        Hash::Sha1 | Hash::Blake2b256 | Hash::Ripemd160 => return Err(Error::Unsupported),
+        _ => return Err(Error::Unsupported),
     };
     Ok([0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, arc])
 }

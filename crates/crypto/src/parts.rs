@@ -20,7 +20,7 @@ const GCM_LIMIT: u64 = (1 << 36) - 32;
 pub struct CipherParts {
     mode: Mode,
     encrypt: bool,
-    /// CBC: the last block of ciphertext. CTR and GCM: the next counter block.
+    /// CBC: the last block of ciphertext, in triple DES with zeros behind. CTR and GCM: the next counter block.
     chain: [u8; BLOCK],
     /// CBC: input that waits for its block to fill. GCM: the ciphertext of the last, unfinished block. CTR: nothing.
     held: Zeroizing<Vec<u8>>,
@@ -35,6 +35,24 @@ enum Mode {
     Cbc,
     Ctr,
     Gcm,
+    Des3CbcPadded,
+    Des3Cbc,
+}
+
+impl Mode {
+    const fn block_len(self) -> usize {
+        if matches!(self, Self::Des3CbcPadded | Self::Des3Cbc) { 8 } else { BLOCK }
+    }
+
+    const fn is_padded(self) -> bool {
+        matches!(self, Self::CbcPadded | Self::Des3CbcPadded)
+    }
+
+    /// CBC that goes on from `chain`.
+    fn cbc(self, chain: &[u8; BLOCK], padding: bool) -> CipherParams<'_> {
+        let iv = &chain[..self.block_len()];
+        if self.block_len() == BLOCK { CipherParams::AesCbc { iv, padding } } else { CipherParams::Des3Cbc { iv, padding } }
+    }
 }
 
 /// What GCM needs for the tag; all zero in other modes.
@@ -51,19 +69,22 @@ impl CipherParts {
     /// Begins a message. The parameters are those of the whole message.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for other keys than AES and other modes than CBC, CTR and GCM; [`Error::IvLength`].
+    /// [`Error::Unsupported`] for other keys than AES in CBC, CTR and GCM and triple DES in CBC; [`Error::IvLength`].
     pub fn start(key: &Key, params: &CipherParams<'_>, encrypt: bool) -> Result<Self, Error> {
-        if !matches!(key, Key::Aes(_)) {
-            return Err(Error::Unsupported);
-        }
-        let (mode, iv) = match *params {
-            CipherParams::AesCbc { iv, padding: true } => (Mode::CbcPadded, iv),
-            CipherParams::AesCbc { iv, padding: false } => (Mode::Cbc, iv),
-            CipherParams::AesCtr { iv } => (Mode::Ctr, iv),
-            CipherParams::AesGcm { iv, aad } => return Self::start_gcm(key, iv, aad, encrypt),
+        let (mode, iv) = match (key, *params) {
+            (Key::Aes(_), CipherParams::AesCbc { iv, padding: true }) => (Mode::CbcPadded, iv),
+            (Key::Aes(_), CipherParams::AesCbc { iv, padding: false }) => (Mode::Cbc, iv),
+            (Key::Aes(_), CipherParams::AesCtr { iv }) => (Mode::Ctr, iv),
+            (Key::Aes(_), CipherParams::AesGcm { iv, aad }) => return Self::start_gcm(key, iv, aad, encrypt),
+            (Key::Des3(_), CipherParams::Des3Cbc { iv, padding: true }) => (Mode::Des3CbcPadded, iv),
+            (Key::Des3(_), CipherParams::Des3Cbc { iv, padding: false }) => (Mode::Des3Cbc, iv),
             _ => return Err(Error::Unsupported),
         };
-        let chain = iv.try_into().map_err(|_| Error::IvLength)?;
+        if iv.len() != mode.block_len() {
+            return Err(Error::IvLength);
+        }
+        let mut chain = [0; BLOCK];
+        chain[..iv.len()].copy_from_slice(iv);
         Ok(Self { mode, encrypt, chain, held: Zeroizing::default(), text_len: 0, authentication: Authentication::default() })
     }
 
@@ -71,7 +92,7 @@ impl CipherParts {
     pub fn update(&mut self, key: &Key, part: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
         self.text_len = self.text_len.checked_add(part.len() as u64).ok_or(Error::TooLong)?;
         match self.mode {
-            Mode::CbcPadded | Mode::Cbc => self.update_cbc(key, part),
+            Mode::CbcPadded | Mode::Cbc | Mode::Des3CbcPadded | Mode::Des3Cbc => self.update_cbc(key, part),
             Mode::Ctr => self.apply_keystream(key, part, u128::MAX),
             Mode::Gcm => {
                 if self.text_len > GCM_LIMIT {
@@ -90,15 +111,15 @@ impl CipherParts {
         self.check_finish(true, tag.len())?;
         match self.mode {
             Mode::Gcm => tag.copy_from_slice(&self.tag(key)?[..tag.len()]),
-            Mode::CbcPadded => {
-                let params = CipherParams::AesCbc { iv: &self.chain, padding: true };
-                let mut last = Zeroizing::new(vec![0; BLOCK]);
+            Mode::CbcPadded | Mode::Des3CbcPadded => {
+                let params = self.mode.cbc(&self.chain, true);
+                let mut last = Zeroizing::new(vec![0; self.mode.block_len()]);
                 let len = key.encrypt(&params, Buffers::new(&self.held, &mut last), &mut [])?;
                 last.truncate(len);
                 return Ok(last);
             }
-            Mode::Cbc if !self.held.is_empty() => return Err(Error::InputLength),
-            Mode::Cbc | Mode::Ctr => {}
+            Mode::Cbc | Mode::Des3Cbc if !self.held.is_empty() => return Err(Error::InputLength),
+            Mode::Cbc | Mode::Des3Cbc | Mode::Ctr => {}
         }
         Ok(Zeroizing::default())
     }
@@ -108,15 +129,15 @@ impl CipherParts {
         self.check_finish(false, tag.len())?;
         match self.mode {
             Mode::Gcm if !bool::from(self.tag(key)?[..tag.len()].ct_eq(tag)) => return Err(Error::Authentication),
-            Mode::CbcPadded => {
-                let params = CipherParams::AesCbc { iv: &self.chain, padding: true };
-                let mut last = Zeroizing::new(vec![0; BLOCK]);
+            Mode::CbcPadded | Mode::Des3CbcPadded => {
+                let params = self.mode.cbc(&self.chain, true);
+                let mut last = Zeroizing::new(vec![0; self.mode.block_len()]);
                 let len = key.decrypt(&params, Buffers::new(&self.held, &mut last), &[])?;
                 last.truncate(len);
                 return Ok(last);
             }
-            Mode::Cbc if !self.held.is_empty() => return Err(Error::InputLength),
-            Mode::Gcm | Mode::Cbc | Mode::Ctr => {}
+            Mode::Cbc | Mode::Des3Cbc if !self.held.is_empty() => return Err(Error::InputLength),
+            Mode::Gcm | Mode::Cbc | Mode::Des3Cbc | Mode::Ctr => {}
         }
         Ok(Zeroizing::default())
     }
@@ -143,12 +164,14 @@ impl CipherParts {
             1 => Mode::Cbc,
             2 => Mode::Ctr,
             3 => Mode::Gcm,
+            4 => Mode::Des3CbcPadded,
+            5 => Mode::Des3Cbc,
             _ => return Err(Error::Malformed),
         };
         let ([chain, hash, mask], [text_len, aad_len]) = (blocks.as_chunks().0, numbers.as_chunks().0) else {
             return Err(Error::Malformed);
         };
-        if held.len() > BLOCK {
+        if held.len() > mode.block_len() {
             return Err(Error::Malformed);
         }
         Ok(Self {
@@ -189,19 +212,19 @@ impl CipherParts {
     fn update_cbc(&mut self, key: &Key, part: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
         let input = Zeroizing::new([self.held.as_slice(), part].concat());
         // The last whole block of a padded decryption may be the last of all: it waits for the end.
-        let keep_one = usize::from(self.mode == Mode::CbcPadded && !self.encrypt);
-        let ready = input.len().saturating_sub(keep_one) / BLOCK * BLOCK;
+        let (block, keep_one) = (self.mode.block_len(), usize::from(self.mode.is_padded() && !self.encrypt));
+        let ready = input.len().saturating_sub(keep_one) / block * block;
         let (ready, held) = input.split_at(ready);
         let mut output = Zeroizing::new(vec![0; ready.len()]);
-        let params = CipherParams::AesCbc { iv: &self.chain, padding: false };
+        let params = self.mode.cbc(&self.chain, false);
         if self.encrypt {
             key.encrypt(&params, Buffers::new(ready, &mut output), &mut [])?;
         } else {
             key.decrypt(&params, Buffers::new(ready, &mut output), &[])?;
         }
         let cipher = if self.encrypt { output.as_slice() } else { ready };
-        if let Some(last) = cipher.last_chunk() {
-            self.chain = *last;
+        if let Some(last) = cipher.rchunks_exact(block).next() {
+            self.chain[..block].copy_from_slice(last);
         }
         self.held = Zeroizing::new(held.to_vec());
         Ok(output)

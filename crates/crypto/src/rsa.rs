@@ -159,7 +159,7 @@ impl RsaPublicKey {
             }
             SignatureScheme::RsaPss { hash, mgf1, salt_len } => {
                 let salt_len = self.check_salt(hash, salt_len)?;
-                Ok(self.0.key.verify_pss(hash, mgf1, salt_len, Digested::new(hash, message)?.as_ref(), signature))
+                self.0.key.verify_pss(hash, mgf1, salt_len, Digested::new(hash, message)?.as_ref(), signature)
             }
             SignatureScheme::Ecdsa { .. } | SignatureScheme::EdDsa => Err(Error::Unsupported),
         }

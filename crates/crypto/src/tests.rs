@@ -3,6 +3,7 @@
 mod agreement;
 mod ciphers;
 mod des3;
+mod deterministic;
 mod ff1;
 mod formats;
 mod kdf;

@@ -261,7 +261,13 @@ pub(super) const fn wire_hash(hash: Hash) -> HashAlgorithm {
         Hash::Sha3_384 => HashAlgorithm::Sha3_384,
         Hash::Sha3_512 => HashAlgorithm::Sha3_512,
         Hash::Blake2b256 => HashAlgorithm::Blake2b256,
+        Hash::Blake2b384 => HashAlgorithm::Blake2b384,
+        Hash::Blake2b512 => HashAlgorithm::Blake2b512,
+        Hash::Blake2s256 => HashAlgorithm::Blake2s256,
         Hash::Ripemd160 => HashAlgorithm::Ripemd160,
+        Hash::Md5Sha1 => HashAlgorithm::Ssl3,
+        Hash::Streebog256 => HashAlgorithm::Streebog256,
+        Hash::Streebog512 => HashAlgorithm::Streebog512,
     }
 }
 

@@ -102,6 +102,18 @@ impl EcKey {
         Ok(point)
     }
 
+    /// The private number, as long as a coordinate.
+    pub(crate) fn scalar(&self, out: &mut [u8]) -> Result<(), Error> {
+        // SAFETY: reads a valid key; the number, where there is one, belongs to it. The output's length is passed with its pointer.
+        unsafe {
+            let scalar = sys::EC_KEY_get0_private_key(self.key.as_ptr());
+            if scalar.is_null() {
+                return Err(Error::Unsupported);
+            }
+            check(sys::BN_bn2bin_padded(out.as_mut_ptr(), out.len(), scalar), Error::Internal)
+        }
+    }
+
     pub(crate) fn curve(&self) -> Curve {
         self.curve
     }

@@ -38,6 +38,7 @@ macro_rules! per_hash {
 }
 
 impl HashState {
+    /// An empty message of a hash that the library has.
     pub(crate) fn new(hash: Hash) -> Self {
         match hash {
             Hash::Sha1 => Self::Sha1(start(sys::SHA1_Init)),
@@ -109,7 +110,7 @@ unsafe impl Sync for Context {}
 
 impl Context {
     fn new(hash: Hash) -> Self {
-        let digest = message_digest(hash);
+        let Ok(digest) = message_digest(hash) else { unreachable!("`RareHash` has what the library lacks") };
         Self::made(|context| {
             // SAFETY: the context is fresh, the digest a constant; no engine.
             unsafe { sys::EVP_DigestInit_ex(context, digest, ptr::null_mut()) }
@@ -168,10 +169,10 @@ unsafe fn cleanse<T>(context: &mut T) {
     unsafe { sys::OPENSSL_cleanse(ptr::from_mut(context).cast(), size_of::<T>()) }
 }
 
-/// The library's description of a hash, a constant of the program.
-pub(super) fn message_digest(hash: Hash) -> *const sys::EVP_MD {
+/// The library's description of a hash, a constant of the program; `Unsupported` for one that it lacks.
+pub(super) fn message_digest(hash: Hash) -> Result<*const sys::EVP_MD, Error> {
     // SAFETY: these take nothing and return pointers to constants.
-    unsafe {
+    Ok(unsafe {
         match hash {
             Hash::Sha1 => sys::EVP_sha1(),
             Hash::Sha224 => sys::EVP_sha224(),
@@ -184,8 +185,12 @@ pub(super) fn message_digest(hash: Hash) -> *const sys::EVP_MD {
             Hash::Sha3_512 => sys::EVP_sha3_512(),
             Hash::Blake2b256 => sys::EVP_blake2b256(),
             Hash::Ripemd160 => sys::EVP_ripemd160(),
+            Hash::Md5Sha1 => sys::EVP_md5_sha1(),
+            Hash::Blake2b384 | Hash::Blake2b512 | Hash::Blake2s256 | Hash::Streebog256 | Hash::Streebog512 => {
+                return Err(Error::Unsupported);
+            }
         }
-    }
+    })
 }
 
 /// The library's number of a hash that it can write into a DigestInfo; the others are `Unsupported` for PKCS #1 signatures.
@@ -200,6 +205,13 @@ pub(super) fn nid(hash: Hash) -> Result<c_int, Error> {
         Hash::Sha3_256 => sys::NID_sha3_256,
         Hash::Sha3_384 => sys::NID_sha3_384,
         Hash::Sha3_512 => sys::NID_sha3_512,
-        Hash::Blake2b256 | Hash::Ripemd160 => return Err(Error::Unsupported),
+        Hash::Md5Sha1 => sys::NID_md5_sha1,
+        Hash::Blake2b256
+        | Hash::Blake2b384
+        | Hash::Blake2b512
+        | Hash::Blake2s256
+        | Hash::Ripemd160
+        | Hash::Streebog256
+        | Hash::Streebog512 => return Err(Error::Unsupported),
     })
 }

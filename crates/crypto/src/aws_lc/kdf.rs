@@ -9,7 +9,7 @@ use crate::digest::Hash;
 
 /// HKDF's extract and expand in one; fills the output, which has at most 255 times the hash's length.
 pub(crate) fn hkdf(hash: Hash, secret: &[u8], salt: &[u8], info: &[u8], out: &mut [u8]) -> Result<(), Error> {
-    let digest = hash::message_digest(hash);
+    let digest = hash::message_digest(hash)?;
     let (out, out_len) = (out.as_mut_ptr(), out.len());
     // SAFETY: each pointer (never null) is passed with the length of its slice; the digest is a constant.
     let outcome =
@@ -42,7 +42,7 @@ pub(crate) fn hkdf_expand(hash: Hash, key: &[u8], info: &[u8], out: &mut [u8]) -
 
 /// PBKDF2 with HMAC; fills the output.
 pub(crate) fn pbkdf2(hash: Hash, password: &[u8], salt: &[u8], iterations: u32, out: &mut [u8]) -> Result<(), Error> {
-    let digest = hash::message_digest(hash);
+    let digest = hash::message_digest(hash)?;
     let (out, out_len) = (out.as_mut_ptr(), out.len());
     // SAFETY: each pointer (never null) is passed with the length of its slice; the digest is a constant.
     let outcome = unsafe {

@@ -26,7 +26,7 @@ impl HmacContext {
     pub(crate) fn new(hash: Hash, key: &[u8]) -> Result<Self, Error> {
         // SAFETY: takes nothing, returns null or a context that is ours.
         let context = unsafe { Owned::new(sys::HMAC_CTX_new(), Error::Internal)? };
-        let digest = hash::message_digest(hash);
+        let digest = hash::message_digest(hash)?;
         // SAFETY: the context is fresh, the digest a constant; the key's pointer (never null) and length are one slice's. No engine.
         let outcome = unsafe { sys::HMAC_Init_ex(context.as_ptr(), key.as_ptr().cast(), key.len(), digest, ptr::null_mut()) };
         check(outcome, Error::Unsupported)?;

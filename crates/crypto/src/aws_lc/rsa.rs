@@ -144,7 +144,7 @@ impl RsaKey {
 
     pub(crate) fn sign_pss(&self, hash: Hash, mgf1: Hash, salt_len: c_int, digest: &[u8], out: &mut [u8]) -> Result<usize, Error> {
         let out = self.room(out)?;
-        let (hash, mgf1) = (hash::message_digest(hash), hash::message_digest(mgf1));
+        let (hash, mgf1) = (hash::message_digest(hash)?, hash::message_digest(mgf1)?);
         let mut len = 0;
         // SAFETY: the output's length is passed with its pointer, the digest is a live slice, the hashes are constants.
         let outcome = unsafe {
@@ -177,13 +177,13 @@ impl RsaKey {
         if holds(outcome) { recovered.get(..len).map(<[u8]>::to_vec) } else { None }
     }
 
-    pub(crate) fn verify_pss(&self, hash: Hash, mgf1: Hash, salt_len: c_int, digest: &[u8], signature: &[u8]) -> bool {
-        let (hash, mgf1) = (hash::message_digest(hash), hash::message_digest(mgf1));
+    pub(crate) fn verify_pss(&self, hash: Hash, mgf1: Hash, salt_len: c_int, digest: &[u8], signature: &[u8]) -> Result<bool, Error> {
+        let (hash, mgf1) = (hash::message_digest(hash)?, hash::message_digest(mgf1)?);
         // SAFETY: both are live slices and only read; the hashes are constants.
-        holds(unsafe {
+        Ok(holds(unsafe {
             let (signature, len) = (signature.as_ptr(), signature.len());
             sys::RSA_verify_pss_mgf1(self.rsa, digest.as_ptr(), digest.len(), hash, mgf1, salt_len, signature, len)
-        })
+        }))
     }
 
     /// Encrypts into `out` and returns the length, the modulus'.
@@ -224,11 +224,12 @@ impl RsaKey {
             // SAFETY: as above.
             Padding::Pkcs1 => check(unsafe { sys::EVP_PKEY_CTX_set_rsa_padding(raw, sys::RSA_PKCS1_PADDING) }, Error::Internal)?,
             Padding::Oaep { hash, mgf1, label } => {
+                let (hash, mgf1) = (hash::message_digest(hash)?, hash::message_digest(mgf1)?);
                 // SAFETY: the context is valid and started, the hashes are constants.
                 unsafe {
                     check(sys::EVP_PKEY_CTX_set_rsa_padding(raw, sys::RSA_PKCS1_OAEP_PADDING), Error::Internal)?;
-                    check(sys::EVP_PKEY_CTX_set_rsa_oaep_md(raw, hash::message_digest(hash)), Error::Internal)?;
-                    check(sys::EVP_PKEY_CTX_set_rsa_mgf1_md(raw, hash::message_digest(mgf1)), Error::Internal)?;
+                    check(sys::EVP_PKEY_CTX_set_rsa_oaep_md(raw, hash), Error::Internal)?;
+                    check(sys::EVP_PKEY_CTX_set_rsa_mgf1_md(raw, mgf1), Error::Internal)?;
                 }
                 set_label(&context, label)?;
             }

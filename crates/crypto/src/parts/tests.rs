@@ -1,7 +1,7 @@
 //! In parts, written down after each: the same as in one call.
 
 use super::*;
-use crate::AesKey;
+use crate::{AesKey, Des3Key};
 
 /// Runs a message through parts of these lengths (again and again), writing the state down after each one.
 fn in_parts(key: &Key, params: &CipherParams<'_>, encrypt: bool, input: &[u8], step: usize, tag: &mut [u8]) -> Result<Vec<u8>, Error> {
@@ -88,4 +88,24 @@ fn bad_states_and_bad_ends() {
     }
     let empty = CipherParts::start(&key, &params, false).unwrap();
     assert!(empty.finish_decrypt(&key, &[]).is_err(), "padded text has at least one block");
+}
+
+#[test]
+fn triple_des_in_parts_gives_what_one_call_gives() {
+    let key = Key::Des3(Des3Key::from_bytes(b"three keys of 8 bytes ea").unwrap());
+    for (len, padding) in [(0, true), (1, true), (8, true), (23, true), (24, false), (800, false), (801, true)] {
+        let plain: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
+        let params = CipherParams::Des3Cbc { iv: b"iv of 8.", padding };
+        let mut whole = vec![0; plain.len() + 8];
+        let length = key.encrypt(&params, Buffers::new(&plain, &mut whole), &mut []).unwrap();
+        whole.truncate(length);
+        for step in [1, 7, 8, 9, 16, 1000] {
+            assert_eq!(in_parts(&key, &params, true, &plain, step, &mut []).unwrap(), whole, "{len} {step}");
+            assert_eq!(in_parts(&key, &params, false, &whole, step, &mut []).unwrap(), plain, "{len} {step}");
+        }
+    }
+    let start = |params: &CipherParams<'_>| CipherParts::start(&key, params, true).err();
+    assert_eq!(start(&CipherParams::Des3Cbc { iv: &[0; 16], padding: true }), Some(Error::IvLength));
+    assert_eq!(start(&CipherParams::AesCtr { iv: &[0; 16] }), Some(Error::Unsupported));
+    assert_eq!(start(&CipherParams::Des3Ecb), Some(Error::Unsupported));
 }

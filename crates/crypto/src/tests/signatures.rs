@@ -143,7 +143,15 @@ fn digests_match_the_standard() {
             "b751850b1a57168a5693cd924b6b096e08f621827444f70d884f5d0240d2712e10e116e9192af3c91a7ec57647e3934057340b4cf408d5a56592f8274eec53f0",
         ),
         (Hash::Blake2b256, "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319"),
+        // As Python's hashlib has them.
+        (Hash::Blake2b384, "6f56a82c8e7ef526dfe182eb5212f7db9df1317e57815dbda46083fc30f54ee6c66ba83be64b302d7cba6ce15bb556f4"),
+        (
+            Hash::Blake2b512,
+            "ba80a53f981c4d0d6a2797b69f12f6e94c212f14685ac4b74b12bb6fdbffa2d17d87c5392aab792dc252d5de4533cc9518d38aa8dbf1925ab92386edd4009923",
+        ),
+        (Hash::Blake2s256, "508c5e8c327c14e2e1a72ba34eeb452f37458b209ed63a294d999b4c86675982"),
         (Hash::Ripemd160, "8eb208f7e05d987a9b044a8e98c6b087f15a0bfc"),
+        (Hash::Md5Sha1, "900150983cd24fb0d6963f7d28e17f72a9993e364706816aba3e25717850c26c9cd0d89d"),
     ] {
         assert_eq!(hex::encode(hash.digest(b"abc").as_ref()), expected);
         assert_eq!(hash.len() * 2, expected.len());
@@ -163,6 +171,18 @@ fn digests_match_the_standard() {
 fn blake2_and_ripemd_have_no_digest_info() {
     let rsa = Key::Rsa(RsaPrivateKey::generate(1024, 65537).unwrap());
     let ec = Key::Ec(EcPrivateKey::generate(Curve::P256).unwrap());
+    let der = |hash| SignatureScheme::Ecdsa { hash: Some(hash), encoding: Encoding::Der };
+    for hash in [Hash::Blake2b384, Hash::Blake2b512, Hash::Blake2s256, Hash::Streebog256, Hash::Streebog512] {
+        exercise(&ec, &der(hash), hash);
+        for (hash, mgf1) in [(hash, Hash::Sha256), (Hash::Sha256, hash)] {
+            let pss = SignatureScheme::RsaPss { hash, mgf1, salt_len: 20 };
+            assert_eq!(sign(&rsa, &pss, Message::Data(b"")), Err(Error::Unsupported));
+            assert_eq!(rsa.verify(&pss, Message::Data(b""), &[1; 128]), Err(Error::Unsupported));
+        }
+        let hmac = Key::Hmac(crate::HmacKey::from_bytes(b"key").unwrap());
+        assert_eq!(hmac.mac(&crate::MacScheme::Hmac { hash }, b"").err(), Some(Error::Unsupported));
+        assert_eq!(crate::kdf::hkdf(hash, b"secret", b"", b"", &mut [0; 8]), Err(Error::Unsupported));
+    }
     for hash in [Hash::Blake2b256, Hash::Ripemd160] {
         assert_eq!(sign(&rsa, &SignatureScheme::RsaPkcs1 { hash }, Message::Data(b"")), Err(Error::Unsupported));
         assert_eq!(rsa.verify(&SignatureScheme::RsaPkcs1 { hash }, Message::Data(b""), &[1; 128]), Err(Error::Unsupported));
@@ -172,5 +192,19 @@ fn blake2_and_ripemd_have_no_digest_info() {
         assert_eq!(hmac.mac(&crate::MacScheme::Hmac { hash }, b"").err(), Some(Error::Unsupported));
         assert_eq!(crate::kdf::hkdf(hash, b"secret", b"", b"", &mut [0; 8]), Err(Error::Unsupported));
         assert_eq!(crate::kdf::pbkdf2(hash, b"secret", b"", 1, &mut [0; 8]), Err(Error::Unsupported));
+    }
+}
+
+/// The empty message's, as the standard's readers publish them (RFC 6986 has no shorter example than 63 bytes).
+#[test]
+fn streebog_of_the_empty_message() {
+    for (hash, expected) in [
+        (Hash::Streebog256, "3f539a213e97c802cc229d474c6aa32a825a360b2a933a949fd925208d9ce1bb"),
+        (
+            Hash::Streebog512,
+            "8e945da209aa869f0455928529bcae4679e9873ab707b55315f56ceb98bef0a7362f715528356ee83cda5f2aac4c6ad2ba3a715c1bcd81cb8e9f90bf4c1c1a8a",
+        ),
+    ] {
+        assert_eq!(hex::encode(hash.digest(b"").as_ref()), expected);
     }
 }

@@ -100,6 +100,7 @@ pub(super) struct Sealed {
 /// Encrypts. `tag_len` counts bits.
 pub(super) fn seal(sobject: &Sobject, key: &Key, wishes: Wishes<'_>, tag_len: Option<usize>, plain: &[u8]) -> Result<Sealed, ApiError> {
     let cipher = cipher(sobject, wishes.mode)?;
+    cipher.check_encryption()?;
     let (iv, tag_len) = (cipher.iv_for_encryption(wishes.iv)?, cipher.tag_bytes(tag_len)?);
     let params = cipher.with(iv.as_ref(), wishes.ad, wishes.label)?;
     let mut cipher = vec![0; key.encrypted_len(&params, plain.len())];

@@ -87,7 +87,7 @@ fn expand(call: &Call, row: &SobjectRow, hkdf: &Hkdf, length: usize) -> Result<Z
     let secret = secret.ok_or_else(|| ApiError::bad_request("This type of sobject is not possible with hkdf"))?;
     let part = |part: &Option<dsma_api::Blob>| part.clone().unwrap_or_default().0;
     let mut value = Zeroizing::new(vec![0; length]);
-    kdf::hkdf(hash(hkdf.hash_alg)?, &secret, &part(&hkdf.salt), &part(&hkdf.info), &mut value).map_err(refused)?;
+    kdf::hkdf(hash(hkdf.hash_alg), &secret, &part(&hkdf.salt), &part(&hkdf.info), &mut value).map_err(refused)?;
     Ok(value)
 }
 

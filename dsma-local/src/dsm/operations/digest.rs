@@ -10,6 +10,6 @@ use crate::dsm::reply::Reply;
 pub(crate) fn digest(call: &Call) -> Result<Reply, ApiError> {
     call.caller()?;
     let request: DigestRequest = call.json()?;
-    let digest = hash(request.alg)?.digest(request.data.as_ref());
+    let digest = hash(request.alg).digest(request.data.as_ref());
     Reply::ok(&DigestResponse { digest: Blob(digest.as_ref().to_vec()) })
 }

@@ -1,4 +1,4 @@
-//! ML-DSA signatures (FIPS 204). They are hedged: two signatures of one message differ.
+//! ML-DSA signatures (FIPS 204). They are hedged, so that two signatures of one message differ, unless the request wants it otherwise.
 
 use dsma_api::{ApiError, Blob, MlDsaMode, SignRequest, SignatureMode, VerifyRequest};
 use dsma_crypto::digest::Hash;
@@ -6,6 +6,7 @@ use dsma_crypto::{Error, Message, MlDsaPrivateKey, MlDsaPublicKey};
 
 use super::modes::hash;
 use super::refused;
+use super::signature::deterministic;
 use crate::dsm::call::Call;
 use crate::store::SobjectRow;
 
@@ -18,19 +19,25 @@ enum Subject<'a> {
 }
 
 pub(super) fn sign(call: &Call, row: &SobjectRow, request: &SignRequest) -> Result<Blob, ApiError> {
-    let SignRequest { hash_alg, hash, data, mode, deterministic_signature, context, .. } = request;
-    if *deterministic_signature == Some(true) {
-        return Err(ApiError::bad_request("Deterministic ML-DSA is not supported by this version"));
-    }
+    let SignRequest { hash_alg, hash, data, mode, context, .. } = request;
+    let deterministic = deterministic(&row.sobject, request)?;
     let value = call.store().material(row)?.ok_or_else(|| ApiError::bad_request("The sobject is a public key alone: it verifies"))?;
     let key = MlDsaPrivateKey::from_der(&value).map_err(refused)?;
     let (subject, context) = subject(*mode, *hash_alg, hash.as_ref(), data.as_ref(), context.as_ref())?;
-    let signature = match subject {
-        Subject::Message(message) => key.sign(message, context),
-        Subject::Digest(hash, message) => key.sign_prehash(hash, message, context),
-        Subject::Representative(mu) => key.sign_mu(mu),
+    let signature = match (subject, deterministic) {
+        (Subject::Message(message), false) => key.sign(message, context),
+        (Subject::Message(message), true) => key.sign_deterministic(message, context),
+        (Subject::Digest(hash, message), false) => key.sign_prehash(hash, message, context),
+        (Subject::Digest(hash, message), true) => key.sign_prehash_deterministic(hash, message, context),
+        (Subject::Representative(mu), false) => key.sign_mu(mu),
+        (Subject::Representative(mu), true) => key.sign_mu_deterministic(mu),
     };
-    signature.map(Blob).map_err(explained)
+    signature.map(Blob).map_err(|error| match error {
+        Error::Unsupported if deterministic => {
+            ApiError::bad_request("Deterministic ML-DSA takes a key with its seed, and for PRE_HASH a digest of SHA-2 or SHA-3")
+        }
+        error => explained(error),
+    })
 }
 
 pub(super) fn verify(row: &SobjectRow, request: &VerifyRequest) -> Result<bool, ApiError> {
@@ -65,7 +72,7 @@ fn subject<'a>(
         (MlDsaMode::Pure, None, Some(data)) => Subject::Message(data.as_ref()),
         (MlDsaMode::Pure, Some(_), None) => return wrong("ML-DSA in variant PURE signs `data`: for a digest there is PRE_HASH"),
         (MlDsaMode::PreHash, digest, data) => {
-            let hash = hash(hash_alg.ok_or_else(|| ApiError::bad_request("Missing field `hash_alg`"))?)?;
+            let hash = hash(hash_alg.ok_or_else(|| ApiError::bad_request("Missing field `hash_alg`"))?);
             Subject::Digest(
                 hash,
                 digest.map_or_else(|| Message::Data(data.map_or(&[], AsRef::as_ref)), |hash| Message::Digest(hash.as_ref())),

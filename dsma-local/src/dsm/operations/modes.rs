@@ -9,21 +9,26 @@ use super::params::unsupported;
 /// The digest of OAEP where neither the request nor the key's policy names one.
 const DEFAULT_OAEP: HashAlgorithm = HashAlgorithm::Sha256;
 
-/// A digest that this version computes.
-pub(in crate::dsm) fn hash(alg: HashAlgorithm) -> Result<Hash, ApiError> {
+/// The digest of this name. Not each of them is possible in each operation.
+pub(in crate::dsm) const fn hash(alg: HashAlgorithm) -> Hash {
     match alg {
-        HashAlgorithm::Sha1 => Ok(Hash::Sha1),
-        HashAlgorithm::Sha224 => Ok(Hash::Sha224),
-        HashAlgorithm::Sha256 => Ok(Hash::Sha256),
-        HashAlgorithm::Sha384 => Ok(Hash::Sha384),
-        HashAlgorithm::Sha512 => Ok(Hash::Sha512),
-        HashAlgorithm::Sha3_224 => Ok(Hash::Sha3_224),
-        HashAlgorithm::Sha3_256 => Ok(Hash::Sha3_256),
-        HashAlgorithm::Sha3_384 => Ok(Hash::Sha3_384),
-        HashAlgorithm::Sha3_512 => Ok(Hash::Sha3_512),
-        HashAlgorithm::Blake2b256 => Ok(Hash::Blake2b256),
-        HashAlgorithm::Ripemd160 => Ok(Hash::Ripemd160),
-        other => Err(ApiError::bad_request(format!("Digest {other} is not supported by this version"))),
+        HashAlgorithm::Sha1 => Hash::Sha1,
+        HashAlgorithm::Sha224 => Hash::Sha224,
+        HashAlgorithm::Sha256 => Hash::Sha256,
+        HashAlgorithm::Sha384 => Hash::Sha384,
+        HashAlgorithm::Sha512 => Hash::Sha512,
+        HashAlgorithm::Sha3_224 => Hash::Sha3_224,
+        HashAlgorithm::Sha3_256 => Hash::Sha3_256,
+        HashAlgorithm::Sha3_384 => Hash::Sha3_384,
+        HashAlgorithm::Sha3_512 => Hash::Sha3_512,
+        HashAlgorithm::Blake2b256 => Hash::Blake2b256,
+        HashAlgorithm::Blake2b384 => Hash::Blake2b384,
+        HashAlgorithm::Blake2b512 => Hash::Blake2b512,
+        HashAlgorithm::Blake2s256 => Hash::Blake2s256,
+        HashAlgorithm::Ripemd160 => Hash::Ripemd160,
+        HashAlgorithm::Ssl3 => Hash::Md5Sha1,
+        HashAlgorithm::Streebog256 => Hash::Streebog256,
+        HashAlgorithm::Streebog512 => Hash::Streebog512,
     }
 }
 
@@ -100,6 +105,9 @@ fn default_encryption_padding(policy: &[Value]) -> RsaEncryptionPadding {
     let padding = policy.first().and_then(|entry| entry.get("padding"));
     if padding.is_some_and(|padding| padding.get("PKCS1_V15").is_some()) {
         return RsaEncryptionPadding::Pkcs1V15 {};
+    }
+    if padding.is_some_and(|padding| padding.get("RAW_DECRYPT").is_some()) {
+        return RsaEncryptionPadding::RawDecrypt {};
     }
     let hash = padding.and_then(|padding| padding.get("OAEP")).and_then(policy_hash).unwrap_or(DEFAULT_OAEP);
     RsaEncryptionPadding::Oaep(Oaep { mgf: Mgf::mgf1(hash) })

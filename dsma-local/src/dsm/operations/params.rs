@@ -52,12 +52,10 @@ impl Parameters {
             Self::Rsa(RsaEncryptionPadding::Pkcs1V15 {}) => Ok(CipherParams::RsaPkcs1),
             Self::Rsa(RsaEncryptionPadding::Oaep(oaep)) => {
                 // One digest is sent: it serves the label as well.
-                let hash = hash(oaep.mgf.hash())?;
+                let hash = hash(oaep.mgf.hash());
                 Ok(CipherParams::RsaOaep { hash, mgf1: hash, label: label.map(AsRef::as_ref).unwrap_or_default() })
             }
-            Self::Rsa(RsaEncryptionPadding::RawDecrypt {}) => {
-                Err(ApiError::bad_request("Mode RAW_DECRYPT is not supported by this version"))
-            }
+            Self::Rsa(RsaEncryptionPadding::RawDecrypt {}) => Ok(CipherParams::RsaRaw),
         }
     }
 
@@ -71,6 +69,14 @@ impl Parameters {
                 random::fill(&mut iv).map_err(refused)?;
                 Ok(Some(Blob(iv)))
             }
+        }
+    }
+
+    /// Refuses a mode that only decrypts.
+    pub(super) fn check_encryption(self) -> Result<(), ApiError> {
+        match self {
+            Self::Rsa(RsaEncryptionPadding::RawDecrypt {}) => Err(ApiError::bad_request("Mode RAW_DECRYPT is for decryption alone")),
+            _ => Ok(()),
         }
     }
 

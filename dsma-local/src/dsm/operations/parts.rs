@@ -1,14 +1,18 @@
 //! `/crypto/v1/{encrypt,decrypt}/{init,update,final}`: a message in parts, and nothing kept here in between.
 //!
-//! The state goes to the client and comes back: sealed, bound to the account, the key and the direction, and good for an hour. A client
-//! that presents a state twice continues the message twice, as it could begin it twice with one IV.
+//! The state goes to the client and comes back: sealed, bound to the account, the caller, the key and the direction, and good for an hour.
+//! Each part asks anew whether the caller may use the key. A client that presents a state twice continues the message twice, as it could
+//! begin it twice with one IV.
 
+use base64_simd::STANDARD;
 use dsma_api::{
     ApiError, Blob, CipherMode, CryptMode, DecryptFinalRequest, DecryptFinalResponse, DecryptInitRequest, DecryptInitResponse,
     DecryptUpdateRequest, DecryptUpdateResponse, EncryptFinalRequest, EncryptFinalResponse, EncryptInitRequest, EncryptInitResponse,
     EncryptUpdateRequest, EncryptUpdateResponse, Operation, SecretBlob, Sobject, SobjectDescriptor, Time,
 };
-use dsma_crypto::CipherParts;
+use dsma_crypto::digest::Hash;
+use dsma_crypto::{CipherParts, Key};
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::modes::{check_alg, symmetric};
@@ -29,14 +33,15 @@ const DEFAULT_TAG: usize = 128;
 pub(crate) fn encrypt_init(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
     let request: EncryptInitRequest = call.json()?;
-    let opened = open(call, &caller, &descriptor(call, request.key)?, Operation::Encrypt)?;
+    let key = descriptor(call, request.key)?;
+    let opened = open(call, &caller, &key, Operation::Encrypt)?;
     check_alg(Some(request.alg), &opened.row.sobject)?;
     let cipher = cipher_in_parts(&opened.row.sobject, request.mode)?;
     let iv = cipher.iv_for_encryption(request.iv.as_ref())?;
     let params = cipher.with(iv.as_ref(), request.ad.as_ref(), None)?;
     let parts = CipherParts::start(&opened.key, &params, true).map_err(refused)?;
     log(call, &caller, "Encrypted with", &opened.row)?;
-    let state = close(call, &opened.row, Operation::Encrypt, &parts)?;
+    let state = close(call, &Bound::new(call, &caller, &key, &opened.row, Operation::Encrypt), &parts)?;
     Reply::ok(&EncryptInitResponse { kid: opened.row.sobject.kid, iv, state })
 }
 
@@ -44,7 +49,8 @@ pub(crate) fn encrypt_init(call: &Call) -> Result<Reply, ApiError> {
 pub(crate) fn decrypt_init(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
     let request: DecryptInitRequest = call.json()?;
-    let opened = open(call, &caller, &descriptor(call, request.key)?, Operation::Decrypt)?;
+    let key = descriptor(call, request.key)?;
+    let opened = open(call, &caller, &key, Operation::Decrypt)?;
     check_alg(request.alg, &opened.row.sobject)?;
     let cipher = cipher_in_parts(&opened.row.sobject, request.mode)?;
     if request.iv.is_none() {
@@ -53,7 +59,7 @@ pub(crate) fn decrypt_init(call: &Call) -> Result<Reply, ApiError> {
     let params = cipher.with(request.iv.as_ref(), request.ad.as_ref(), None)?;
     let parts = CipherParts::start(&opened.key, &params, false).map_err(refused)?;
     log(call, &caller, "Decrypted with", &opened.row)?;
-    let state = close(call, &opened.row, Operation::Decrypt, &parts)?;
+    let state = close(call, &Bound::new(call, &caller, &key, &opened.row, Operation::Decrypt), &parts)?;
     Reply::ok(&DecryptInitResponse { kid: opened.row.sobject.kid, state })
 }
 
@@ -62,9 +68,9 @@ pub(crate) fn encrypt_update(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
     let request: EncryptUpdateRequest = call.json()?;
     let key = descriptor(call, request.key)?;
-    let (Opened { row, key }, mut parts) = resume(call, &caller, &key, Operation::Encrypt, &request.state)?;
+    let (key, bound, mut parts) = resume(call, &caller, &key, Operation::Encrypt, &request.state)?;
     let cipher = parts.update(&key, request.plain.as_ref()).map_err(refused)?;
-    Reply::ok(&EncryptUpdateResponse { cipher: Blob(cipher.to_vec()), state: close(call, &row, Operation::Encrypt, &parts)? })
+    Reply::ok(&EncryptUpdateResponse { cipher: Blob(cipher.to_vec()), state: close(call, &bound, &parts)? })
 }
 
 /// `POST /crypto/v1/decrypt/update`, `POST /crypto/v1/keys/{id}/decrypt/update`.
@@ -72,9 +78,9 @@ pub(crate) fn decrypt_update(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
     let request: DecryptUpdateRequest = call.json()?;
     let key = descriptor(call, request.key)?;
-    let (Opened { row, key }, mut parts) = resume(call, &caller, &key, Operation::Decrypt, &request.state)?;
+    let (key, bound, mut parts) = resume(call, &caller, &key, Operation::Decrypt, &request.state)?;
     let plain = parts.update(&key, request.cipher.as_ref()).map_err(refused)?;
-    Reply::ok(&DecryptUpdateResponse { plain: SecretBlob(plain), state: close(call, &row, Operation::Decrypt, &parts)? })
+    Reply::ok(&DecryptUpdateResponse { plain: SecretBlob(plain), state: close(call, &bound, &parts)? })
 }
 
 /// `POST /crypto/v1/encrypt/final`, `POST /crypto/v1/keys/{id}/encrypt/final`.
@@ -82,7 +88,7 @@ pub(crate) fn encrypt_final(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
     let request: EncryptFinalRequest = call.json()?;
     let key = descriptor(call, request.key)?;
-    let (Opened { key, .. }, parts) = resume(call, &caller, &key, Operation::Encrypt, &request.state)?;
+    let (key, _, parts) = resume(call, &caller, &key, Operation::Encrypt, &request.state)?;
     let tag_len = if parts.is_authenticated() {
         Parameters::Aes(CipherMode::Gcm).tag_bytes(Some(request.tag_len.unwrap_or(DEFAULT_TAG)))?
     } else {
@@ -99,7 +105,7 @@ pub(crate) fn decrypt_final(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
     let request: DecryptFinalRequest = call.json()?;
     let key = descriptor(call, request.key)?;
-    let (Opened { key, .. }, parts) = resume(call, &caller, &key, Operation::Decrypt, &request.state)?;
+    let (key, _, parts) = resume(call, &caller, &key, Operation::Decrypt, &request.state)?;
     let tag = match (parts.is_authenticated(), request.tag) {
         (true, None) => return Err(ApiError::bad_request("Missing field `tag`")),
         (true, Some(tag)) => tag,
@@ -118,32 +124,45 @@ fn cipher_in_parts(sobject: &Sobject, mode: Option<CryptMode>) -> Result<Paramet
     }
 }
 
-/// What a state is sealed for: a state of an encryption is none of a decryption.
-fn kind(call: &Call, operation: Operation) -> String {
-    let direction = if operation == Operation::Encrypt { "encrypt" } else { "decrypt" };
-    format!("parts/{direction}/{}", call.store().acct_id())
+/// What a state is sealed for: a state of an encryption is none of a decryption, and a caller's none of another's.
+struct Bound {
+    kind: String,
+    kid: Uuid,
 }
 
-fn close(call: &Call, row: &SobjectRow, operation: Operation, parts: &CipherParts) -> Result<Blob, ApiError> {
+impl Bound {
+    fn new(call: &Call, caller: &Caller, key: &SobjectDescriptor, row: &SobjectRow, operation: Operation) -> Self {
+        let direction = if operation == Operation::Encrypt { "encrypt" } else { "decrypt" };
+        // Transient keys have no id: each blob is its own, and belongs to one session.
+        let transient = match key {
+            SobjectDescriptor::TransientKey(blob) => STANDARD.encode_to_string(Hash::Sha256.digest(blob.as_bytes())),
+            _ => String::new(),
+        };
+        Self { kind: format!("parts/{direction}/{}/{}/{transient}", call.store().acct_id(), caller.id()), kid: row.kid }
+    }
+}
+
+fn close(call: &Call, bound: &Bound, parts: &CipherParts) -> Result<Blob, ApiError> {
     let until = Time::now().0 + STATE_TIME;
     let content = Zeroizing::new([until.to_be_bytes().as_slice(), &parts.to_bytes()].concat());
-    Ok(Blob(call.store().seal_for_client(&kind(call, operation), row.kid, &content)?))
+    Ok(Blob(call.store().seal_for_client(&bound.kind, bound.kid, &content)?))
 }
 
 /// The key, where the caller may still use it, and the message as the state left it.
 fn resume(
     call: &Call,
     caller: &Caller,
-    key: &SobjectDescriptor,
+    descriptor: &SobjectDescriptor,
     operation: Operation,
     state: &Blob,
-) -> Result<(Opened, CipherParts), ApiError> {
-    let opened = open(call, caller, key, operation)?;
+) -> Result<(Key, Bound, CipherParts), ApiError> {
+    let Opened { row, key } = open(call, caller, descriptor, operation)?;
+    let bound = Bound::new(call, caller, descriptor, &row, operation);
     let invalid = || ApiError::bad_request("Invalid state: it is not from this key's last answer");
-    let content = call.store().open_from_client(&kind(call, operation), opened.row.kid, state.as_ref()).ok_or_else(invalid)?;
+    let content = call.store().open_from_client(&bound.kind, bound.kid, state.as_ref()).ok_or_else(invalid)?;
     let (until, parts) = content.split_first_chunk().ok_or_else(invalid)?;
     if i64::from_be_bytes(*until) < Time::now().0 {
         return Err(ApiError::bad_request("Invalid state: it has expired"));
     }
-    Ok((opened, CipherParts::from_bytes(parts).map_err(|_| invalid())?))
+    Ok((key, bound, CipherParts::from_bytes(parts).map_err(|_| invalid())?))
 }

@@ -5,7 +5,7 @@ use dsma_api::{
     Sobject, SobjectDescriptor, VerifyRequest, VerifyResponse,
 };
 use dsma_crypto::digest::Hash;
-use dsma_crypto::{Encoding, Message, SignatureScheme};
+use dsma_crypto::{Encoding, Error, Key, Message, SignatureScheme};
 
 use super::modes::{hash, signature_padding};
 use super::{descriptor, log, ml_dsa, refused};
@@ -46,16 +46,40 @@ pub(super) fn sign_one(
     if request.context.is_some() {
         return Err(ApiError::bad_request("Field `context` is not allowed with this key"));
     }
-    // PKCS #1 v1.5 is deterministic anyhow.
-    if request.deterministic_signature == Some(true) && row.sobject.obj_type == ObjectType::Ec {
-        return Err(ApiError::bad_request("Deterministic ECDSA is not supported by this version"));
-    }
     let (scheme, message) = scheme(&row.sobject, request.hash_alg, request.mode, request.hash.as_ref(), request.data.as_ref())?;
-    let mut signature = vec![0; key.signature_len(&scheme)];
-    let length = key.sign(&scheme, message, &mut signature).map_err(refused)?;
-    signature.truncate(length);
+    let signature = match (&key, scheme, deterministic(&row.sobject, request)?) {
+        (Key::Ec(key), SignatureScheme::Ecdsa { hash: Some(hash), .. }, true) => {
+            key.sign_deterministic(hash, message).map_err(|error| match error {
+                Error::Unsupported => ApiError::bad_request("Deterministic ECDSA is possible with SHA-1 and SHA-2 only"),
+                error => refused(error),
+            })?
+        }
+        (_, SignatureScheme::RsaPss { .. }, true) => {
+            return Err(ApiError::bad_request("PSS is not deterministic: its salt is random. PKCS1_V15 is"));
+        }
+        // Ed25519 and PKCS #1 v1.5 are deterministic anyhow.
+        (key, scheme, _) => {
+            let mut signature = vec![0; key.signature_len(&scheme)];
+            let length = key.sign(&scheme, message, &mut signature).map_err(refused)?;
+            signature.truncate(length);
+            signature
+        }
+    };
     log(call, caller, "Signed with", &row)?;
     Ok(SignResponse { kid: row.sobject.kid, signature: Blob(signature) })
+}
+
+/// Whether the signature shall be deterministic: as the request says, else as the key does.
+///
+/// # Errors
+/// 400 where the two contradict each other.
+pub(super) fn deterministic(sobject: &Sobject, request: &SignRequest) -> Result<bool, ApiError> {
+    match (sobject.deterministic_signatures, request.deterministic_signature) {
+        (Some(key), Some(asked)) if key != asked => {
+            Err(ApiError::bad_request(format!("The sobject has deterministic_signatures {key}: deterministic_signature cannot differ")))
+        }
+        (key, asked) => Ok(asked.or(key).unwrap_or(false)),
+    }
 }
 
 pub(super) fn verify_one(
@@ -93,7 +117,7 @@ fn scheme<'a>(
         Some(SignatureMode::Rsa(padding)) => Some(padding),
         Some(SignatureMode::MlDsa(_)) => return Err(ApiError::bad_request("Invalid mode: it is for ML-DSA keys")),
     };
-    let hash = hash(hash_alg.ok_or_else(|| ApiError::bad_request("Missing field `hash_alg`"))?)?;
+    let hash = hash(hash_alg.ok_or_else(|| ApiError::bad_request("Missing field `hash_alg`"))?);
     let message = match (given_hash, data) {
         (Some(digest), None) if digest.0.len() == hash.len() => Message::Digest(&digest.0),
         (Some(_), None) => return Err(ApiError::bad_request("Invalid length of `hash` for this hash_alg")),
@@ -115,7 +139,7 @@ fn scheme<'a>(
             RsaSignaturePadding::Pkcs1V15 {} => SignatureScheme::RsaPkcs1 { hash },
             // The salt is as long as the digest: the wire has no field for it.
             RsaSignaturePadding::Pss(pss) => {
-                SignatureScheme::RsaPss { hash, mgf1: super::modes::hash(pss.mgf.hash())?, salt_len: hash.len() }
+                SignatureScheme::RsaPss { hash, mgf1: super::modes::hash(pss.mgf.hash()), salt_len: hash.len() }
             }
         },
         _ => return Err(ApiError::bad_request("This type of sobject does not sign")),

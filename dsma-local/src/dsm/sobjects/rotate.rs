@@ -89,6 +89,7 @@ pub(super) fn successor(creator: Principal, acct_id: Uuid, old: &SobjectRow, req
         pub_exponent: request.pub_exponent.or_else(|| exponent.filter(|_| request.rsa.is_none())),
         rsa: request.rsa.or_else(|| was.rsa.clone()),
         fpe: request.fpe.or_else(|| was.fpe.clone()),
+        deterministic_signatures: request.deterministic_signatures.or(was.deterministic_signatures),
         description: request.description.or_else(|| was.description.clone()),
         enabled: request.enabled.or(Some(was.enabled)),
         custom_metadata: request.custom_metadata.or_else(|| was.custom_metadata.clone()),

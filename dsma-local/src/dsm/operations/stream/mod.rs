@@ -2,12 +2,14 @@
 //!
 //! Both bodies are CBOR sequences (RFC 8742) of frames: `init`, `ad`..., `plain` or `cipher`..., `final` comes in; `init`, the other text,
 //! `final` goes out. What is wrong with `init` is an ordinary refusal; what goes wrong later is a last frame, `error`. Each stream works on
-//! a blocking thread of its own, with a few frames waiting on either side.
+//! a blocking thread of its own, with a few frames waiting on either side. While it lasts, it asks again each second whether the caller may
+//! still use the key.
 
 mod frames;
 mod pipe;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -28,10 +30,12 @@ use super::{log, refused};
 use crate::dsm::Dsm;
 use crate::dsm::call::Call;
 use crate::dsm::reply::refusal;
-use crate::dsm::sobjects::{Opened, open};
+use crate::dsm::sobjects::{Opened, find, open};
 
 /// Longest additional data, all frames together.
 const AD_LIMIT: usize = 1 << 20;
+/// How long a stream may go on before it is asked again whether it may.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// `POST /crypto/v1/stream/encrypt`.
 pub(in crate::dsm) async fn stream_encrypt(State(dsm): State<Arc<Dsm>>, request: Request) -> Response {
@@ -77,7 +81,7 @@ fn run(call: &Call, operation: Operation, mut incoming: Incoming, outgoing: Outg
     if begun.send(Ok(())).is_err() || outgoing.send(&init).is_err() {
         return;
     }
-    if let Err(error) = message.go_on(&mut incoming, &outgoing) {
+    if let Err(error) = message.go_on(call, &mut incoming, &outgoing) {
         // Who has gone away is not told.
         let _ = outgoing.send(&Out::Error(error));
     }
@@ -118,7 +122,7 @@ fn begin(call: &Call, operation: Operation, incoming: &mut Incoming) -> Result<(
         (init.iv, 0)
     };
     let shown_iv = iv.clone().filter(|_| encrypt);
-    let message = Message { key, cipher, iv, encrypt, tag_len, ad: Vec::new(), stream: None };
+    let message = Message { key, cipher, iv, encrypt, tag_len, ad: Vec::new(), stream: None, descriptor, asked: Instant::now() };
     // With a wrong IV it is refused now, before the status is sent.
     message.start()?;
     log(call, &caller, if encrypt { "Encrypted with" } else { "Decrypted with" }, &row)?;
@@ -135,6 +139,9 @@ struct Message {
     ad: Vec<u8>,
     /// From the first text on: the additional data must be whole by then.
     stream: Option<CipherStream>,
+    descriptor: SobjectDescriptor,
+    /// When it was asked whether the caller may use the key.
+    asked: Instant,
 }
 
 impl Message {
@@ -146,10 +153,12 @@ impl Message {
     }
 
     /// All frames after `init`.
-    fn go_on(&mut self, incoming: &mut Incoming, outgoing: &Outgoing) -> Result<(), ApiError> {
+    fn go_on(&mut self, call: &Call, incoming: &mut Incoming, outgoing: &Outgoing) -> Result<(), ApiError> {
         let mut answered = false;
         loop {
-            match incoming.frame()? {
+            let frame = incoming.frame()?;
+            self.ask_again(call)?;
+            match frame {
                 In::Ad(ad) if self.stream.is_none() && self.ad.len() + ad.len() <= AD_LIMIT => self.ad.extend_from_slice(&ad),
                 In::Ad(_) if self.stream.is_none() => return Err(ApiError::new(413, "Additional data is too large")),
                 In::Plain(text) if self.encrypt => answered |= self.update(&text, outgoing)?,
@@ -164,6 +173,17 @@ impl Message {
                 frame => return Err(ApiError::bad_request(format!("Invalid stream: frame `{}` is not expected here", frame.name()))),
             }
         }
+    }
+
+    /// Refuses to go on with a key that was taken away, or for a caller that was.
+    fn ask_again(&mut self, call: &Call) -> Result<(), ApiError> {
+        if self.asked.elapsed() < ASK_AGAIN {
+            return Ok(());
+        }
+        let operation = if self.encrypt { Operation::Encrypt } else { Operation::Decrypt };
+        find(call, &call.caller()?, &self.descriptor, operation)?;
+        self.asked = Instant::now();
+        Ok(())
     }
 
     /// Whether there was something to answer.

@@ -120,12 +120,7 @@ fn bad_input() {
     assert_eq!(post(&dsm, &format!("keys/{aes}/decrypt"), masked).status, 400);
     let wrap = json!({"alg": "AES", "mode": "FF1", "subject": {"kid": aes}});
     assert_eq!(post(&dsm, &format!("keys/{kid}/wrapkey"), wrap).status, 403, "the subject is not exportable");
-    for (format, words) in [
-        (json!({"radix": 99, "min_length": 4, "max_length": 8}), "radix"),
-        (json!({"format": {"literal": ["x"]}}), "basic"),
-        (json!({"format_v2": {"variants": []}}), "basic"),
-        (json!("FF1"), "fpe"),
-    ] {
+    for (format, words) in [(json!({"radix": 99, "min_length": 4, "max_length": 8}), "radix"), (json!("FF1"), "fpe")] {
         let body = json!({"name": "x", "obj_type": "AES", "key_size": 128, "fpe": format});
         let reply = dsm.request("POST", "/crypto/v1/keys", Some(body));
         assert!(reply.status == 400 && reply.text.contains(words), "{format}: {}", reply.text);

@@ -139,7 +139,7 @@ pub(super) fn build(
         rsa: (material.obj_type == ObjectType::Rsa).then(|| rsa_options(request.rsa, material)),
         aes: None,
         fpe,
-        deterministic_signatures: None,
+        deterministic_signatures: request.deterministic_signatures,
         google_access_reason_policy: None,
         key_ops,
         enabled: request.enabled.unwrap_or(true),
@@ -178,9 +178,9 @@ fn tokenization(fpe: Option<Value>, aes: Option<Value>, obj_type: ObjectType) ->
     if obj_type != ObjectType::Aes {
         return Err(ApiError::bad_request("Field `fpe` is for AES keys"));
     }
-    Format::read(&fpe)?;
+    let classic = Format::read(&fpe)?.is_classic();
     // Clients need it to be there.
-    if let Some(members) = fpe.as_object_mut() {
+    if let Some(members) = fpe.as_object_mut().filter(|_| classic) {
         members.retain(|_, member| !member.is_null());
         members.entry("preserve").or_insert_with(|| json!([]));
     }

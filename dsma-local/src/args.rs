@@ -49,7 +49,9 @@ impl Args {
     pub(crate) fn state(&self) -> PathBuf {
         match &self.state {
             Some(state) => state.clone(),
-            None => Self::command().error(ErrorKind::MissingRequiredArgument, "--state DIR is missing").exit(),
+            None => Self::command()
+                .error(ErrorKind::MissingRequiredArgument, "--state DIR is missing: give it, or set DSMA_LOCAL_STATE (`. DIR/env` does)")
+                .exit(),
         }
     }
 

@@ -110,6 +110,33 @@ pub(crate) enum Error {
         /// What the client met.
         source: Box<ureq::Error>,
     },
+    /// Measurements for the emulated NSM cannot be read.
+    #[error("the image's measurements are not usable: {problem}; give what `nitro-cli build-enclave` prints, or a CCM build")]
+    Measurements {
+        /// What is wrong.
+        problem: String,
+    },
+    /// The emulated NSM cannot make a certificate or a signature.
+    #[error("the emulated NSM cannot sign")]
+    Signing,
+    /// The kernel does not take the filter.
+    #[error(
+        "the kernel does not let this process supervise another: {source}; Linux 5.14 with CONFIG_SECCOMP_FILTER is needed, and no \
+             container policy against seccomp(2)"
+    )]
+    Filter {
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// A process has one listener at most.
+    #[error("this process runs under a supervisor already: with-nsm does not work inside with-nsm; leave the inner one away")]
+    Nested,
+    /// Supervising failed.
+    #[error("the command cannot be supervised: {source}")]
+    Supervise {
+        /// The system's answer.
+        source: std::io::Error,
+    },
     /// The result of a command cannot be printed.
     #[error("the result cannot be printed: {source}")]
     Output {

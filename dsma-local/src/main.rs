@@ -2,8 +2,9 @@
 //!
 //! It is no mock: it authenticates, enforces permissions and key states through `dsma_api::authorize`, keeps its state in SQLite
 //! with key material sealed at rest, and speaks DSM's REST interface to unmodified clients. [`dsm`] holds the interface,
-//! [`store`] what outlives the process, [`state_dir`] and [`tls`] the files around it, [`serve`] the listeners, [`cli`] the commands.
-#![forbid(unsafe_code)]
+//! [`store`] what outlives the process, [`state_dir`] and [`tls`] the files around it, [`serve`] the listeners, [`cli`] the commands,
+//! [`nsm`] the emulated device for attested programs.
+#![deny(unsafe_code)]
 
 mod args;
 mod ccm;
@@ -11,6 +12,7 @@ mod cli;
 mod dsm;
 mod error;
 mod http;
+mod nsm;
 mod passphrase;
 mod passwords;
 mod secrets;
@@ -52,10 +54,10 @@ fn main() -> ExitCode {
         .init();
     let done = match command {
         Some(command) => cli::run(command, &state, &args),
-        None => run(&args, &state),
+        None => run(&args, &state).map(|()| ExitCode::SUCCESS),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("dsma-local: {error}");
             ExitCode::FAILURE

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use crate::ccm::CcmAccount;
 use crate::dsm::Account;
 use crate::error::Error;
+use crate::nsm;
 use crate::passphrase::{Passphrase, Source};
 use crate::serve::{Ports, Service};
 use crate::tls::DevCa;
@@ -98,6 +99,7 @@ impl StateDir {
     /// Writes `env`, `pkcs11.conf` and `ca-bundle.pem`, at every start: the ports may be new.
     pub(crate) fn write_client_files(&self, ports: Ports, account: &Account, ccm: &CcmAccount, ca: &DevCa) -> Result<(), Error> {
         self.write_public("ca-bundle.pem", &roots_with(ca.pem()))?;
+        nsm::write_build_info(self)?;
         let ca_file = self.path("ca.pem").display().to_string();
         let endpoint = &ports.endpoint(Service::Dsm);
         let variables = [

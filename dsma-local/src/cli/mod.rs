@@ -12,6 +12,7 @@ mod passphrase;
 mod users;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use clap::Subcommand;
 
@@ -20,6 +21,7 @@ use self::output::Output;
 use self::passphrase::Passphrase;
 use crate::args::Args;
 use crate::error::Error;
+use crate::nsm::{self, WithNsm};
 use crate::passphrase::Source;
 
 /// What to do instead of serving.
@@ -52,13 +54,17 @@ pub(crate) enum Command {
         /// The file that `backup` wrote
         file: PathBuf,
     },
+    /// Run a program for which /dev/nsm exists: an emulated Nitro Secure Module that this state's CCM account trusts
+    #[command(after_help = nsm::EXAMPLES)]
+    WithNsm(WithNsm),
 }
 
-/// Runs a command on the state directory and prints its result.
-pub(crate) fn run(command: Command, state: &Path, args: &Args) -> Result<(), Error> {
+/// Runs a command on the state directory and prints its result. Returns what the program is to end with.
+pub(crate) fn run(command: Command, state: &Path, args: &Args) -> Result<ExitCode, Error> {
     let output = Output { json: args.json };
     let passphrase = args.passphrase.as_ref();
-    match command {
+    let done = match command {
+        Command::WithNsm(command) => return Ok(command.run(state)),
         Command::Init => backup::init(state, args.port_base, passphrase),
         Command::Passphrase(command) => command.run(state, passphrase),
         Command::Backup { file } => backup::backup(state, &file),
@@ -67,7 +73,8 @@ pub(crate) fn run(command: Command, state: &Path, args: &Args) -> Result<(), Err
         Command::Group(command) => with(state, passphrase, |client| command.run(client, output)),
         Command::App(command) => with(state, passphrase, |client| command.run(client, output)),
         Command::Key(command) => with(state, passphrase, |client| command.run(client, output)),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 fn with(state: &Path, passphrase: Option<&Source>, run: impl FnOnce(&Client) -> Result<(), Error>) -> Result<(), Error> {

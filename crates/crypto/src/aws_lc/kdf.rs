@@ -19,7 +19,7 @@ pub(crate) fn hkdf(hash: Hash, secret: &[u8], salt: &[u8], info: &[u8], out: &mu
 
 /// HKDF's extract.
 pub(crate) fn hkdf_extract(hash: Hash, secret: &[u8], salt: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let digest = hash::message_digest(hash);
+    let digest = hash::message_digest(hash)?;
     let mut key = Zeroizing::new(vec![0; MAX_MAC]);
     let mut len = 0;
     // SAFETY: the output holds the longest digest; the other pointers (never null) are passed with the lengths of their slices.
@@ -33,7 +33,7 @@ pub(crate) fn hkdf_extract(hash: Hash, secret: &[u8], salt: &[u8]) -> Result<Zer
 
 /// HKDF's expand; fills the output, which has at most 255 times the hash's length.
 pub(crate) fn hkdf_expand(hash: Hash, key: &[u8], info: &[u8], out: &mut [u8]) -> Result<(), Error> {
-    let digest = hash::message_digest(hash);
+    let digest = hash::message_digest(hash)?;
     // SAFETY: each pointer (never null) is passed with the length of its slice; the digest is a constant.
     let outcome =
         unsafe { sys::HKDF_expand(out.as_mut_ptr(), out.len(), digest, key.as_ptr(), key.len(), info.as_ptr(), info.len()) };

@@ -6,6 +6,7 @@
 //! [`nsm`] the emulated device for attested programs.
 #![deny(unsafe_code)]
 
+mod agent;
 mod args;
 mod ccm;
 mod cli;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
+use crate::agent::Agent;
 use crate::args::Args;
 use crate::ccm::Ccm;
 use crate::dsm::{Dsm, Settings};
@@ -66,7 +68,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args, state_path: &Path) -> Result<(), Error> {
-    let state = StateDir::open(state_path)?.with_passphrase(args.passphrase.as_ref());
+    let state = Arc::new(StateDir::open(state_path)?.with_passphrase(args.passphrase.as_ref()));
     let authority = tls::DevCa::load_or_create(&state)?;
     let store = Store::open(&state)?;
     let account = dsm::provision(&store)?;
@@ -84,6 +86,13 @@ fn run(args: &Args, state_path: &Path) -> Result<(), Error> {
         state.write_client_files(ports, &account, &ccm_account, &authority)?;
         let settings = Settings { session_idle: args.session_idle(), auto_satisfy: args.quorum_auto_satisfy, ports: Some(ports) };
         let ccm = Arc::new(Ccm::new(store.clone(), args.session_idle(), None)?);
+        let agent = Arc::new(Agent::new(agent::Settings {
+            ccm: ports.endpoint(Service::Ccm),
+            ca_pem: authority.pem().to_owned(),
+            join_token: ccm_account.join_token.clone(),
+            state: Arc::clone(&state),
+            store: store.clone(),
+        }));
         let dsm = Arc::new(Dsm::new(store, settings));
         let served = [
             Served {
@@ -98,7 +107,10 @@ fn run(args: &Args, state_path: &Path) -> Result<(), Error> {
             },
             // Nodes show their certificates here.
             Served { service: Service::Ccm, tls: Some(authority.server_config(ClientCertificates::Requested)?), router: ccm::router(ccm) },
+            Served { service: Service::Agent, tls: None, router: agent::router(Arc::clone(&agent)) },
         ];
+        // It reaches CCM as soon as that is served.
+        tokio::spawn(async move { agent.enrol().await });
         // Nobody has to read it.
         let endpoint = ports.endpoint(Service::Dsm);
         let _ = writeln!(std::io::stdout(), "ready {endpoint} (for a shell: . {})", state.path("env").display());

@@ -9,6 +9,8 @@
 //! ca.key          its private key                           0600
 //! ca-bundle.pem   the system's roots and the development CA
 //! env             variables for a shell                     0600 (API keys)
+//! node.key        the node agent's private key, sealed             0600
+//! node.pem        its certificate
 //! pkcs11.conf     configuration of the PKCS#11 library      0600 (API key)
 //! ```
 
@@ -116,6 +118,7 @@ impl StateDir {
             ("CCM_PASSWORD", &ccm.password),
             ("CCM_ACCOUNT_ID", &ccm.acct_id.to_string()),
             ("CCM_GROUP_ID", &ccm.group_id.to_string()),
+            ("NODE_AGENT", &ports.endpoint(Service::Agent)),
         ];
         let env: String = variables.iter().map(|(name, value)| format!("export {name}={}\n", shell_quoted(value))).collect();
         self.write_private("env", env.as_bytes())?;

@@ -29,7 +29,6 @@ pub(crate) struct CcmAccount {
     #[allow(dead_code, reason = "the Trusted-CA app, which needs it, follows")]
     pub(crate) zone_ca_der: Vec<u8>,
     /// With it a node enrols in the zone.
-    #[allow(dead_code, reason = "the node agent, which needs it, follows")]
     pub(crate) join_token: Zeroizing<String>,
 }
 

@@ -23,6 +23,8 @@ pub(crate) enum Service {
     Apps,
     /// CCM, which asks for the certificates of nodes.
     Ccm,
+    /// The node agent, over plain HTTP.
+    Agent,
 }
 
 /// The ports of one instance.
@@ -47,11 +49,12 @@ pub(crate) struct Socket {
 
 impl Service {
     /// In the order of their ports.
-    const ALL: [Self; 3] = [Self::Dsm, Self::Apps, Self::Ccm];
+    const ALL: [Self; 4] = [Self::Dsm, Self::Apps, Self::Ccm, Self::Agent];
 
     const fn scheme(self) -> &'static str {
         match self {
             Self::Dsm | Self::Apps | Self::Ccm => "https",
+            Self::Agent => "http",
         }
     }
 }

@@ -1,8 +1,6 @@
 //! `dsmactl attest`: what an attestation document says, and whether it is believed.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use clap::Subcommand;
@@ -12,10 +10,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::error::Error;
+use crate::files::read;
 use crate::print;
-
-/// More than any document, or any list of roots, has.
-const MAX_FILE: u64 = 1 << 20;
 
 /// `dsmactl attest`.
 #[derive(Subcommand)]
@@ -90,17 +86,6 @@ impl Attest {
 fn at(text: &str) -> Result<SystemTime, String> {
     let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|error| format!("{error}; a time looks like 2021-09-09T10:19:21Z"))?;
     Ok(time.into())
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    let done = if path.as_os_str() == "-" {
-        std::io::stdin().lock().take(MAX_FILE).read_to_end(&mut bytes)
-    } else {
-        File::open(path).and_then(|file| file.take(MAX_FILE).read_to_end(&mut bytes))
-    };
-    done.map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    Ok(bytes)
 }
 
 /// PCRs that are not all zero, and the fields that are there: what a person compares.

@@ -6,6 +6,8 @@
 
 mod attest;
 mod error;
+mod files;
+mod tls;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -25,11 +27,15 @@ enum Command {
     /// Look at attestation documents, and verify them
     #[command(subcommand)]
     Attest(attest::Attest),
+    /// Manage the TLS certificate of a running enclave-host
+    #[command(subcommand)]
+    Tls(tls::Tls),
 }
 
 fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Attest(command) => command.run(),
+        Command::Tls(command) => command.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -50,6 +56,10 @@ Examples:
   What does this attestation document say, and is it to be believed?
     dsmactl attest show document.bin
     dsmactl attest verify document.bin
+
+  A certificate for the web service: the request, and, once a CA has signed it, the chain.
+    dsmactl tls csr --endpoint https://dsma.example --common-name dsma.example --output dsma.csr
+    dsmactl tls upload --endpoint https://dsma.example chain.pem
 
   dsmactl COMMAND --help tells more of each command, with examples.
 

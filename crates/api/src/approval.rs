@@ -128,6 +128,9 @@ pub struct ApproveRequest {
     /// An answer to a second factor's challenge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fido2_auth_request: Option<Value>,
+    /// What the approver adds to the operation: a custodian its part of a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Value>,
 }
 
 /// Body of `POST /sys/v1/approval_requests/{id}/deny`.

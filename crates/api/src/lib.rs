@@ -10,9 +10,11 @@ mod approval;
 mod authorize;
 mod batch;
 mod blob;
+mod components;
 mod credential;
 mod derive;
 mod error;
+mod group_policies;
 mod key_requests;
 mod key_settings;
 mod mac;
@@ -35,12 +37,19 @@ pub use batch::{
     BatchExecutionType, BatchRequest, BatchRequestItem, BatchRequestList, BatchResponse, BatchResponseList, BatchResponseObject,
 };
 pub use blob::{Blob, SecretBlob};
+pub use components::{
+    CustodianComponent, ExportComponentsRequest, ExportComponentsResponse, ImportComponentsRequest, SobjectComponent, SplittingMethod,
+};
 pub use credential::{Credential, CredentialResponse, PreviousCredential, SubjectGeneral, TrustedCa};
 pub use derive::{
     AgreeKeyMechanism, AgreeKeyRequest, DecapsulateKeyRequest, DeriveKeyMechanism, DeriveKeyRequest, EncapsulateKeyRequest,
     EncapsulateKeyResponse, Hkdf,
 };
 pub use error::{ApiError, text};
+pub use group_policies::{
+    CryptographicPolicy, CurvePolicy, DurationConstraint, GroupPolicies, KeyMetadataPolicy, LegacyKeyPolicy, MetadataPolicyItem,
+    MinimumPolicy, RestrictedDuration, RsaPolicy, SizePolicy, StringConstraint, TimeSpan,
+};
 pub use key_requests::{
     CopySobjectRequest, KcvMethod, KeyCheckValueRequest, KeyCheckValueResponse, ObjectDigestRequest, ObjectDigestResponse,
     PersistTransientKeyRequest, SobjectRekeyRequest, SobjectReplaceRequest, VerifyKcvRequest, VerifyKcvResponse,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::{GroupApprovalPolicy, Permissions, Time};
+use crate::{ExportPolicy, GroupApprovalPolicy, GroupPolicies, Permissions, Time};
 
 /// Answer of `POST /sys/v1/session/auth`.
 #[derive(Clone, Serialize, Deserialize)]
@@ -207,6 +207,12 @@ pub struct Group {
     /// Who must approve what.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval_policy: Option<GroupApprovalPolicy>,
+    /// What it asks of its sobjects.
+    #[serde(flatten)]
+    pub policies: GroupPolicies,
+    /// Free pairs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custom_metadata: Option<BTreeMap<String, String>>,
     /// What its apps are told to use: `common`, `pkcs11`, `kmip`, `tep`.
     #[serde(default)]
     pub client_configurations: Map<String, Value>,
@@ -224,6 +230,24 @@ pub struct GroupRequest {
     /// A [`GroupApprovalPolicy`], or the word `"remove"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval_policy: Option<Value>,
+    /// A quorum policy, or the word `"remove"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custodian_policy: Option<Value>,
+    /// A [`CryptographicPolicy`](crate::CryptographicPolicy), or the word `"remove"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cryptographic_policy: Option<Value>,
+    /// How material may leave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export_policy: Option<ExportPolicy>,
+    /// A [`KeyMetadataPolicy`](crate::KeyMetadataPolicy), or the word `"remove"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_metadata_policy: Option<Value>,
+    /// Free pairs; replaced whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custom_metadata: Option<BTreeMap<String, String>>,
+    /// Everything else that was sent.
+    #[serde(flatten)]
+    pub others: Map<String, Value>,
     /// What its apps are told to use: each part replaced whole, `"remove"` takes it away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_configurations: Option<Map<String, Value>>,

@@ -274,7 +274,7 @@ pub struct SobjectRequest {
     /// RSA settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rsa: Option<RsaOptions>,
-    /// AES settings; of these, `fpe` is kept.
+    /// AES settings: restrictions of mode, IV and tag, and tokenization.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aes: Option<serde_json::Value>,
     /// Tokenization: the format of the key's plaintexts.
@@ -328,6 +328,9 @@ pub struct SobjectRequest {
     /// Seal instead of store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transient: Option<bool>,
+    /// Everything else that was sent: settings that the server refuses where it does not follow them.
+    #[serde(flatten)]
+    pub others: serde_json::Map<String, serde_json::Value>,
 }
 
 /// Why a sobject was revoked.

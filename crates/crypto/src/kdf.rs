@@ -82,14 +82,7 @@ pub enum Field<'a> {
 /// # Errors
 /// [`Error::TooLong`] where a counter would run over or a number does not fit its field, [`Error::Unsupported`] where the key does not fit
 /// the function, or a field is wider than eight bytes.
-pub fn sp800_108(
-    key: &Key,
-    prf: &MacScheme,
-    fields: &[Field<'_>],
-    initial: &[u8],
-    derived_bits: u64,
-    out: &mut [u8],
-) -> Result<(), Error> {
+pub fn sp800_108(key: &Key, prf: &MacScheme, fields: &[Field<'_>], initial: &[u8], derived_bits: u64, out: &mut [u8]) -> Result<(), Error> {
     let mut previous: Option<Mac> = None;
     let (mut round, mut done) = (0_u64, 0);
     while done < out.len() {

@@ -1,15 +1,15 @@
 //! `/sys/v1/groups`. Members see a group; apps with role admin manage all of them.
 
-use dsma_api::{Act, ApiError, Group, GroupApprovalPolicy, GroupRequest, Time, UserRole};
+use dsma_api::{Act, ApiError, Group, GroupApprovalPolicy, GroupPolicies, GroupRequest, Time, UserRole};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::authentication::Caller;
 use super::call::Call;
 use super::caller::{GROUP_ADMINISTRATOR, Who};
-use super::client_configs;
 use super::quorum::{read_policy, warn_without_people};
 use super::reply::Reply;
+use super::{client_configs, group_policies};
 use crate::store::{ActionType, Audit};
 
 /// `GET /sys/v1/groups`: the caller's groups, by name.
@@ -32,15 +32,17 @@ pub(super) fn create(call: &Call) -> Result<Reply, ApiError> {
     let member = may_create(&caller)?;
     let request: GroupRequest = call.json()?;
     let mut client_configurations = Map::new();
-    client_configs::apply(&mut client_configurations, request.client_configurations.unwrap_or_default())?;
+    client_configs::apply(&mut client_configurations, request.client_configurations.clone().unwrap_or_default())?;
     let group = Group {
         acct_id: call.store().acct_id(),
         group_id: Uuid::new_v4(),
-        name: valid_name(request.name)?,
-        description: request.description,
+        name: valid_name(request.name.clone())?,
+        description: request.description.clone(),
         creator: caller.principal(),
         created_at: Time::now(),
         approval_policy: policy(call, request.approval_policy.as_ref())?,
+        policies: group_policies::read(call.store(), GroupPolicies::default(), &request)?,
+        custom_metadata: request.custom_metadata,
         client_configurations,
     };
     let administrator = member.map(|user_id| (user_id, GROUP_ADMINISTRATOR));
@@ -72,6 +74,11 @@ pub(super) fn update(call: &Call) -> Result<Reply, ApiError> {
 /// Changes what the request gives. It sees the group as it is within the transaction, so that no two clients overwrite each other's
 /// changes: an approval policy would be lost that way.
 fn apply(call: &Call, caller: &Caller, group: &mut Group, request: GroupRequest) -> Result<(), ApiError> {
+    if group_policies::concerned(&request) {
+        caller.gate.pass(group.group_id, Act::Policy)?;
+    }
+    group.policies = group_policies::read(call.store(), std::mem::take(&mut group.policies), &request)?;
+    group.custom_metadata = request.custom_metadata.or_else(|| group.custom_metadata.take());
     if request.name.is_some() {
         group.name = valid_name(request.name)?;
     }

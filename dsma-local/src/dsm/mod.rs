@@ -15,6 +15,7 @@ mod certificates;
 mod client_configs;
 mod credentials;
 mod endpoints;
+mod group_policies;
 mod groups;
 mod inside;
 mod logs;
@@ -185,6 +186,8 @@ fn endpoints() -> Endpoints {
         .route("/crypto/v1/keys/persist", post(sobjects::persist))
         .route("/crypto/v1/keys/kcv", post(sobjects::kcv))
         .route("/crypto/v1/keys/kcv/verify", post(sobjects::verify_kcv))
+        .route("/crypto/v1/keys/components/export", post(approvals::components_directly))
+        .route("/crypto/v1/keys/components/import", post(approvals::components_directly))
         .route("/crypto/v1/keys/digest", post(sobjects::digest))
         .route("/crypto/v1/keys/key_attestation", post(sobjects::key_attestation))
         .route("/crypto/v1/pubkey/{id}/{name}", get(sobjects::public_key))

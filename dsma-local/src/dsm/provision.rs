@@ -1,6 +1,6 @@
 //! What the first start makes: a group, an app that uses keys, and an app that manages.
 
-use dsma_api::{App, AppGroups, AppRole, Group, IpAddressPolicy, Permissions, Principal, Time};
+use dsma_api::{App, AppGroups, AppRole, Group, GroupPolicies, IpAddressPolicy, Permissions, Principal, Time};
 use serde_json::Map;
 use uuid::Uuid;
 
@@ -49,6 +49,8 @@ fn make_group(store: &Store, creator: Uuid) -> Result<Uuid, Error> {
         creator: Principal::App(creator),
         created_at: Time::now(),
         approval_policy: None,
+        policies: GroupPolicies::default(),
+        custom_metadata: None,
         client_configurations: Map::new(),
     };
     store.insert_group(&group, None, made(store, group.group_id, format!("Created group \"{GROUP}\"")))?;

@@ -118,7 +118,8 @@ pub(super) fn warn_without_people(group: &Group) {
     }
 }
 
-fn exists(store: &Store, approver: Approver) -> Result<bool, ApiError> {
+/// Whether the account has this app or member.
+pub(super) fn exists(store: &Store, approver: Approver) -> Result<bool, ApiError> {
     Ok(match approver {
         Approver::App(id) => store.app(id)?.is_some(),
         Approver::User(id) => store.member(id)?.is_some(),

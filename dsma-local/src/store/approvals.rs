@@ -1,6 +1,6 @@
 //! Approval requests. The body of one may hold key material, so that the whole is sealed.
 
-use dsma_api::{Approval, ApprovalRequest};
+use dsma_api::{Approval, ApprovalRequest, Approver, SobjectComponent};
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -20,6 +20,15 @@ pub(crate) struct ApprovalRow {
     pub(crate) groups: Vec<Uuid>,
     /// What was given so far.
     pub(crate) approvals: Vec<Approval>,
+    /// Of a key in parts: who holds one each.
+    #[serde(default)]
+    pub(crate) custodians: Vec<Approver>,
+    /// The parts, while they wait for somebody.
+    #[serde(default)]
+    pub(crate) components: Vec<SobjectComponent>,
+    /// The custodians who have fetched theirs.
+    #[serde(default)]
+    pub(crate) fetched: Vec<Approver>,
 }
 
 impl Store {

@@ -1,6 +1,6 @@
 //! Groups.
 
-use dsma_api::{Group, GroupApprovalPolicy};
+use dsma_api::{Group, GroupApprovalPolicy, GroupPolicies};
 use rusqlite::OptionalExtension;
 use uuid::Uuid;
 
@@ -24,6 +24,18 @@ impl Store {
             Ok(connection.prepare_cached(sql)?.query_row((group_id, self.acct_id), |row| row.get(0)).optional()?)
         })?;
         Ok(policy.flatten().map(|policy| serde_json::from_str(&policy)).transpose()?)
+    }
+
+    /// A group's policies on its sobjects.
+    pub(crate) fn group_policies(&self, group_id: Uuid) -> Result<GroupPolicies, Error> {
+        let found: Option<Option<String>> = self.read(|connection| {
+            // Most groups have none: these are not read at all.
+            let sql = "SELECT CASE WHEN doc -> '$.cryptographic_policy' IS NULL AND doc -> '$.export_policy' IS NULL \
+                       AND doc -> '$.key_metadata_policy' IS NULL AND doc -> '$.custodian_policy' IS NULL THEN NULL ELSE doc END \
+                       FROM groups WHERE group_id = ?1 AND acct_id = ?2";
+            Ok(connection.prepare_cached(sql)?.query_row((group_id, self.acct_id), |row| row.get(0)).optional()?)
+        })?;
+        Ok(found.flatten().map(|doc| serde_json::from_str(&doc)).transpose()?.unwrap_or_default())
     }
 
     /// The approval policies of the account's groups, of those that have one.

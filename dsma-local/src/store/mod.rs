@@ -32,7 +32,7 @@ pub(crate) use self::apps::AppRow;
 pub(crate) use self::audit::{ActionType, Audit, AuditFilter, Visible, line_number};
 pub(crate) use self::filter::{Condition, compile};
 pub(crate) use self::key_file::{FILE as KEY_FILE, check as check_key_file, protect as protect_key_file};
-pub(crate) use self::listing::{Order, SobjectFilter};
+pub(crate) use self::listing::{Order, Page, SobjectFilter};
 pub(crate) use self::records::{Record, Records};
 pub(crate) use self::sobjects::{SobjectRow, Sobjects};
 pub(crate) use self::users::Member;

@@ -23,9 +23,8 @@ pub(crate) fn hkdf_extract(hash: Hash, secret: &[u8], salt: &[u8]) -> Result<Zer
     let mut key = Zeroizing::new(vec![0; MAX_MAC]);
     let mut len = 0;
     // SAFETY: the output holds the longest digest; the other pointers (never null) are passed with the lengths of their slices.
-    let outcome = unsafe {
-        sys::HKDF_extract(key.as_mut_ptr(), &mut len, digest, secret.as_ptr(), secret.len(), salt.as_ptr(), salt.len())
-    };
+    let outcome =
+        unsafe { sys::HKDF_extract(key.as_mut_ptr(), &mut len, digest, secret.as_ptr(), secret.len(), salt.as_ptr(), salt.len()) };
     check(outcome, Error::Unsupported)?;
     key.truncate(len);
     Ok(key)
@@ -35,8 +34,7 @@ pub(crate) fn hkdf_extract(hash: Hash, secret: &[u8], salt: &[u8]) -> Result<Zer
 pub(crate) fn hkdf_expand(hash: Hash, key: &[u8], info: &[u8], out: &mut [u8]) -> Result<(), Error> {
     let digest = hash::message_digest(hash)?;
     // SAFETY: each pointer (never null) is passed with the length of its slice; the digest is a constant.
-    let outcome =
-        unsafe { sys::HKDF_expand(out.as_mut_ptr(), out.len(), digest, key.as_ptr(), key.len(), info.as_ptr(), info.len()) };
+    let outcome = unsafe { sys::HKDF_expand(out.as_mut_ptr(), out.len(), digest, key.as_ptr(), key.len(), info.as_ptr(), info.len()) };
     check(outcome, Error::Unsupported)
 }
 

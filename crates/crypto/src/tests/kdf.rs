@@ -42,8 +42,15 @@ fn sp800_108_is_the_function_over_its_fields() {
     let prf = MacScheme::Hmac { hash: Hash::Sha256 };
     let counter = Field::Counter { width: 4, little_endian: false };
     let mut made = [0; 50];
-    sp800_108(&key, &prf, &[counter, Field::Fixed(b"label\0context"), Field::Length { width: 4, little_endian: false }], &[], 400, &mut made)
-        .unwrap();
+    sp800_108(
+        &key,
+        &prf,
+        &[counter, Field::Fixed(b"label\0context"), Field::Length { width: 4, little_endian: false }],
+        &[],
+        400,
+        &mut made,
+    )
+    .unwrap();
     let round = |number: u32| {
         let input = [&number.to_be_bytes()[..], b"label\0context", &400_u32.to_be_bytes()].concat();
         key.mac(&prf, &input).unwrap().as_ref().to_vec()

@@ -3,12 +3,14 @@
 //! Approved means: the approvals satisfy the policies of all groups that the operation acts upon. The operation itself runs when its
 //! requester asks for the result, once, with the requester's rights of that moment; the gate then looks at the same approvals again.
 
+mod components;
 mod review;
 mod subjects;
 
 use dsma_api::{ApiError, ApprovalRequest, ApprovalRequestRequest, ApprovalStatus, Time};
 use uuid::Uuid;
 
+pub(super) use self::components::directly as components_directly;
 pub(super) use self::review::{approve, challenge, deny, result};
 use self::subjects::Acted;
 use super::authentication::Caller;
@@ -37,9 +39,17 @@ pub(super) fn create(call: &Call) -> Result<Reply, ApiError> {
         return Err(ApiError::bad_request("Invalid operation: no endpoint that can be approved has this method and path"));
     }
     let Acted { subjects, groups } = Acted::find(call, &caller, path, request.body.as_ref())?;
-    let reviewers = subjects::reviewers(call.store(), &groups)?;
+    if path == components::IMPORT && groups.is_empty() {
+        return Err(ApiError::bad_request("Missing field `group_id` in `key`: the group whose custodians bring the parts"));
+    }
+    let mut reviewers = subjects::reviewers(call.store(), &groups)?;
     if reviewers.is_empty() {
         return Err(ApiError::bad_request("This operation does not require approval: no approval policy covers what it acts upon"));
+    }
+    let custodians = components::custodians(call, path, request.body.as_ref(), &groups)?;
+    if path == components::IMPORT {
+        // They approve with their part.
+        components::invite(&mut reviewers, &custodians);
     }
     let account = call.store().account()?;
     let now = Time::now();
@@ -61,7 +71,8 @@ pub(super) fn create(call: &Call) -> Result<Reply, ApiError> {
         subjects,
         result_viewed: false,
     };
-    let row = ApprovalRow { request, groups, approvals: Vec::new() };
+    let (approvals, components, fetched) = (Vec::new(), Vec::new(), Vec::new());
+    let row = ApprovalRow { request, groups, approvals, custodians, components, fetched };
     call.store().insert_approval(&row, line(call, &caller, "Created", &row.request))?;
     Reply::created(&row.request)
 }
@@ -73,10 +84,10 @@ pub(super) fn list(call: &Call) -> Result<Reply, ApiError> {
     let [requester, reviewer, subject] = ["requester", "reviewer", "subject"].map(|name| query.parsed::<Uuid>(name));
     let (requester, reviewer, subject) = (requester?, reviewer?, subject?);
     let status = query.get("status").map(status).transpose()?;
-    let mut requests: Vec<ApprovalRequest> = call.store().approvals()?.into_iter().map(|row| row.request).collect();
+    let visible = call.store().approvals()?.into_iter().filter(|row| visible(&caller, row));
+    let mut requests: Vec<ApprovalRequest> = visible.map(|row| row.request).collect();
     requests.retain(|request| {
-        visible(&caller, request)
-            && requester.is_none_or(|id| [dsma_api::Principal::App(id), dsma_api::Principal::User(id)].contains(&request.requester))
+        requester.is_none_or(|id| [dsma_api::Principal::App(id), dsma_api::Principal::User(id)].contains(&request.requester))
             && reviewer.is_none_or(|id| {
                 let both = [dsma_api::Approver::App(id), dsma_api::Approver::User(id)];
                 request.reviewers.iter().any(|reviewer| both.contains(&reviewer.approver))
@@ -108,15 +119,13 @@ pub(super) fn delete(call: &Call) -> Result<Reply, ApiError> {
 
 /// The request that the path names, where the caller may see it.
 fn find(call: &Call, caller: &Caller) -> Result<ApprovalRow, ApiError> {
-    call.store().approval(call.id()?)?.filter(|row| visible(caller, &row.request)).ok_or_else(no_request)
+    call.store().approval(call.id()?)?.filter(|row| visible(caller, row)).ok_or_else(no_request)
 }
 
-fn visible(caller: &Caller, request: &ApprovalRequest) -> bool {
-    caller.sees_all() || request.requester == caller.principal() || may_review(caller, request)
-}
-
-fn may_review(caller: &Caller, request: &ApprovalRequest) -> bool {
-    approver(caller.principal()).is_some_and(|me| request.reviewers.iter().any(|reviewer| reviewer.approver == me))
+fn visible(caller: &Caller, row: &ApprovalRow) -> bool {
+    let concerned =
+        |me| row.custodians.contains(&me) || row.request.reviewers.iter().any(|reviewer: &dsma_api::Reviewer| reviewer.approver == me);
+    caller.sees_all() || row.request.requester == caller.principal() || approver(caller.principal()).is_some_and(concerned)
 }
 
 fn status(name: &str) -> Result<ApprovalStatus, ApiError> {

@@ -3,7 +3,7 @@
 use dsma_api::{ApiError, ApprovableResult, Approval, ApprovalStatus, ApproveRequest, Approver, DenyRequest, Principal, Reviewer, Time};
 use uuid::Uuid;
 
-use super::{find, line, no_request, subjects};
+use super::{components, find, line, no_request, subjects};
 use crate::dsm::authentication::{Caller, by_password};
 use crate::dsm::call::{Acting, Call};
 use crate::dsm::caller::Who;
@@ -21,10 +21,11 @@ pub(crate) fn approve(call: &Call) -> Result<Reply, ApiError> {
     }
     let with_password = check_password(call, &caller, &reviewer, request.password.as_deref())?;
     change(call, &caller, "Approved", |row| {
+        components::add(call, row, &reviewer, request.body.as_ref())?;
         row.approvals.retain(|given| given.approver != reviewer.approver);
         row.approvals.push(Approval { approver: reviewer.approver, with_password });
         row.request.approvers = row.approvals.iter().map(|given| given.approver).collect();
-        if subjects::enough(call.store(), &row.groups, &row.approvals)? {
+        if subjects::enough(call.store(), &row.groups, &row.approvals)? && components::complete(row) {
             row.request.status = ApprovalStatus::Approved;
         }
         Ok(())
@@ -55,17 +56,22 @@ pub(crate) fn challenge(call: &Call) -> Result<Reply, ApiError> {
 pub(crate) fn result(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
     let row = find(call, &caller)?;
+    if components::path_of(&row) == components::EXPORT {
+        return components::hand_out(call, &caller, row);
+    }
     if row.request.requester != caller.principal() {
         return Err(ApiError::forbidden("Only the requester may have the result of an approval request"));
     }
     let id = row.request.request_id;
+    let mut taken = Vec::new();
     // Marked before it runs: of two who ask at the same time, one gets it.
     let row = call.store().update_approval(id, |row| {
         may_run(row)?;
         row.request.result_viewed = true;
+        taken = std::mem::take(&mut row.components);
         Ok::<_, ApiError>(line(call, &caller, "Fetched result of", &row.request))
     })?;
-    let row = row.ok_or_else(no_request)?;
+    let row = ApprovalRow { components: taken, ..row.ok_or_else(no_request)? };
     let result = run(call, &row);
     if result.status >= 400 {
         call.store().update_approval(id, |row| {
@@ -77,7 +83,7 @@ pub(crate) fn result(call: &Call) -> Result<Reply, ApiError> {
 }
 
 /// Whether the result may be fetched now.
-fn may_run(row: &ApprovalRow) -> Result<(), ApiError> {
+pub(super) fn may_run(row: &ApprovalRow) -> Result<(), ApiError> {
     match row.request.status {
         ApprovalStatus::Pending => Err(ApiError::bad_request("Approval request is pending")),
         ApprovalStatus::Denied => Err(ApiError::bad_request("Approval request was denied")),
@@ -94,6 +100,9 @@ fn run(call: &Call, row: &ApprovalRow) -> ApprovableResult {
     let mut body = request.body.clone();
     let pinned = body.as_mut().map_or(Ok(()), |body| subjects::pin(call.store(), &request.subjects, path, body));
     let answer = pinned.and_then(|()| match call.dsm.endpoints.find(&request.method, path) {
+        Some(_) if path == components::IMPORT => {
+            components::put_together(&call.carry(&request.operation, body.as_ref(), Some(acting)), &row.components)
+        }
         Some(handler) => handler(&call.carry(&request.operation, body.as_ref(), Some(acting))),
         None => Err(ApiError::not_found("No such endpoint")),
     });

@@ -30,7 +30,7 @@ pub(crate) fn wrap_key(call: &Call) -> Result<Reply, ApiError> {
     let Opened { row, key } = open(call, &caller, &descriptor(call, request.key)?, Operation::WrapKey)?;
     check_alg(Some(request.alg), &row.sobject)?;
     let subject = find(call, &caller, &subject, Operation::Export)?;
-    check_wrapping(&subject.sobject, &row.sobject)?;
+    check_wrapping(call, &subject, &row.sobject)?;
     let value = call.store().material(&subject)?;
     let value = value.ok_or_else(|| ApiError::bad_request("The subject has no secret material: its public key can be read"))?;
     let value = formatted(&subject.sobject, value, request.key_format.unwrap_or_default())?;

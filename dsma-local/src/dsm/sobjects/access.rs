@@ -6,7 +6,7 @@ use dsma_api::{
 use dsma_crypto::Key;
 use uuid::Uuid;
 
-use super::{line, material, name_taken, transient};
+use super::{line, material, name_taken, policies, transient};
 use crate::dsm::authentication::Caller;
 use crate::dsm::call::Call;
 use crate::dsm::groups::no_group;
@@ -22,6 +22,7 @@ pub(crate) struct Opened {
 pub(crate) fn find(call: &Call, caller: &Caller, descriptor: &SobjectDescriptor, operation: Operation) -> Result<SobjectRow, ApiError> {
     let row = look_up(call, caller, descriptor)?;
     authorize(operation, caller.permissions(row.group_id), &KeyFacts::from(&row.sobject), Time::now())?;
+    policies::may_use(call.store(), &row, operation)?;
     caller.gate.pass(row.group_id, Act::Use(operation))?;
     Ok(row)
 }
@@ -39,6 +40,7 @@ pub(crate) fn open_token(call: &Call, caller: &Caller, descriptor: &SobjectDescr
     let masked_only = held.is_some_and(|held| held.contains(Permission::MaskDecrypt) && !held.contains(Permission::Decrypt));
     let held = held.map(|held| if masked_only { held.with(Permission::Decrypt) } else { held });
     authorize(Operation::Decrypt, held, &KeyFacts::from(&row.sobject), Time::now())?;
+    policies::may_use(call.store(), &row, Operation::Decrypt)?;
     caller.gate.pass(row.group_id, Act::Use(Operation::Decrypt))?;
     Ok((with_key(call, row)?, masked_only))
 }

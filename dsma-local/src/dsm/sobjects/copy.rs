@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::access::{authorize_change, find, no_sobject};
 use super::create::{initial_state, target_group};
-use super::{key_ops, line, links, name_taken, shown};
+use super::{export, key_ops, line, links, name_taken, policies, shown};
 use crate::dsm::call::Call;
 use crate::dsm::groups::valid_name;
 use crate::dsm::reply::Reply;
@@ -25,6 +25,19 @@ pub(crate) fn copy(call: &Call) -> Result<Reply, ApiError> {
     if request.value.is_some() || request.obj_type.is_some_and(|obj_type| obj_type != original.sobject.obj_type) {
         return Err(ApiError::bad_request("Type and value of a copy are those of its original"));
     }
+    policies::supported(&request)?;
+    let own = [
+        ("aes", request.aes.is_some()),
+        ("fpe", request.fpe.is_some()),
+        ("rsa", request.rsa.is_some()),
+        ("links", request.links.is_some()),
+        ("rotation_policy", request.rotation_policy.is_some()),
+        ("publish_public_key", request.publish_public_key.is_some()),
+        ("transient", request.transient == Some(true)),
+    ];
+    if let Some((name, _)) = own.iter().find(|(_, given)| *given) {
+        return Err(ApiError::bad_request(format!("Field `{name}` is not for copies: set it with PATCH once the copy is there")));
+    }
     let group_id = target_group(call, &caller, &request)?;
     let name = valid_name(request.name.clone())?;
     let now = Time::now();
@@ -41,6 +54,9 @@ pub(crate) fn copy(call: &Call) -> Result<Reply, ApiError> {
             Some(names) => key_ops::within(names, was.key_ops)?,
             None => was.key_ops,
         };
+        if let Some(policy) = &request.export_policy {
+            export::check_change(was.export_policy.as_ref(), policy)?;
+        }
         let sobject = Sobject {
             kid: Some(Uuid::new_v4()),
             name: Some(name),
@@ -58,12 +74,14 @@ pub(crate) fn copy(call: &Call) -> Result<Reply, ApiError> {
             compromise_date: None,
             revocation_reason: None,
             custom_metadata: request.custom_metadata.or(was.custom_metadata),
+            export_policy: request.export_policy.or(was.export_policy),
             links: Some(KeyLinks { copied_from: was.kid, ..KeyLinks::default() }),
             // The original rotates, its copies do not.
             rotation_policy: None,
             scheduled_rotation: None,
             ..was
         };
+        policies::admit(call.store(), group_id, &sobject)?;
         let copy = SobjectRow::new(sobject, value);
         links::edit(sobjects, original.kid, |links| links.copied_to.push(copy.kid))?;
         if !sobjects.insert(&copy)? {

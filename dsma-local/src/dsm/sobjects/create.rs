@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::access::authorize_creation;
 use super::material::{self, Material};
-use super::{key_ops, line, links, name_taken, rotation, shown, transient};
+use super::{key_ops, line, links, name_taken, policies, rotation, shown, transient};
 use crate::dsm::authentication::Caller;
 use crate::dsm::call::Call;
 use crate::dsm::groups::{no_group, valid_name};
@@ -69,7 +69,21 @@ fn add(
     source: Source,
 ) -> Result<Sobject, ApiError> {
     let public_only = material.is_public();
-    let key_ops = key_ops::initial(request.key_ops.as_deref(), &material, source == Source::Imported)?;
+    let mut key_ops = key_ops::initial(request.key_ops.as_deref(), &material, source == Source::Imported)?;
+    let policy = call.store().group_policies(group_id)?.cryptographic_policy.unwrap_or_default();
+    // Defaults are those that the group allows.
+    if let Some(allowed) = policy.key_ops.filter(|_| request.key_ops.is_none()) {
+        key_ops = key_ops.intersection(allowed);
+    }
+    if let Some(rsa) = policy.rsa.filter(|_| material.obj_type == ObjectType::Rsa) {
+        let given = request.rsa.get_or_insert_default();
+        for (given, allowed) in [(&mut given.encryption_policy, rsa.encryption_policy), (&mut given.signature_policy, rsa.signature_policy)]
+        {
+            if given.is_empty() {
+                *given = allowed.unwrap_or_default();
+            }
+        }
+    }
     let parent = links::parent(request.links.take(), None)?;
     let transient = request.transient == Some(true);
     if transient && (parent.is_some() || request.rotation_policy.is_some()) {
@@ -82,6 +96,7 @@ fn add(
     let never_exportable = Some(source == Source::Generated && !key_ops.contains(KeyOperation::Export));
     let sobject = Sobject { kid, name, group_id: Some(group_id), public_only, never_exportable, ..made };
     if transient {
+        policies::admit(call.store(), group_id, &sobject)?;
         return transient::seal(call, caller, sobject, material.value);
     }
     store(call, caller, sobject, material.value, parent, if source == Source::Imported { "Imported" } else { "Created" })
@@ -98,6 +113,7 @@ pub(super) fn store(
 ) -> Result<Sobject, ApiError> {
     let row = call.store().change_sobjects(|sobjects| {
         let mut row = SobjectRow::new(sobject, value);
+        policies::admit(call.store(), row.group_id, &row.sobject)?;
         links::set_parent(sobjects, caller, &mut row, parent)?;
         if !sobjects.insert(&row)? {
             return Err(name_taken());
@@ -117,6 +133,7 @@ pub(super) fn build(
     key_ops: KeyOperations,
     origin: ObjectOrigin,
 ) -> Result<Sobject, ApiError> {
+    policies::supported(&request)?;
     let now = Time::now();
     let state = initial_state(request.state, request.activation_date, request.deactivation_date, now)?;
     publishable(request.publish_public_key.as_ref(), material.pub_key.is_some())?;

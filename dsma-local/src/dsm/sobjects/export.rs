@@ -10,7 +10,7 @@ use super::{line, shown};
 use crate::dsm::authentication::Caller;
 use crate::dsm::call::Call;
 use crate::dsm::reply::Reply;
-use crate::store::ActionType;
+use crate::store::{ActionType, SobjectRow};
 
 /// `POST /crypto/v1/keys/export`: the description with the key material.
 pub(crate) fn export(call: &Call) -> Result<Reply, ApiError> {
@@ -26,28 +26,41 @@ pub(crate) fn export_by_path(call: &Call) -> Result<Reply, ApiError> {
 
 pub(super) fn reveal(call: &Call, caller: &Caller, descriptor: &SobjectDescriptor) -> Result<Reply, ApiError> {
     let row = find(call, caller, descriptor, Operation::Export)?;
-    if matches!(policy(&row.sobject), ExportPolicy::Wrapped { .. }) {
-        return Err(ApiError::forbidden("The export policy of the sobject does not allow export in the clear"));
-    }
+    check_clear(call, &row)?;
     let material = call.store().material(&row)?;
     // The line is on the disk before the key leaves.
     call.store().audit_now(line(call, caller, ActionType::CryptoOperation, "Exported", &row))?;
     Reply::ok(&Sobject { value: material.map(SecretBlob), ..shown(row.sobject) })
 }
 
-/// Refuses to wrap a sobject by a key that its policy does not name.
-pub(crate) fn check_wrapping(sobject: &Sobject, by: &Sobject) -> Result<(), ApiError> {
+/// Refuses what leaves DSM in the clear where the sobject's policy, or its group's, wants it wrapped.
+pub(super) fn check_clear(call: &Call, row: &SobjectRow) -> Result<(), ApiError> {
+    if matches!(policy(&row.sobject), ExportPolicy::Wrapped { .. }) {
+        return Err(ApiError::forbidden("The export policy of the sobject does not allow export in the clear"));
+    }
+    if matches!(call.store().group_policies(row.group_id)?.export_policy, Some(ExportPolicy::Wrapped { .. })) {
+        return Err(ApiError::forbidden("The export policy of the group does not allow export in the clear"));
+    }
+    Ok(())
+}
+
+/// Refuses to wrap a sobject by a key that its policy, or its group's, does not name.
+pub(crate) fn check_wrapping(call: &Call, subject: &SobjectRow, by: &Sobject) -> Result<(), ApiError> {
     let named = |key: &SobjectDescriptor| match key {
         SobjectDescriptor::Kid(kid) => Some(*kid) == by.kid,
         SobjectDescriptor::Name(name) => Some(name) == by.name.as_ref(),
         _ => false,
     };
-    match policy(sobject) {
-        ExportPolicy::Wrapped { by: WrappingKeys::Only { keys } } if !keys.iter().any(named) => {
-            Err(ApiError::forbidden("The export policy of the sobject does not allow this wrapping key"))
+    let group = call.store().group_policies(subject.group_id)?.export_policy;
+    for (whose, policy) in [("sobject", Some(policy(&subject.sobject))), ("group", group)] {
+        match policy {
+            Some(ExportPolicy::Wrapped { by: WrappingKeys::Only { keys } }) if !keys.iter().any(named) => {
+                return Err(ApiError::forbidden(format!("The export policy of the {whose} does not allow this wrapping key")));
+            }
+            _ => {}
         }
-        _ => Ok(()),
     }
+    Ok(())
 }
 
 /// A change of policy: one that does not allow weakening can only become stricter.

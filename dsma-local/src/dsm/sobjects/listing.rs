@@ -8,10 +8,10 @@ use dsma_api::{ApiError, SecretBlob, Sobject, Time};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{material, shown};
+use super::{material, policies, shown};
 use crate::dsm::call::Call;
 use crate::dsm::reply::Reply;
-use crate::store::{Condition, Order, SobjectFilter, compile};
+use crate::store::{Condition, Order, Page, SobjectFilter, compile};
 
 const DEFAULT_LIMIT: u32 = 1000;
 
@@ -40,6 +40,7 @@ pub(crate) fn list(call: &Call) -> Result<Reply, ApiError> {
     };
     let with_metadata = query.flag("with_metadata");
     let page = call.store().list_sobjects(&filter, with_metadata)?;
+    let page = if query.flag("compliant_with_policies") { compliant(call, filter, page)? } else { page };
     let show_value = query.flag("show_value");
     let items = page.rows.into_iter().map(|row| {
         let value = if show_value && material::is_public(row.sobject.obj_type) { call.store().material(&row)? } else { None };
@@ -50,6 +51,24 @@ pub(crate) fn list(call: &Call) -> Result<Reply, ApiError> {
         Reply::ok(&json!({"metadata": {"total_count": page.total, "filtered_count": page.filtered}, "items": items}))
     } else {
         Reply::ok(&items)
+    }
+}
+
+/// The page with sobjects in the place of those that do not comply with their groups' policies, as far as there are others.
+fn compliant(call: &Call, mut filter: SobjectFilter, mut page: Page) -> Result<Page, ApiError> {
+    let (limit, mut kept) = (filter.limit as usize, Vec::new());
+    loop {
+        let full = page.rows.len() >= filter.limit as usize;
+        filter.offset = filter.offset.saturating_add(u32::try_from(page.rows.len()).unwrap_or(u32::MAX));
+        for row in page.rows {
+            if kept.len() < limit && policies::complies(call.store(), row.group_id, &row.sobject)? {
+                kept.push(row);
+            }
+        }
+        if !full || kept.len() >= limit {
+            return Ok(Page { rows: kept, ..page });
+        }
+        page = Page { rows: call.store().list_sobjects(&filter, false)?.rows, ..page };
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod access;
 mod checks;
+mod components;
 mod copy;
 mod create;
 mod export;
@@ -12,6 +13,7 @@ mod lifecycle;
 mod links;
 mod listing;
 mod material;
+mod policies;
 mod publish;
 mod rotate;
 mod rotation;
@@ -22,6 +24,7 @@ use dsma_api::{ApiError, Operation, SecretBlob, Sobject, SobjectDescriptor, Time
 
 pub(super) use self::access::{Opened, find, open, open_token, with_key};
 pub(super) use self::checks::{digest, kcv, verify_kcv};
+pub(super) use self::components::{check_component, join_components, split_components};
 pub(super) use self::copy::copy;
 pub(super) use self::create::{Source, generate, import, keep};
 pub(super) use self::export::{check_wrapping, export, export_by_path};

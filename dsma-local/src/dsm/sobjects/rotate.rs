@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::access::{authorize_change, find, no_sobject};
 use super::create::build;
-use super::{key_ops, line, material, name_taken, rotation, shown};
+use super::{key_ops, line, material, name_taken, policies, rotation, shown};
 use crate::dsm::authentication::Caller;
 use crate::dsm::call::Call;
 use crate::dsm::groups::valid_name;
@@ -29,6 +29,7 @@ pub(crate) fn rekey(call: &Call) -> Result<Reply, ApiError> {
         authorize_change(&caller, &old, Permission::UpdateSobjectPolicies)?;
     }
     let new = successor(caller.principal(), call.store().acct_id(), &old, request)?;
+    policies::admit(call.store(), new.group_id, &new.sobject)?;
     let new = call.store().change_sobjects(|sobjects| {
         let mut now = sobjects.find(&SobjectDescriptor::Kid(old.kid))?.ok_or_else(no_sobject)?;
         authorize_change(&caller, &now, Permission::RotateSobjects)?;

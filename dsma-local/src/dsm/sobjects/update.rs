@@ -6,7 +6,7 @@ use dsma_api::{
 };
 
 use super::access::{authorize_creation, change_in_parts};
-use super::{create, export, key_ops, lifecycle, links, rotation, shown};
+use super::{create, export, key_ops, lifecycle, links, policies, rotation, shown};
 use crate::dsm::authentication::Caller;
 use crate::dsm::call::Call;
 use crate::dsm::groups::{no_group, valid_name};
@@ -20,9 +20,15 @@ pub(crate) fn update(call: &Call) -> Result<Reply, ApiError> {
     if let Some(group_id) = request.group_id {
         call.store().group(group_id)?.ok_or_else(no_group)?;
     }
+    policies::supported(&request)?;
     let needed = |sobject: &Sobject| needed(&request, sobject);
-    let row =
-        change_in_parts(call, &caller, call.id()?, "Updated", needed, |sobjects, row| apply(sobjects, &caller, row, request.clone()))?;
+    let row = change_in_parts(call, &caller, call.id()?, "Updated", needed, |sobjects, row| {
+        let complied = policies::complies(call.store(), row.group_id, &row.sobject)?;
+        apply(sobjects, &caller, row, request.clone())?;
+        let group_id = row.sobject.group_id.unwrap_or(row.group_id);
+        // What did not comply before may be changed as long as it stays where it is.
+        if complied || group_id != row.group_id { policies::admit(call.store(), group_id, &row.sobject) } else { Ok(()) }
+    })?;
     Reply::ok(&shown(row.sobject))
 }
 
@@ -31,7 +37,8 @@ fn needed(request: &SobjectRequest, sobject: &Sobject) -> Vec<Permission> {
     let ops = |names: &Vec<String>| KeyOperations::from_names(names.iter().map(String::as_str)).ok();
     // An earlier end is a revocation, whoever calls it otherwise.
     let earlier = |end: Time| sobject.deactivation_date.is_none_or(|now| end < now);
-    let policies = request.rotation_policy.is_some() || request.export_policy.is_some() || request.rsa.is_some();
+    let signatures = request.deterministic_signatures.is_some() && request.deterministic_signatures != sobject.deterministic_signatures;
+    let policies = request.rotation_policy.is_some() || request.export_policy.is_some() || request.rsa.is_some() || signatures;
     let kinds = [
         (Permission::UpdateKeyOps, request.key_ops.as_ref().is_some_and(|names| ops(names) != Some(sobject.key_ops))),
         (Permission::UpdateSobjectsEnabledState, request.enabled.is_some_and(|enabled| enabled != sobject.enabled)),
@@ -94,6 +101,7 @@ fn apply(sobjects: &Sobjects<'_>, caller: &Caller, row: &mut SobjectRow, request
             ..*rsa
         };
     }
+    sobject.deterministic_signatures = request.deterministic_signatures.or(sobject.deterministic_signatures);
     policies(sobject, request.rotation_policy, request.export_policy, request.publish_public_key)?;
     sobject.description = request.description.or_else(|| sobject.description.take());
     sobject.custom_metadata = request.custom_metadata.or_else(|| sobject.custom_metadata.take());

@@ -20,6 +20,13 @@ fn groups(admin: &Client<'_>) {
     let path = format!("/sys/v1/groups/{}", text(&made["group_id"]));
     admin.call("GET", &path, None);
     admin.call("PATCH", &path, json!({"name": "renamed", "description": "another"}));
+    let metadata = json!({"base": {"custom_metadata": {"owner": {"required": {}}}}, "for_obj_type": {}, "legacy_objects": "allowed"});
+    let policies = json!({
+        "cryptographic_policy": {"aes": {"key_sizes": [256]}, "secret": {}, "legacy_policy": "unprotect_only", "key_ops": ["ENCRYPT"]},
+        "export_policy": {"$type": "Wrapped", "by": {"$type": "Any"}}, "key_metadata_policy": metadata,
+        "custodian_policy": {"quorum": {"n": 1, "members": [{"app": made["creator"]["app"]}]}}, "custom_metadata": {"c": "d"},
+    });
+    admin.call("PATCH", &path, policies);
     admin.call("GET", "/sys/v1/groups", None);
     admin.call("GET", "/sys/v1/groups?limit=1&offset=0", None);
     admin.call("DELETE", &path, None);

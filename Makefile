@@ -31,4 +31,4 @@ header: ## Write include/dsma.h anew from the sources
 	cargo run -q --locked -p xtask -- header
 
 build: ## Build the library and the programs in release mode
-	cargo build --release --locked -p dsma -p dsma-local -p enclave-host
+	cargo build --release --locked -p dsma -p dsma-local -p enclave-host -p dsmactl

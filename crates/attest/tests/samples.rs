@@ -153,3 +153,53 @@ fn a_full_memory_refuses_rather_than_forgets() {
     assert!(matches!(memory.accept(EVERVAULT, at_millis(1000)), Err(Error::Replayed)));
     memory.accept(TKHQ, at_millis(61_000)).unwrap();
 }
+
+/// Each field of a real document, replaced by another that is well-formed: the signature covers it, or the chain does.
+#[test]
+fn each_field_is_covered() {
+    let (sample, millis, _) = PRODUCTION[0];
+    let parts = decoded(sample).into_array().unwrap();
+    let fields = decoded(parts[2].as_bytes().unwrap()).into_map().unwrap();
+    let foreign = Document::parse(TKHQ).unwrap();
+    let pcrs = foreign.pcrs.iter().map(|(index, value)| (Value::from(*index), Value::Bytes(value.clone()))).collect();
+    for (name, value, rule) in [
+        ("module_id", Value::from("i-0-enc0"), "signature"),
+        ("timestamp", Value::from(millis + 1), "signature"),
+        ("pcrs", Value::Map(pcrs), "signature"),
+        ("certificate", Value::Bytes(foreign.certificate.clone()), "chain order"),
+        ("cabundle", Value::Array(foreign.cabundle.iter().cloned().map(Value::Bytes).collect()), "chain order"),
+        ("public_key", Value::Bytes(vec![1; 64]), "signature"),
+        ("user_data", Value::Bytes(vec![1; 64]), "signature"),
+        ("nonce", Value::Null, "signature"),
+    ] {
+        let mut fields = fields.clone();
+        support::set(&mut fields, name, value);
+        let mut parts = parts.clone();
+        parts[2] = Value::Bytes(encoded(&Value::Map(fields)));
+        let refused = aws().verify(&encoded(&Value::Array(parts)), at_millis(millis)).unwrap_err();
+        assert_eq!(refused.rule(), rule, "{name}: {refused}");
+    }
+}
+
+/// Whoever has a signature (r, s) has (r, n - s) as well, which is as good (FIPS 186-5 leaves it so). It is the same document all the same.
+#[test]
+fn a_mirrored_signature_is_no_new_document() {
+    const ORDER: &str = "ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973";
+    let (sample, millis, _) = PRODUCTION[0];
+    let mut parts = decoded(sample).into_array().unwrap();
+    let mut signature = parts[3].as_bytes().unwrap().clone();
+    let mut borrow = 0;
+    for (place, order) in hex::decode(ORDER).unwrap().into_iter().enumerate().rev() {
+        let difference = i16::from(order) - i16::from(signature[48 + place]) - borrow;
+        borrow = i16::from(difference < 0);
+        signature[48 + place] = difference.rem_euclid(256) as u8;
+    }
+    parts[3] = Value::Bytes(signature);
+    let mirrored = encoded(&Value::Array(parts));
+    assert_ne!(mirrored, sample);
+    let time = at_millis(millis);
+    aws().verify(&mirrored, time).unwrap();
+    let memory = ReplayMemory::default();
+    memory.accept(sample, time).unwrap();
+    assert!(matches!(memory.accept(&mirrored, time), Err(Error::Replayed)));
+}

@@ -4,7 +4,7 @@ use cryptoki_sys::*;
 use dsma_api::{KeyOperation, KeyOperations, ObjectOrigin, Time};
 use zeroize::Zeroizing;
 
-use super::objects::{DsmObject, KeyKind, LocalKey, Part};
+use super::objects::{DsmObject, Facts, Form, KeyKind, Part, Readable, SECRET_VALUE, certificate_check_value, table, usage};
 
 /// Answer for one attribute.
 pub(super) enum Answer<'a> {
@@ -45,124 +45,142 @@ impl Value<'_> {
 }
 
 impl DsmObject {
-    /// Any attribute. CKA_ALLOWED_MECHANISMS is absent, which means "all": an empty list would mean "none".
+    /// Any attribute: what its metadata sets, else what the sobject tells. CKA_ALLOWED_MECHANISMS is absent where nobody set it, which
+    /// means "all": an empty list would mean "none".
     pub(in crate::pkcs11) fn attribute(&self, kind: CK_ATTRIBUTE_TYPE) -> Answer<'_> {
+        let Some(rule) = table::find(kind, self.class(), self.kind) else { return self.beyond_the_letter(kind) };
+        if rule.has(SECRET_VALUE) {
+            return match self.readable() {
+                Some(Readable::Key(key)) => key.secret_number(kind).map_or(Answer::Missing, |number| Answer::Value(Value::Secret(number))),
+                _ => Answer::Sensitive,
+            };
+        }
+        if let (Some(key), true) = (self.kind, usage::is_usage(kind)) {
+            return flag(usage::operation(self.class(), key, kind).is_some_and(|operation| self.allows(operation)));
+        }
+        match self.extra().and_then(|extra| extra.get(kind)) {
+            Some(&[value]) if rule.form == Form::Flag => flag(value == CK_TRUE),
+            Some(value) if !matches!(kind, CKA_LABEL | CKA_ID) => bytes(value),
+            _ => self.told(kind),
+        }
+    }
+
+    /// What the sobject tells, or the standard's default.
+    fn told(&self, kind: CK_ATTRIBUTE_TYPE) -> Answer<'_> {
         match kind {
             CKA_CLASS => number(self.class()),
-            CKA_TOKEN => flag(true),
+            CKA_TOKEN | CKA_MODIFIABLE | CKA_DESTROYABLE => flag(true),
             CKA_PRIVATE => flag(self.is_private()),
-            // Nothing can be changed, copied or destroyed through this version.
-            CKA_MODIFIABLE | CKA_COPYABLE | CKA_DESTROYABLE => flag(false),
+            // A copy of a key in a session would show twice in lookups (and OpenSSL's pkcs11-provider makes one where it may).
+            CKA_COPYABLE => flag(false),
             CKA_LABEL => bytes(self.label().as_bytes()),
             CKA_UNIQUE_ID => Answer::Value(Value::Text(self.unique_id())),
-            CKA_KEY_TYPE => self.kind.map_or(Answer::Missing, |kind| number(kind.key_type())),
+            CKA_KEY_TYPE => self.kind.map_or(Answer::Missing, |kind| number(self.secret_type(kind))),
             CKA_ID => bytes(self.id()),
             CKA_START_DATE => date(self.sobject.activation_date),
             CKA_END_DATE => date(self.sobject.deactivation_date),
-            CKA_DERIVE => flag(self.allows(KeyOperation::DeriveKey) || (self.agrees() && self.allows(KeyOperation::AgreeKey))),
             CKA_LOCAL => flag(self.is_local()),
             CKA_KEY_GEN_MECHANISM => number(if self.is_local() { self.generated_by() } else { CK_UNAVAILABLE_INFORMATION }),
-            _ => match self.part {
-                Part::Secret => self.secret_key_attribute(kind),
-                Part::Private => self.private_key_attribute(kind),
-                Part::Public => self.public_key_attribute(kind),
-            },
-        }
-    }
-
-    /// Section 4.9.
-    fn secret_key_attribute(&self, kind: CK_ATTRIBUTE_TYPE) -> Answer<'_> {
-        match kind {
-            CKA_ENCRYPT => flag(self.allows(KeyOperation::Encrypt)),
-            CKA_DECRYPT => flag(self.allows(KeyOperation::Decrypt)),
-            CKA_SIGN => flag(self.allows(KeyOperation::MacGenerate)),
-            CKA_VERIFY => flag(self.allows(KeyOperation::MacVerify)),
-            CKA_WRAP => flag(self.allows(KeyOperation::WrapKey)),
-            CKA_UNWRAP => flag(self.allows(KeyOperation::UnwrapKey)),
-            CKA_TRUSTED => flag(false),
-            CKA_VALUE => Answer::Sensitive,
-            CKA_VALUE_LEN => self.sobject.key_size.map_or(Answer::Missing, |bits| number(CK_ULONG::from(bits.div_ceil(8)))),
-            CKA_CHECK_VALUE => self.sobject.kcv.as_deref().and_then(check_value).map_or(Answer::Missing, Answer::Value),
-            _ => self.hidden_key_attribute(kind),
-        }
-    }
-
-    /// Section 4.8; the public numbers too, because OpenSSL's pkcs11-provider and libp11 look for them here.
-    fn private_key_attribute(&self, kind: CK_ATTRIBUTE_TYPE) -> Answer<'_> {
-        match (kind, self.kind) {
-            (CKA_DECRYPT, _) => flag(self.is_rsa() && self.allows(KeyOperation::Decrypt)),
-            (CKA_DECAPSULATE, _) => flag(self.allows(KeyOperation::Decapsulate)),
-            (CKA_SIGN, _) => flag(self.allows(KeyOperation::Sign)),
-            (CKA_SIGN_RECOVER, _) => flag(false),
-            (CKA_UNWRAP, _) => flag(self.is_rsa() && self.allows(KeyOperation::UnwrapKey)),
-            (CKA_SUBJECT, _) => bytes(&[]),
-            (CKA_PRIVATE_EXPONENT | CKA_PRIME_1 | CKA_PRIME_2 | CKA_EXPONENT_1 | CKA_EXPONENT_2 | CKA_COEFFICIENT, Some(KeyKind::Rsa))
-            | (CKA_VALUE | CKA_SEED, _) => Answer::Sensitive,
-            (CKA_MODULUS_BITS, _) => Answer::Missing,
-            _ => match self.hidden_key_attribute(kind) {
-                Answer::Missing => self.public_number(kind),
-                answer => answer,
-            },
-        }
-    }
-
-    /// Section 4.7.
-    fn public_key_attribute(&self, kind: CK_ATTRIBUTE_TYPE) -> Answer<'_> {
-        match kind {
-            CKA_ENCRYPT => flag(self.is_rsa() && self.allows(KeyOperation::Encrypt)),
-            CKA_VERIFY => flag(self.allows(KeyOperation::Verify)),
-            CKA_ENCAPSULATE => flag(self.allows(KeyOperation::Encapsulate)),
-            CKA_WRAP => flag(self.is_rsa() && self.allows(KeyOperation::WrapKey)),
-            CKA_VERIFY_RECOVER | CKA_TRUSTED => flag(false),
-            CKA_SUBJECT => bytes(&[]),
-            _ => self.public_number(kind),
-        }
-    }
-
-    /// What secret and private keys have in common: token keys never leave through this front, whatever DSM would export.
-    fn hidden_key_attribute(&self, kind: CK_ATTRIBUTE_TYPE) -> Answer<'_> {
-        match kind {
+            CKA_TRUSTED | CKA_WRAP_WITH_TRUSTED | CKA_ALWAYS_AUTHENTICATE => flag(false),
+            // Token keys do not leave through this front, whatever DSM would export.
             CKA_SENSITIVE => flag(true),
-            // The last one is of private keys by the letter; OpenSC asks secret keys for it too.
-            CKA_EXTRACTABLE | CKA_WRAP_WITH_TRUSTED | CKA_ALWAYS_AUTHENTICATE => flag(false),
-            CKA_ALWAYS_SENSITIVE => flag(self.is_local()),
+            CKA_EXTRACTABLE => flag(false),
+            CKA_ALWAYS_SENSITIVE => flag(self.is_local() && self.attribute_is_true(CKA_SENSITIVE)),
             CKA_NEVER_EXTRACTABLE => {
-                flag(self.is_local() && self.sobject.never_exportable.unwrap_or_else(|| !self.allows(KeyOperation::Export)))
+                let never = self.sobject.never_exportable.unwrap_or_else(|| !self.allows(KeyOperation::Export));
+                flag(self.is_local() && never && !self.attribute_is_true(CKA_EXTRACTABLE))
             }
+            _ => match self.part {
+                Part::Secret => self.secret_key_told(kind),
+                Part::Private | Part::Public => self.pair_told(kind),
+                Part::Certificate => self.certificate_told(kind),
+                Part::Data => self.data_told(kind),
+            },
+        }
+    }
+
+    /// Attributes that clients ask for although the standard gives them to other objects.
+    fn beyond_the_letter(&self, kind: CK_ATTRIBUTE_TYPE) -> Answer<'_> {
+        match (kind, self.part) {
+            // OpenSC asks secret keys for what only private keys have.
+            (CKA_ALWAYS_AUTHENTICATE, Part::Secret) => flag(false),
             _ => Answer::Missing,
         }
     }
 
-    fn public_number(&self, kind: CK_ATTRIBUTE_TYPE) -> Answer<'_> {
+    /// Section 4.10.
+    fn secret_key_told(&self, kind: CK_ATTRIBUTE_TYPE) -> Answer<'_> {
+        match kind {
+            // DSM does not count the parity bits of triple DES.
+            CKA_VALUE_LEN => match (self.kind, self.sobject.key_size) {
+                (Some(KeyKind::Des3), Some(bits)) => number(CK_ULONG::from(bits.div_ceil(7))),
+                (_, Some(bits)) => number(CK_ULONG::from(bits.div_ceil(8))),
+                (_, None) => Answer::Missing,
+            },
+            CKA_CHECK_VALUE => self.sobject.kcv.as_deref().and_then(check_value).map_or(Answer::Missing, Answer::Value),
+            _ => Answer::Missing,
+        }
+    }
+
+    /// Sections 4.8 and 4.9; the public numbers on private keys too, because OpenSSL's pkcs11-provider and libp11 look for them there.
+    fn pair_told(&self, kind: CK_ATTRIBUTE_TYPE) -> Answer<'_> {
         match (kind, self.kind, &self.sobject.pub_key) {
+            (CKA_SUBJECT, _, _) => bytes(&[]),
             // The usual ones without parsing the key.
             (CKA_EC_PARAMS, Some(KeyKind::Ec(curve)), _) => bytes(curve.oid_der()),
-            (CKA_PUBLIC_KEY_INFO, _, Some(spki)) if self.part != Part::Secret => bytes(spki.as_ref()),
+            (CKA_PUBLIC_KEY_INFO, _, Some(spki)) => bytes(spki.as_ref()),
             _ => {
-                self.public().and_then(|key| LocalKey::public_number(key, kind)).map_or(Answer::Missing, |n| Answer::Value(Value::Owned(n)))
+                self.public().and_then(|key| key.public_number(kind)).map_or(Answer::Missing, |number| Answer::Value(Value::Owned(number)))
             }
         }
     }
 
+    /// Section 4.6.
+    fn certificate_told(&self, kind: CK_ATTRIBUTE_TYPE) -> Answer<'_> {
+        let fact = |pick: fn(&Facts) -> &[u8]| self.facts().map_or(Answer::Missing, |facts| bytes(pick(facts)));
+        match kind {
+            CKA_CERTIFICATE_TYPE => number(CKC_X_509),
+            CKA_CERTIFICATE_CATEGORY => number(CK_CERTIFICATE_CATEGORY_UNSPECIFIED),
+            CKA_VALUE => self.sobject.value.as_ref().map_or(Answer::Missing, |value| bytes(value.as_ref())),
+            CKA_SUBJECT => fact(|facts| &facts.subject),
+            CKA_ISSUER => fact(|facts| &facts.issuer),
+            CKA_SERIAL_NUMBER => fact(|facts| &facts.serial),
+            CKA_PUBLIC_KEY_INFO => fact(|facts| &facts.public_key),
+            CKA_CHECK_VALUE => match &self.sobject.value {
+                Some(value) => Answer::Value(Value::KeyCheck(certificate_check_value(value.as_ref()))),
+                None => Answer::Missing,
+            },
+            _ => Answer::Missing,
+        }
+    }
+
+    /// Section 4.5.
+    fn data_told(&self, kind: CK_ATTRIBUTE_TYPE) -> Answer<'_> {
+        match (kind, self.readable()) {
+            (CKA_APPLICATION | CKA_OBJECT_ID, _) => bytes(&[]),
+            (CKA_VALUE, Some(Readable::Data(value))) => bytes(value),
+            (CKA_VALUE, _) => self.sobject.value.as_ref().map_or(Answer::Missing, |value| bytes(value.as_ref())),
+            _ => Answer::Missing,
+        }
+    }
+
+    fn attribute_is_true(&self, kind: CK_ATTRIBUTE_TYPE) -> bool {
+        matches!(self.attribute(kind), Answer::Value(Value::Flag(CK_TRUE)))
+    }
+
     fn unique_id(&self) -> String {
-        let half = match self.part {
+        let part = match self.part {
             Part::Secret => "secret",
             Part::Private => "private",
             Part::Public => "public",
+            Part::Certificate => "certificate",
+            Part::Data => "data",
         };
-        format!("{}/{half}", self.kid)
+        format!("{}/{part}", self.kid)
     }
 
     fn allows(&self, operation: KeyOperation) -> bool {
         KeyOperations::contains(self.sobject.key_ops, operation)
-    }
-
-    fn is_rsa(&self) -> bool {
-        self.kind == Some(KeyKind::Rsa)
-    }
-
-    fn agrees(&self) -> bool {
-        matches!(self.kind, Some(KeyKind::Ec(_) | KeyKind::X25519))
     }
 
     fn is_local(&self) -> bool {

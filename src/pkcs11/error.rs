@@ -27,6 +27,7 @@ macro_rules! errors {
 errors! {
     /// A pointer or a length that cannot be.
     ArgumentsBad = CKR_ARGUMENTS_BAD,
+    ActionProhibited = CKR_ACTION_PROHIBITED,
     AttributeReadOnly = CKR_ATTRIBUTE_READ_ONLY,
     AttributeSensitive = CKR_ATTRIBUTE_SENSITIVE,
     AttributeTypeInvalid = CKR_ATTRIBUTE_TYPE_INVALID,
@@ -70,6 +71,8 @@ errors! {
     SlotIdInvalid = CKR_SLOT_ID_INVALID,
     TemplateIncomplete = CKR_TEMPLATE_INCOMPLETE,
     TemplateInconsistent = CKR_TEMPLATE_INCONSISTENT,
+    /// DSM does not let this app make objects.
+    TokenWriteProtected = CKR_TOKEN_WRITE_PROTECTED,
     UserAlreadyLoggedIn = CKR_USER_ALREADY_LOGGED_IN,
     UserAnotherAlreadyLoggedIn = CKR_USER_ANOTHER_ALREADY_LOGGED_IN,
     UserNotLoggedIn = CKR_USER_NOT_LOGGED_IN,
@@ -87,6 +90,10 @@ pub(super) enum During {
     Listing,
     /// The input is a credential.
     Login,
+    /// The input describes an object that is to be made.
+    Creating,
+    /// The input is a change of an object, or its end.
+    Changing,
 }
 
 impl Error {
@@ -98,6 +105,10 @@ impl Error {
             Engine::Unsupported { .. } => Self::MechanismInvalid,
             Engine::Api(refusal) => match (refusal.status, during) {
                 (400 | 401 | 403 | 404, During::Login) => Self::PinIncorrect,
+                (400 | 413, During::Creating | During::Changing) => Self::TemplateInconsistent,
+                (403, During::Creating) => Self::TokenWriteProtected,
+                (403, During::Changing) => Self::ActionProhibited,
+                (404, During::Changing) => Self::ObjectHandleInvalid,
                 (401, _) => Self::UserNotLoggedIn,
                 (403, During::Protect | During::Decrypt) => Self::KeyFunctionNotPermitted,
                 (404, During::Protect | During::Decrypt) => Self::KeyHandleInvalid,

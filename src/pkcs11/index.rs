@@ -79,7 +79,7 @@ impl Index {
 pub(super) struct Handles(HashMap<(Uuid, Part), CK_OBJECT_HANDLE>);
 
 impl Handles {
-    fn of(&mut self, kid: Uuid, part: Part) -> CK_OBJECT_HANDLE {
+    pub(super) fn of(&mut self, kid: Uuid, part: Part) -> CK_OBJECT_HANDLE {
         *self.0.entry((kid, part)).or_insert_with(next_handle)
     }
 

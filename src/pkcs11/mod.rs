@@ -15,6 +15,7 @@ mod ffi;
 mod general;
 mod index;
 mod key_use;
+mod keygen;
 mod mechanisms;
 #[allow(dead_code, reason = "chapters that are being written use it")]
 mod objects;

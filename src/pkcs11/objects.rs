@@ -1,6 +1,7 @@
 //! Object management functions (section 5.7): making, finding, reading, changing and destroying objects.
 
 mod certificate;
+mod changing;
 mod check_value;
 mod draft;
 mod dsm;
@@ -8,22 +9,30 @@ mod held;
 mod key;
 mod lattice;
 mod local;
+mod metadata;
 mod numbers;
 mod object;
-mod table;
+mod stored;
+pub(super) mod table;
 mod template;
+pub(super) mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use cryptoki_sys::*;
 
-pub(super) use self::draft::{Draft, Origin};
-pub(super) use self::dsm::{DsmObject, Part};
+pub(super) use self::certificate::{Facts, check_value as certificate_check_value};
+pub(super) use self::draft::{Draft, NewPair, Origin, generate_in_dsm};
+pub(super) use self::dsm::{DsmObject, Part, Readable};
 pub(super) use self::held::{Held, next_handle};
 #[allow(unused_imports, reason = "for chapters that are being written")]
-pub(super) use self::key::{LocalKey, Prepared};
+pub(super) use self::key::{LocalKey, Prepared, curve};
+pub(super) use self::numbers::{ml_dsa_set, ml_kem_set};
 pub(super) use self::object::{Body, KeyKind, KeySource, Object};
+use self::table::{CHANGES, COPIES};
+pub(super) use self::table::{Form, SECRET_VALUE};
+pub(super) use self::template::Attributes;
 use super::attributes::Answer;
 use super::ffi::{List, Place, Template};
 use super::sessions::Session;
@@ -47,6 +56,66 @@ pub(super) fn create_object(session: CK_SESSION_HANDLE, template: &Template<'_>,
     object.check()?;
     let draft = Draft::new(&session, template, None, None, Origin::Created)?;
     object.set(draft.finish(&session)?)
+}
+
+/// C_DestroyObject.
+pub(super) fn destroy_object(session: CK_SESSION_HANDLE, handle: CK_OBJECT_HANDLE) -> Result {
+    let session = session_table::get(session)?;
+    let object = session.object(handle)?;
+    if !object.is_true(CKA_DESTROYABLE) {
+        return Err(Error::ActionProhibited);
+    }
+    match &object.body {
+        Body::Dsm(_) if !session.read_write => Err(Error::SessionReadOnly),
+        Body::Dsm(shown) => stored::destroy(&session, shown),
+        Body::Local(local) => {
+            let owner = session_table::get(local.session());
+            session.token.held().remove(handle).ok_or(Error::ObjectHandleInvalid)?;
+            if let Ok(owner) = owner {
+                owner.disown(handle);
+            }
+            Ok(())
+        }
+    }
+}
+
+/// C_SetAttributeValue: all of the template or nothing (trap 22).
+pub(super) fn set_attribute_value(session: CK_SESSION_HANDLE, handle: CK_OBJECT_HANDLE, template: &Template<'_>) -> Result {
+    let session = session_table::get(session)?;
+    let object = session.object(handle)?;
+    if object.is_token() && !session.read_write {
+        return Err(Error::SessionReadOnly);
+    }
+    let changes = Attributes::read(template)?;
+    if !object.is_true(CKA_MODIFIABLE) {
+        return Err(Error::ActionProhibited);
+    }
+    changing::check(&object, &changes, CHANGES)?;
+    match &object.body {
+        Body::Dsm(shown) => stored::change(&session, shown, &changes),
+        Body::Local(local) => {
+            session.token.held().put(Arc::new(Object { handle, body: Body::Local(Box::new(changing::changed(local, &changes))) }))
+        }
+    }
+}
+
+/// C_CopyObject: of session objects. Token keys are not copyable, so that clients which would cache them in a session do not try.
+pub(super) fn copy_object(
+    session: CK_SESSION_HANDLE,
+    object: CK_OBJECT_HANDLE,
+    template: &Template<'_>,
+    mut copy: Place<'_, CK_OBJECT_HANDLE>,
+) -> Result {
+    let session = session_table::get(session)?;
+    copy.check()?;
+    let object = session.object(object)?;
+    let changes = Attributes::read(template)?;
+    if !object.is_true(CKA_COPYABLE) {
+        return Err(Error::ActionProhibited);
+    }
+    changing::check(&object, &changes, CHANGES | COPIES)?;
+    let Body::Local(original) = &object.body else { return Err(Error::ActionProhibited) };
+    copy.set(changing::copy(&session, original, &changes)?)
 }
 
 /// C_FindObjectsInit. The only function of this chapter that may ask DSM, once.
@@ -87,6 +156,13 @@ pub(super) fn find_objects_final(session: CK_SESSION_HANDLE) -> Result {
 /// C_GetAttributeValue. Every entry is answered; the error is about one of those that have no answer (trap 12).
 pub(super) fn get_attribute_value(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, template: &Template<'_>) -> Result {
     let object = session_table::get(session)?.object(object)?;
+    if let Body::Dsm(shown) = &object.body {
+        for wanted in template.iter()? {
+            if shown.may_be_fetched() && table::any(wanted.kind()).is_some_and(|rule| rule.has(SECRET_VALUE) || rule.kind == CKA_VALUE) {
+                shown.fetch()?;
+            }
+        }
+    }
     let mut result = Ok(());
     for mut entry in template.iter()? {
         let answered = match object.attribute(entry.kind()) {

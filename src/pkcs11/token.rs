@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SLOT_ID, CK_ULONG};
+use dsma_api::Sobject;
 use dsma_core::{Accelerator, ApiKey, Config, Identity};
 use dsma_crypto::digest::{Digest, Hash};
 
 use super::error::During;
 use super::index::{Handles, Index};
-use super::objects::{Held, Object};
+use super::objects::{Held, Object, Part};
 use super::sync::{lock, read, write};
 use super::{Error, Result};
 
@@ -244,6 +245,33 @@ impl Token {
             self.publish(current.logged_in, current.engine.clone(), Arc::new(index));
         }
         Ok(self.view())
+    }
+
+    /// The engine that makes and changes objects.
+    ///
+    /// # Errors
+    /// [`Error::UserNotLoggedIn`] where the credential comes with the login.
+    pub(super) fn engine(&self) -> Result<Accelerator> {
+        self.view().engine.clone().ok_or(Error::UserNotLoggedIn)
+    }
+
+    /// Shows what was changed in DSM.
+    ///
+    /// # Errors
+    /// As [`Token::refresh`].
+    pub(super) fn renew(&self) -> Result {
+        // However old the listing is: it has every change of ours.
+        self.refresh(Duration::MAX).map(drop)
+    }
+
+    /// The handle of an object that was just made or changed.
+    ///
+    /// # Errors
+    /// As [`Token::refresh`].
+    pub(super) fn handle_of(&self, sobject: &Sobject, part: Part) -> Result<CK_OBJECT_HANDLE> {
+        self.renew()?;
+        let kid = sobject.kid.ok_or(Error::DeviceError)?;
+        Ok(lock(&self.state).handles.of(kid, part))
     }
 
     fn engine_of(&self, api_key: ApiKey, digest: Digest) -> Result<Accelerator> {

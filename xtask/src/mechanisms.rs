@@ -84,6 +84,10 @@ const fn key(entry: &Entry) -> &'static str {
         KeyFamily::Generic => "generic secret, HMAC",
         KeyFamily::Rsa => "RSA",
         KeyFamily::Ec => "EC",
+        KeyFamily::Edwards => "Ed25519",
+        KeyFamily::Montgomery => "X25519",
+        KeyFamily::MlDsa => "ML-DSA",
+        KeyFamily::MlKem => "ML-KEM",
     }
 }
 

@@ -21,3 +21,4 @@ mod session_objects;
 mod sessions;
 mod signing;
 mod symbols;
+mod token_objects;

@@ -9,7 +9,7 @@ use cryptoki_sys::*;
 
 use super::interfaces::{find_interface, get_function_list, get_interface_list};
 use super::{Error, Fill, InitArgs, Input, List, Mechanism, Output, Place, Template};
-use crate::pkcs11::{digest, encryption, entry, general, objects, random, sessions, signing, slots};
+use crate::pkcs11::{digest, encryption, entry, general, keygen, objects, random, sessions, signing, slots};
 
 /// The version that [`general::get_info`] and the newest table name.
 pub(in crate::pkcs11) const NEWEST: CK_VERSION = CK_VERSION { major: 3, minor: 2 };
@@ -106,13 +106,14 @@ functions! {
         C_CreateObject(session: CK_SESSION_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG, object: *mut CK_OBJECT_HANDLE) =
             objects::create_object(session, &Template::new(template, count), Place::new(object));
         C_CopyObject(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG,
-            copy: *mut CK_OBJECT_HANDLE) = NOT_SUPPORTED;
-        C_DestroyObject(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE) = NOT_SUPPORTED;
+            copy: *mut CK_OBJECT_HANDLE) = objects::copy_object(session, object, &Template::new(template, count), Place::new(copy));
+        C_DestroyObject(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE) = objects::destroy_object(session, object);
         C_GetObjectSize(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, size: *mut CK_ULONG) =
             objects::get_object_size(session, object, Place::new(size));
         C_GetAttributeValue(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG) =
             objects::get_attribute_value(session, object, &Template::new(template, count));
-        C_SetAttributeValue(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG) = NOT_SUPPORTED;
+        C_SetAttributeValue(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG) =
+            objects::set_attribute_value(session, object, &Template::new(template, count));
         C_FindObjectsInit(session: CK_SESSION_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG) =
             objects::find_objects_init(session, &Template::new(template, count));
         C_FindObjects(session: CK_SESSION_HANDLE, objects: *mut CK_OBJECT_HANDLE, limit: CK_ULONG, count: *mut CK_ULONG) =
@@ -180,10 +181,13 @@ functions! {
             part_len: *mut CK_ULONG) = NOT_SUPPORTED;
 
         C_GenerateKey(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, template: *mut CK_ATTRIBUTE, count: CK_ULONG,
-            key: *mut CK_OBJECT_HANDLE) = NOT_SUPPORTED;
+            key: *mut CK_OBJECT_HANDLE) =
+            keygen::generate_key(session, Mechanism::new(mechanism), &Template::new(template, count), Place::new(key));
         C_GenerateKeyPair(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, public_template: *mut CK_ATTRIBUTE, public_count: CK_ULONG,
             private_template: *mut CK_ATTRIBUTE, private_count: CK_ULONG, public_key: *mut CK_OBJECT_HANDLE,
-            private_key: *mut CK_OBJECT_HANDLE) = NOT_SUPPORTED;
+            private_key: *mut CK_OBJECT_HANDLE) =
+            keygen::generate_key_pair(session, Mechanism::new(mechanism), &Template::new(public_template, public_count),
+                &Template::new(private_template, private_count), Place::new(public_key), Place::new(private_key));
         C_WrapKey(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, wrapping_key: CK_OBJECT_HANDLE, key: CK_OBJECT_HANDLE,
             wrapped: *mut CK_BYTE, wrapped_len: *mut CK_ULONG) = NOT_SUPPORTED;
         C_UnwrapKey(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, unwrapping_key: CK_OBJECT_HANDLE, wrapped: *mut CK_BYTE,

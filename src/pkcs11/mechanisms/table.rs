@@ -42,6 +42,14 @@ pub(crate) enum KeyFamily {
     Rsa,
     /// CKK_EC.
     Ec,
+    /// CKK_EC_EDWARDS.
+    Edwards,
+    /// CKK_EC_MONTGOMERY.
+    Montgomery,
+    /// CKK_ML_DSA.
+    MlDsa,
+    /// CKK_ML_KEM.
+    MlKem,
 }
 
 /// Where a mechanism runs.
@@ -74,6 +82,28 @@ macro_rules! rows {
 }
 
 rows! {
+    CKM_RSA_PKCS_KEY_PAIR_GEN: Rsa, CKF_GENERATE_KEY_PAIR, "", HereOrDsm;
+    CKM_EC_KEY_PAIR_GEN: Ec, CKF_GENERATE_KEY_PAIR, "", HereOrDsm;
+    CKM_EC_EDWARDS_KEY_PAIR_GEN: Edwards, CKF_GENERATE_KEY_PAIR, "", HereOrDsm;
+    CKM_EC_MONTGOMERY_KEY_PAIR_GEN: Montgomery, CKF_GENERATE_KEY_PAIR, "", HereOrDsm;
+    CKM_ML_DSA_KEY_PAIR_GEN: MlDsa, CKF_GENERATE_KEY_PAIR, "", HereOrDsm;
+    CKM_ML_KEM_KEY_PAIR_GEN: MlKem, CKF_GENERATE_KEY_PAIR, "", HereOrDsm;
+    CKM_AES_KEY_GEN: Aes, CKF_GENERATE, "", HereOrDsm;
+    CKM_CHACHA20_KEY_GEN: ChaCha20, CKF_GENERATE, "", HereOnly;
+    CKM_DES2_KEY_GEN: Des3, CKF_GENERATE, "", HereOrDsm;
+    CKM_DES3_KEY_GEN: Des3, CKF_GENERATE, "", HereOrDsm;
+    CKM_GENERIC_SECRET_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
+    CKM_HKDF_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
+    CKM_SHA_1_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
+    CKM_SHA224_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
+    CKM_SHA256_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
+    CKM_SHA384_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
+    CKM_SHA512_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
+    CKM_SHA3_224_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
+    CKM_SHA3_256_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
+    CKM_SHA3_384_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
+    CKM_SHA3_512_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
+
     CKM_RSA_PKCS: Rsa, SIGNING | ENCRYPTION, "", HereOrDsm;
     CKM_RSA_X_509: Rsa, SIGNING | ENCRYPTION, "", HereOrDsm;
     CKM_RSA_PKCS_OAEP: Rsa, ENCRYPTION, "CK_RSA_PKCS_OAEP_PARAMS", HereOrDsm;
@@ -162,12 +192,13 @@ impl KeyFamily {
     /// for the others; triple DES has one size), and the flags about curves.
     pub(crate) const fn sizes(self) -> (CK_ULONG, CK_ULONG, CK_FLAGS) {
         match self {
-            Self::None | Self::Des3 => (0, 0, 0),
+            Self::None | Self::Des3 | Self::MlDsa | Self::MlKem => (0, 0, 0),
             Self::Aes => (16, 32, 0),
             Self::ChaCha20 => (32, 32, 0),
             Self::Generic => (8, 8192, 0),
             Self::Rsa => (1024, 8192, 0),
             Self::Ec => (256, 521, CKF_EC_F_P | CKF_EC_OID | CKF_EC_UNCOMPRESS),
+            Self::Edwards | Self::Montgomery => (255, 255, CKF_EC_F_P | CKF_EC_OID | CKF_EC_CURVENAME),
         }
     }
 }

@@ -6,14 +6,15 @@
 use std::sync::Arc;
 
 use cryptoki_sys::*;
-use zeroize::Zeroizing;
 
+use super::dsm::Part;
 use super::key::{self, LocalKey};
 use super::local::{LocalObject, default_usage};
 use super::object::{Body, Object};
+use super::stored::Shown;
 use super::table::{self, NOT_CREATED, NOT_GENERATED, NOT_UNWRAPPED, OFFICER, OURS, SECRET_VALUE};
 use super::template::Attributes;
-use super::{KeyKind, check_value, next_handle, numbers};
+use super::{KeyKind, check_value, next_handle, numbers, stored};
 use crate::pkcs11::ffi::Template;
 use crate::pkcs11::sessions::Session;
 use crate::pkcs11::{Error, Result};
@@ -88,6 +89,11 @@ impl<'o> Draft<'o> {
         self.attributes.get(kind)
     }
 
+    /// All of it.
+    pub(in crate::pkcs11) const fn attributes(&self) -> &Attributes {
+        &self.attributes
+    }
+
     /// Whether the object is to be kept in DSM.
     pub(in crate::pkcs11) fn is_token(&self) -> bool {
         self.attributes.flag(CKA_TOKEN) == Some(true)
@@ -133,12 +139,45 @@ impl<'o> Draft<'o> {
         if let Some(key) = &key {
             self.check_key(key)?;
         }
-        self.complete(session, key.as_ref())?;
+        self.complete(session, key.as_ref().map(LocalKey::kind))?;
         if self.is_token() {
-            return Err(Error::TemplateInconsistent);
+            return stored::import(session, self.class, &self.attributes, key.as_ref());
+        }
+        if let Some(key) = &key {
+            self.leave_out_what_tells(key);
         }
         let local = LocalObject::new(session.handle, self.class, self.attributes, key.map(Arc::new));
         session.hold(Object { handle: next_handle(), body: Body::Local(Box::new(local)) })
+    }
+
+    /// Whether DSM makes such secret keys, of so many bytes: others are made here and imported.
+    pub(in crate::pkcs11) fn is_made_by_dsm(&self, len: usize) -> bool {
+        match self.key_type.and_then(example) {
+            Some(KeyKind::Secret(_)) => stored::is_hmac_len(len),
+            Some(KeyKind::ChaCha20) | None => false,
+            Some(_) => true,
+        }
+    }
+
+    /// Has DSM make a secret key of so many bytes.
+    ///
+    /// # Errors
+    /// [`Error::TemplateInconsistent`] for a token key that may be read, unless the configuration allows it; what DSM says.
+    pub(in crate::pkcs11) fn generate_in_dsm(self, session: &Session, len: usize) -> Result<CK_OBJECT_HANDLE> {
+        let kind = self.key_type.and_then(example).ok_or(Error::TemplateInconsistent)?;
+        let attributes = self.completed(session, kind)?;
+        let shown = [Shown { part: Part::Secret, attributes: &attributes }];
+        let handles = stored::generate(session, stored::of_kind(kind, Some(len))?, kind, &shown)?;
+        handles.first().copied().ok_or(Error::GeneralError)
+    }
+
+    /// The attributes of a key that DSM is to make.
+    ///
+    /// # Errors
+    /// [`Error::TemplateInconsistent`] for a token key that may be read, unless the configuration allows it.
+    pub(super) fn completed(mut self, session: &Session, kind: KeyKind) -> Result<Attributes> {
+        self.complete(session, Some(kind))?;
+        Ok(self.attributes)
     }
 
     /// Each attribute belongs to such an object and may be given here.
@@ -153,6 +192,10 @@ impl<'o> Draft<'o> {
         for (attribute, _) in self.attributes.iter() {
             let rule = table::find(attribute, self.class, kind).or_else(|| table::any(attribute).filter(|rule| rule.has(OURS)));
             let rule = rule.ok_or(Error::TemplateInconsistent)?;
+            // Both SoftHSM2 and kryoptic, and the suites written for them, have this one as unknown here.
+            if attribute == CKA_UNIQUE_ID {
+                return Err(Error::AttributeTypeInvalid);
+            }
             if rule.has(forbidden) || (rule.has(OFFICER) && self.attributes.flag(attribute) == Some(true)) {
                 return Err(Error::AttributeReadOnly);
             }
@@ -191,18 +234,18 @@ impl<'o> Draft<'o> {
         Ok(())
     }
 
-    /// Sets all that the template leaves out (section 4.4 and on), and takes out what the key itself tells.
-    fn complete(&mut self, session: &Session, key: Option<&LocalKey>) -> Result {
-        let handle_is_private = matches!(self.class, CKO_PRIVATE_KEY | CKO_SECRET_KEY) && session.is_logged_in();
+    /// Sets all that the template leaves out (section 4.4 and on).
+    fn complete(&mut self, session: &Session, kind: Option<KeyKind>) -> Result {
+        let is_private = matches!(self.class, CKO_PRIVATE_KEY | CKO_SECRET_KEY) && session.is_logged_in();
         let attributes = &mut self.attributes;
         for (attribute, value) in
-            [(CKA_TOKEN, false), (CKA_PRIVATE, handle_is_private), (CKA_MODIFIABLE, true), (CKA_COPYABLE, true), (CKA_DESTROYABLE, true)]
+            [(CKA_TOKEN, false), (CKA_PRIVATE, is_private), (CKA_MODIFIABLE, true), (CKA_COPYABLE, true), (CKA_DESTROYABLE, true)]
         {
             attributes.set_default_flag(attribute, value);
         }
         attributes.set_default(CKA_LABEL, b"");
-        match key {
-            Some(key) => self.complete_key(key),
+        match kind {
+            Some(kind) => self.complete_key(session, kind)?,
             None if self.class == CKO_DATA => {
                 for attribute in [CKA_APPLICATION, CKA_OBJECT_ID, CKA_VALUE] {
                     self.attributes.set_default(attribute, b"");
@@ -213,12 +256,13 @@ impl<'o> Draft<'o> {
         Ok(())
     }
 
-    fn complete_key(&mut self, key: &LocalKey) {
+    fn complete_key(&mut self, session: &Session, kind: KeyKind) -> Result {
+        let is_token = self.is_token();
         let attributes = &mut self.attributes;
         for attribute in [CKA_ID, CKA_START_DATE, CKA_END_DATE] {
             attributes.set_default(attribute, b"");
         }
-        for (attribute, value) in default_usage(self.class, key.kind()) {
+        for (attribute, value) in default_usage(self.class, kind) {
             attributes.set_default_flag(attribute, value);
         }
         let (local, mechanism) = match self.origin {
@@ -227,45 +271,92 @@ impl<'o> Draft<'o> {
         };
         attributes.set_flag(CKA_LOCAL, local);
         attributes.set_number(CKA_KEY_GEN_MECHANISM, mechanism);
-        if self.class != CKO_SECRET_KEY {
-            attributes.set_default(CKA_SUBJECT, b"");
+        match self.class {
+            CKO_PUBLIC_KEY => attributes.set_default(CKA_SUBJECT, b""),
+            CKO_PRIVATE_KEY => {
+                attributes.set_default(CKA_SUBJECT, b"");
+                attributes.set_default_flag(CKA_ALWAYS_AUTHENTICATE, false);
+            }
+            _ => {}
         }
         if self.class != CKO_PRIVATE_KEY {
             attributes.set_default_flag(CKA_TRUSTED, false);
         }
-        if self.class != CKO_PUBLIC_KEY {
-            // A secret of a session is there to be used by its program, which may have to read it (Java's key agreement does).
-            attributes.set_default_flag(CKA_SENSITIVE, self.class == CKO_PRIVATE_KEY);
-            attributes.set_default_flag(CKA_EXTRACTABLE, true);
-            attributes.set_default_flag(CKA_WRAP_WITH_TRUSTED, false);
-            let (sensitive, hidden) = (attributes.flag(CKA_SENSITIVE) == Some(true), attributes.flag(CKA_EXTRACTABLE) == Some(false));
-            let (always, never) = match self.origin {
-                Origin::Generated(_) => (sensitive, hidden),
-                Origin::Derived(base) => (sensitive && base.is_true(CKA_ALWAYS_SENSITIVE), hidden && base.is_true(CKA_NEVER_EXTRACTABLE)),
-                Origin::Created | Origin::Unwrapped | Origin::Encapsulated => (false, false),
-            };
-            attributes.set_flag(CKA_ALWAYS_SENSITIVE, always);
-            attributes.set_flag(CKA_NEVER_EXTRACTABLE, never);
+        if self.class == CKO_PUBLIC_KEY {
+            return Ok(());
         }
-        match self.class {
-            CKO_PRIVATE_KEY => attributes.set_default_flag(CKA_ALWAYS_AUTHENTICATE, false),
-            CKO_SECRET_KEY => {
-                let len = key.secret_bytes().map_or(0, <[u8]>::len);
-                attributes.set_number(CKA_VALUE_LEN, len as CK_ULONG);
-                if let Some(check) = check_value::of(key) {
-                    attributes.set_default(CKA_CHECK_VALUE, &check);
-                }
-            }
-            _ => {}
+        // A secret of a session is there to be used by its program, which may have to read it (Java's key agreement does). Token keys stay
+        // in DSM.
+        attributes.set_default_flag(CKA_SENSITIVE, is_token || self.class == CKO_PRIVATE_KEY);
+        attributes.set_default_flag(CKA_EXTRACTABLE, !is_token);
+        attributes.set_default_flag(CKA_WRAP_WITH_TRUSTED, false);
+        let (sensitive, hidden) = (attributes.flag(CKA_SENSITIVE) == Some(true), attributes.flag(CKA_EXTRACTABLE) == Some(false));
+        if is_token && !(sensitive && hidden) && !session.token.config().allow_plaintext {
+            return Err(Error::TemplateInconsistent);
         }
-        let told: Vec<CK_ATTRIBUTE_TYPE> = attributes
-            .iter()
-            .map(|(attribute, _)| attribute)
-            .filter(|attribute| table::find(*attribute, self.class, Some(key.kind())).is_none_or(|rule| rule.has(SECRET_VALUE)))
-            .chain(attributes.iter().map(|(attribute, _)| attribute).filter(|attribute| key.public_number(*attribute).is_some()))
-            .collect();
-        told.into_iter().for_each(|attribute| drop::<Option<Zeroizing<Vec<u8>>>>(attributes.remove(attribute)));
+        let (always, never) = match self.origin {
+            Origin::Generated(_) => (sensitive, hidden),
+            Origin::Derived(base) => (sensitive && base.is_true(CKA_ALWAYS_SENSITIVE), hidden && base.is_true(CKA_NEVER_EXTRACTABLE)),
+            Origin::Created | Origin::Unwrapped | Origin::Encapsulated => (false, false),
+        };
+        attributes.set_flag(CKA_ALWAYS_SENSITIVE, always);
+        attributes.set_flag(CKA_NEVER_EXTRACTABLE, never);
+        Ok(())
     }
+
+    /// What the key itself tells is not kept beside it, its secret least of all.
+    fn leave_out_what_tells(&mut self, key: &LocalKey) {
+        let attributes = &mut self.attributes;
+        if let Some(bytes) = key.secret_bytes() {
+            attributes.set_number(CKA_VALUE_LEN, bytes.len() as CK_ULONG);
+            if let Some(check) = check_value::of(key) {
+                attributes.set_default(CKA_CHECK_VALUE, &check);
+            }
+        }
+        let told = |attribute: &CK_ATTRIBUTE_TYPE| {
+            let secret = table::find(*attribute, self.class, Some(key.kind())).is_none_or(|rule| rule.has(SECRET_VALUE));
+            secret || key.public_number(*attribute).is_some()
+        };
+        let told: Vec<CK_ATTRIBUTE_TYPE> = attributes.iter().map(|(attribute, _)| attribute).filter(told).collect();
+        for attribute in told {
+            attributes.remove(attribute);
+        }
+    }
+}
+
+/// A key pair whose private key is to be a token object.
+pub(in crate::pkcs11) struct NewPair<'o> {
+    pub(in crate::pkcs11) public: Draft<'o>,
+    pub(in crate::pkcs11) private: Draft<'o>,
+    pub(in crate::pkcs11) kind: KeyKind,
+    /// RSA: bits of the modulus and the public exponent.
+    pub(in crate::pkcs11) rsa: Option<(u32, u32)>,
+}
+
+/// Has DSM make a key pair and returns the handles of the public and the private key. A public key that is not to be a token object
+/// becomes a session object.
+///
+/// # Errors
+/// As [`Draft::generate_in_dsm`].
+pub(in crate::pkcs11) fn generate_in_dsm(session: &Session, pair: NewPair<'_>) -> Result<(CK_OBJECT_HANDLE, CK_OBJECT_HANDLE)> {
+    let mut request = stored::of_kind(pair.kind, None)?;
+    if let (Some(rsa), Some((bits, exponent))) = (&mut request.rsa, pair.rsa) {
+        (rsa.key_size, rsa.public_exponent) = (Some(bits), Some(exponent));
+        request.key_size = Some(bits);
+    }
+    let private = pair.private.completed(session, pair.kind)?;
+    let shown = Shown { part: Part::Private, attributes: &private };
+    if pair.public.is_token() {
+        let public = pair.public.completed(session, pair.kind)?;
+        let handles = stored::generate(session, request, pair.kind, &[shown, Shown { part: Part::Public, attributes: &public }])?;
+        return match handles[..] {
+            [private, public] => Ok((public, private)),
+            _ => Err(Error::GeneralError),
+        };
+    }
+    let (private, spki) = stored::generate_private(session, request, pair.kind, shown)?;
+    let key = LocalKey::public(pair.kind.key_type(), &spki)?;
+    Ok((pair.public.finish_with(session, Some(key))?, private))
 }
 
 /// What the template says and what the function makes: one of them is there, and they do not contradict.

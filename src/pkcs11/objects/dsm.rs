@@ -7,18 +7,17 @@ use dsma_api::{EllipticCurve, KeyFacts, ObjectType, Operation, Permissions, Sobj
 use dsma_core::{Accelerator, KeyRef};
 use dsma_crypto::Curve;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
+use super::certificate::Facts;
 use super::key::LocalKey;
+use super::metadata::{self, Extra};
+use super::template::Attributes;
 use super::{KeyKind, lattice};
 use crate::pkcs11::error::During;
 use crate::pkcs11::{Error, Result};
 
-/// Metadata of a sobject that sets its CKA_LABEL.
-const LABEL: &str = "pkcs11_label";
-/// Metadata of a sobject that sets its CKA_ID, in base64.
-const ID: &str = "pkcs11_id";
-
-/// Which object of a sobject: one for a secret key, two for a key pair.
+/// Which object of a sobject: one of a secret key, a certificate or data, two of a key pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::pkcs11) enum Part {
     /// All of a secret key.
@@ -27,6 +26,28 @@ pub(in crate::pkcs11) enum Part {
     Private,
     /// The public key of a pair.
     Public,
+    /// All of a certificate.
+    Certificate,
+    /// All of an opaque object, or of a secret that is no key.
+    Data,
+}
+
+impl Part {
+    /// CKA_PRIVATE where nothing else was said.
+    pub(super) const fn is_private(self) -> bool {
+        matches!(self, Self::Secret | Self::Private)
+    }
+
+    /// CKA_CLASS.
+    pub(super) const fn class(self) -> CK_OBJECT_CLASS {
+        match self {
+            Self::Secret => CKO_SECRET_KEY,
+            Self::Private => CKO_PRIVATE_KEY,
+            Self::Public => CKO_PUBLIC_KEY,
+            Self::Certificate => CKO_CERTIFICATE,
+            Self::Data => CKO_DATA,
+        }
+    }
 }
 
 /// One object of a sobject.
@@ -37,54 +58,77 @@ pub(in crate::pkcs11) struct DsmObject {
     pub(in crate::pkcs11) kid: Uuid,
     pub(in crate::pkcs11) sobject: Arc<Sobject>,
     id: Box<[u8]>,
+    extra: Option<Box<Extra>>,
     /// Parsed when first asked for: a token may hold thousands of keys of which one is used.
-    public: OnceLock<Option<LocalKey>>,
+    public: OnceLock<Option<Box<LocalKey>>>,
+    facts: OnceLock<Option<Box<Facts>>>,
+    /// The value that an application may read, where it was asked for.
+    value: OnceLock<Box<Readable>>,
     engine: Accelerator,
+}
+
+/// A value that was fetched to be read.
+pub(in crate::pkcs11) enum Readable {
+    /// Of a key.
+    Key(LocalKey),
+    /// Of data.
+    Data(Zeroizing<Vec<u8>>),
 }
 
 impl DsmObject {
     /// The objects that a sobject shows: none for what this library has no use for, and for what has no material any more.
     pub(in crate::pkcs11) fn of<'s>(sobject: &'s Arc<Sobject>, engine: &'s Accelerator) -> impl Iterator<Item = Self> + use<'s> {
-        let known = sobject.kid.zip(kind_of(sobject)).filter(|_| !matches!(sobject.state, SobjectState::Destroyed | SobjectState::Deleted));
-        let parts: &[Part] = match known {
-            None => &[],
-            Some((_, kind)) if kind.is_secret() => &[Part::Secret],
-            Some(_) if sobject.public_only => &[Part::Public],
-            Some(_) => &[Part::Private, Part::Public],
-        };
-        parts.iter().zip(known.into_iter().cycle()).map(move |(part, (kid, kind))| Self {
-            part: *part,
-            kind: Some(kind),
-            kid,
-            sobject: Arc::clone(sobject),
-            id: metadata(sobject, ID).and_then(decoded_id).unwrap_or_else(|| kid.as_bytes()[..].into()),
-            public: OnceLock::new(),
-            engine: engine.clone(),
+        let gone = matches!(sobject.state, SobjectState::Destroyed | SobjectState::Deleted);
+        parts_of(sobject).iter().filter(move |_| !gone).filter_map(move |part| {
+            let extra = Extra::read(sobject, *part).filter(|extra| !extra.hidden || *part == Part::Public);
+            if extra.as_ref().is_some_and(|extra| extra.hidden) {
+                return None;
+            }
+            let kid = sobject.kid?;
+            let own_id = extra.as_ref().and_then(|extra| extra.attributes.get(CKA_ID)).filter(|id| !id.is_empty()).map(Box::from);
+            Some(Self {
+                part: *part,
+                kind: kind_of(sobject, extra.as_ref()),
+                kid,
+                sobject: Arc::clone(sobject),
+                id: own_id.or_else(|| metadata::id(sobject)).unwrap_or_else(|| kid.as_bytes()[..].into()),
+                extra: extra.map(Box::new),
+                public: OnceLock::new(),
+                facts: OnceLock::new(),
+                value: OnceLock::new(),
+                engine: engine.clone(),
+            })
         })
     }
 
     /// CKA_CLASS.
     pub(in crate::pkcs11) const fn class(&self) -> CK_OBJECT_CLASS {
-        match self.part {
-            Part::Secret => CKO_SECRET_KEY,
-            Part::Private => CKO_PRIVATE_KEY,
-            Part::Public => CKO_PUBLIC_KEY,
-        }
+        self.part.class()
     }
 
     /// Whether it is seen only by a user who is logged in.
     pub(in crate::pkcs11) fn is_private(&self) -> bool {
-        self.part != Part::Public
+        self.extra().and_then(|extra| extra.flag(CKA_PRIVATE)).unwrap_or_else(|| match self.part {
+            // DSM shows a secret's value to nobody who may not export it.
+            Part::Data => self.sobject.obj_type == ObjectType::Secret,
+            part => part.is_private(),
+        })
     }
 
     /// CKA_LABEL.
     pub(in crate::pkcs11) fn label(&self) -> &str {
-        metadata(&self.sobject, LABEL).or(self.sobject.name.as_deref()).unwrap_or_default()
+        let own = self.extra().and_then(|extra| extra.get(CKA_LABEL)).and_then(|label| std::str::from_utf8(label).ok());
+        own.or_else(|| metadata::label(&self.sobject)).or(self.sobject.name.as_deref()).unwrap_or_default()
     }
 
     /// CKA_ID.
     pub(in crate::pkcs11) fn id(&self) -> &[u8] {
         &self.id
+    }
+
+    /// Attributes that its metadata sets.
+    pub(in crate::pkcs11) fn extra(&self) -> Option<&Attributes> {
+        self.extra.as_deref().map(|extra| &extra.attributes)
     }
 
     /// What the object's description takes in bytes, roughly; DSM's own storage is not to be known.
@@ -109,9 +153,59 @@ impl DsmObject {
         let parse = || {
             let spki = self.sobject.pub_key.as_ref()?;
             let parsed = LocalKey::public(self.kind.filter(|kind| !kind.is_secret())?.key_type(), spki.as_ref());
-            parsed.inspect_err(|error| tracing::warn!(code = error.code(), "a public key from DSM cannot be used")).ok()
+            parsed.inspect_err(|error| tracing::warn!(code = error.code(), "a public key from DSM cannot be used")).ok().map(Box::new)
         };
-        self.public.get_or_init(parse).as_ref()
+        self.public.get_or_init(parse).as_deref()
+    }
+
+    /// What a certificate tells of itself.
+    pub(in crate::pkcs11) fn facts(&self) -> Option<&Facts> {
+        self.facts.get_or_init(|| Facts::read(self.sobject.value.as_ref()?.as_ref()).map(Box::new)).as_deref()
+    }
+
+    /// The value that was fetched to be read; `None` where nobody asked, or it must not be read.
+    pub(in crate::pkcs11) fn readable(&self) -> Option<&Readable> {
+        self.value.get().map(|value| &**value)
+    }
+
+    /// Whether [`DsmObject::fetch`] gives CKA_VALUE and its kin: private data, and keys that a token of the configuration's
+    /// `allow_plaintext` made readable.
+    pub(in crate::pkcs11) fn may_be_fetched(&self) -> bool {
+        match self.part {
+            Part::Data => self.sobject.obj_type == ObjectType::Secret,
+            Part::Secret | Part::Private => {
+                let says = |kind| self.extra().and_then(|extra| extra.flag(kind));
+                self.engine.config().allow_plaintext && says(CKA_SENSITIVE) == Some(false) && says(CKA_EXTRACTABLE) == Some(true)
+            }
+            Part::Public | Part::Certificate => false,
+        }
+    }
+
+    /// Fetches the value, once: the one place where reading attributes may ask DSM.
+    ///
+    /// # Errors
+    /// What DSM says.
+    pub(in crate::pkcs11) fn fetch(&self) -> Result {
+        if self.value.get().is_some() || !self.may_be_fetched() {
+            return Ok(());
+        }
+        let value = self.engine.value(self.kid).map_err(|error| Error::from_engine(&error, During::Listing))?;
+        let value = match self.kind {
+            None => Readable::Data(Zeroizing::new(value.as_ref().to_vec())),
+            Some(kind) if kind.is_secret() => Readable::Key(LocalKey::secret(self.secret_type(kind), value.as_ref())?),
+            Some(kind) => Readable::Key(LocalKey::private(kind.key_type(), value.as_ref())?),
+        };
+        // Another thread may have been faster, with the same value.
+        let _ = self.value.set(Box::new(value));
+        Ok(())
+    }
+
+    /// CKA_KEY_TYPE, with triple DES's two.
+    pub(in crate::pkcs11) fn secret_type(&self, kind: KeyKind) -> CK_KEY_TYPE {
+        match kind {
+            KeyKind::Des3 if self.sobject.key_size == Some(112) => CKK_DES2,
+            kind => kind.key_type(),
+        }
     }
 
     /// The public half to work with: needs no export and no network. `None` where the engine has to decide, because `policy`, the key's
@@ -141,11 +235,30 @@ impl DsmObject {
     }
 }
 
-fn kind_of(sobject: &Sobject) -> Option<KeyKind> {
+fn parts_of(sobject: &Sobject) -> &'static [Part] {
+    match sobject.obj_type {
+        ObjectType::Certificate => &[Part::Certificate],
+        ObjectType::Opaque => &[Part::Data],
+        // A secret too short for DSM's HMAC keys that was made as a key says so.
+        ObjectType::Secret if Extra::read(sobject, Part::Secret).is_some_and(|extra| extra.attributes.get(CKA_KEY_TYPE).is_some()) => {
+            &[Part::Secret]
+        }
+        ObjectType::Secret => &[Part::Data],
+        _ => match kind_of(sobject, None) {
+            None => &[],
+            Some(kind) if kind.is_secret() => &[Part::Secret],
+            Some(_) if sobject.public_only => &[Part::Public],
+            Some(_) => &[Part::Private, Part::Public],
+        },
+    }
+}
+
+fn kind_of(sobject: &Sobject, extra: Option<&Extra>) -> Option<KeyKind> {
     Some(match sobject.obj_type {
         ObjectType::Aes => KeyKind::Aes,
         ObjectType::Des3 => KeyKind::Des3,
-        ObjectType::Hmac => KeyKind::Secret(CKK_GENERIC_SECRET),
+        ObjectType::Hmac => KeyKind::Secret(extra.and_then(|extra| extra.attributes.number(CKA_KEY_TYPE)).unwrap_or(CKK_GENERIC_SECRET)),
+        ObjectType::Secret => KeyKind::Secret(extra?.attributes.number(CKA_KEY_TYPE)?),
         ObjectType::Rsa => KeyKind::Rsa,
         ObjectType::Mldsa => KeyKind::MlDsa(lattice::ml_dsa(sobject.mldsa?.param_set)),
         ObjectType::Mlkem => KeyKind::MlKem(lattice::ml_kem(sobject.mlkem?.param_set)),
@@ -160,13 +273,4 @@ fn kind_of(sobject: &Sobject) -> Option<KeyKind> {
         },
         _ => return None,
     })
-}
-
-fn metadata<'a>(sobject: &'a Sobject, key: &str) -> Option<&'a str> {
-    sobject.custom_metadata.as_ref()?.get(key).map(String::as_str)
-}
-
-/// An id that is not base64, or empty, is as good as none: searches by id could not name it.
-fn decoded_id(text: &str) -> Option<Box<[u8]>> {
-    base64_simd::STANDARD.decode_to_vec(text).ok().filter(|id| !id.is_empty()).map(Vec::into_boxed_slice)
 }

@@ -149,7 +149,7 @@ fn named_curve(key_type: CK_KEY_TYPE, template: &Attributes) -> Result<Curve> {
 }
 
 /// CKA_PARAMETER_SET of a template for ML-DSA.
-pub(super) fn ml_dsa_set(template: &Attributes) -> Result<MlDsaSet> {
+pub(in crate::pkcs11) fn ml_dsa_set(template: &Attributes) -> Result<MlDsaSet> {
     match template.number(CKA_PARAMETER_SET).ok_or(Error::TemplateIncomplete)? {
         CKP_ML_DSA_44 => Ok(MlDsaSet::MlDsa44),
         CKP_ML_DSA_65 => Ok(MlDsaSet::MlDsa65),
@@ -159,7 +159,7 @@ pub(super) fn ml_dsa_set(template: &Attributes) -> Result<MlDsaSet> {
 }
 
 /// CKA_PARAMETER_SET of a template for ML-KEM.
-pub(super) fn ml_kem_set(template: &Attributes) -> Result<MlKemSet> {
+pub(in crate::pkcs11) fn ml_kem_set(template: &Attributes) -> Result<MlKemSet> {
     match template.number(CKA_PARAMETER_SET).ok_or(Error::TemplateIncomplete)? {
         CKP_ML_KEM_512 => Ok(MlKemSet::MlKem512),
         CKP_ML_KEM_768 => Ok(MlKemSet::MlKem768),

@@ -108,7 +108,7 @@ impl Attributes {
 }
 
 impl Form {
-    fn holds(self, value: &[u8]) -> bool {
+    pub(super) fn holds(self, value: &[u8]) -> bool {
         match self {
             Self::Flag => matches!(value, [CK_TRUE | CK_FALSE]),
             Self::Number => value.len() == size_of::<CK_ULONG>(),

@@ -3,6 +3,7 @@
 mod forward;
 mod lead;
 mod mac;
+mod manage;
 mod objects;
 mod operations;
 mod policy;

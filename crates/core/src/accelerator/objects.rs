@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dsma_api::Sobject;
 use parking_lot::Mutex;
+use uuid::Uuid;
 
 use super::Accelerator;
 use crate::clock::Moment;
@@ -36,6 +37,29 @@ struct State {
     current: Option<Arc<Snapshot>>,
     /// A listing under way, with the fork generation whose thread makes it.
     flight: Option<(u64, Flight<Arc<Snapshot>>)>,
+    /// What was changed while a listing is under way: it may not show it.
+    meanwhile: Vec<Change>,
+}
+
+/// A change that this engine made in DSM.
+#[derive(Clone, Debug)]
+pub(super) enum Change {
+    /// Made or changed.
+    Kept(Arc<Sobject>),
+    /// Deleted.
+    Gone(Uuid),
+}
+
+impl Change {
+    fn apply(&self, sobjects: &mut Vec<Arc<Sobject>>) {
+        match self {
+            Self::Kept(sobject) => match sobjects.iter_mut().find(|other| other.kid == sobject.kid) {
+                Some(old) => *old = Arc::clone(sobject),
+                None => sobjects.push(Arc::clone(sobject)),
+            },
+            Self::Gone(kid) => sobjects.retain(|sobject| sobject.kid != Some(*kid)),
+        }
+    }
 }
 
 impl Accelerator {
@@ -61,17 +85,36 @@ impl Accelerator {
             }
             let (promise, flight) = Flight::start();
             state.flight = Some((gate::generation(), flight));
+            state.meanwhile.clear();
             (promise, state.current.as_ref().map_or(1, |snapshot| snapshot.version + 1))
         };
         let _landing = Landing(objects);
         let answer = self.0.dsm.list().map(|sobjects| {
-            Arc::new(Snapshot { version, sobjects: sobjects.into_iter().map(Arc::new).collect(), taken_at: Moment::now() })
+            let mut sobjects: Vec<Arc<Sobject>> = sobjects.into_iter().map(Arc::new).collect();
+            let mut state = objects.0.lock();
+            state.meanwhile.drain(..).for_each(|change| change.apply(&mut sobjects));
+            // Changes made new versions of the old listing meanwhile.
+            let version = version.max(state.current.as_ref().map_or(0, |snapshot| snapshot.version + 1));
+            let snapshot = Arc::new(Snapshot { version, sobjects, taken_at: Moment::now() });
+            state.current = Some(Arc::clone(&snapshot));
+            snapshot
         });
-        if let Ok(snapshot) = &answer {
-            objects.0.lock().current = Some(Arc::clone(snapshot));
-        }
         promise.fulfil(answer.clone());
         answer
+    }
+
+    /// Puts a change of ours into the listing, so that it is seen at once.
+    pub(super) fn note(&self, change: Change) {
+        let mut state = self.0.objects.0.lock();
+        if let Some(current) = &state.current {
+            let mut sobjects = current.sobjects.clone();
+            change.apply(&mut sobjects);
+            let (version, taken_at) = (current.version + 1, current.taken_at);
+            state.current = Some(Arc::new(Snapshot { version, sobjects, taken_at }));
+        }
+        if state.flight.is_some() {
+            state.meanwhile.push(change);
+        }
     }
 
     /// The last listing, however old; never the network.

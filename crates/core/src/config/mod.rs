@@ -56,6 +56,8 @@ pub struct Config {
     pub availability_grace: Duration,
     /// Label of the PKCS#11 token, at most 32 bytes of UTF-8.
     pub token_label: String,
+    /// Whether token keys may be made that applications can read: what suites written for soft tokens need, and nobody else.
+    pub allow_plaintext: bool,
     /// The log.
     pub log: LogConfig,
 }
@@ -110,6 +112,7 @@ impl Default for Config {
             availability: false,
             availability_grace: Duration::from_secs(4 * 1800),
             token_label: "Fortanix Token".to_owned(),
+            allow_plaintext: false,
             log: LogConfig::default(),
         }
     }
@@ -160,6 +163,7 @@ struct Settings {
     availability: Option<bool>,
     availability_grace: Option<u64>,
     token_label: Option<String>,
+    allow_plaintext: Option<bool>,
     log: Option<LogSettings>,
 }
 
@@ -219,6 +223,7 @@ impl Settings {
             availability: self.availability.unwrap_or(defaults.availability),
             availability_grace: self.availability_grace.map_or(cache_ttl * 4, Duration::from_secs),
             token_label: self.token_label.unwrap_or(defaults.token_label),
+            allow_plaintext: self.allow_plaintext.unwrap_or(defaults.allow_plaintext),
             log: self.log.unwrap_or_default().build(file)?,
         })
     }

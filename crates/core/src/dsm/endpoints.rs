@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use dsma_api::{
     DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse, MacRequest, MacResponse, SignRequest, SignResponse, Sobject,
-    SobjectDescriptor, VerifyMacRequest, VerifyRequest, VerifyResponse,
+    SobjectDescriptor, SobjectRequest, VerifyMacRequest, VerifyRequest, VerifyResponse,
 };
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::Dsm;
 use crate::{Error, KeyRef};
@@ -25,11 +26,32 @@ impl Dsm {
         self.call("POST", "/crypto/v1/keys/info", Some(&descriptor(key)), within)
     }
 
-    /// `GET /crypto/v1/keys`, page by page until a short one.
+    /// `POST /crypto/v1/keys`: a new key, made in DSM.
+    pub(crate) fn generate(&self, request: &SobjectRequest) -> Result<Sobject, Error> {
+        self.call("POST", "/crypto/v1/keys", Some(request), self.retry_timeout)
+    }
+
+    /// `PUT /crypto/v1/keys`: a new sobject of this value.
+    pub(crate) fn import(&self, request: &SobjectRequest) -> Result<Sobject, Error> {
+        self.call("PUT", "/crypto/v1/keys", Some(request), self.retry_timeout)
+    }
+
+    /// `PATCH /crypto/v1/keys/{kid}`.
+    pub(crate) fn update(&self, kid: Uuid, request: &SobjectRequest) -> Result<Sobject, Error> {
+        self.call("PATCH", &format!("/crypto/v1/keys/{kid}"), Some(request), self.retry_timeout)
+    }
+
+    /// `DELETE /crypto/v1/keys/{kid}`.
+    pub(crate) fn delete(&self, kid: Uuid) -> Result<(), Error> {
+        self.call("DELETE", &format!("/crypto/v1/keys/{kid}"), None::<&()>, self.retry_timeout)
+    }
+
+    /// `GET /crypto/v1/keys`, page by page until a short one: with lattice keys, and with the values of certificates and opaque objects,
+    /// which are no secrets.
     pub(crate) fn list(&self) -> Result<Vec<Sobject>, Error> {
         let mut all = Vec::new();
         loop {
-            let path = format!("/crypto/v1/keys?limit={PAGE}&offset={}&sort=kid:asc", all.len());
+            let path = format!("/crypto/v1/keys?limit={PAGE}&offset={}&sort=kid:asc&show_newer_types=true&show_value=true", all.len());
             let page: Vec<Sobject> = self.call("GET", &path, None::<&()>, self.retry_timeout)?;
             let last = page.len() < PAGE;
             all.extend(page);

@@ -1,0 +1,92 @@
+//! Making, changing and deleting sobjects: DSM does it, the listing shows it at once, and the cache forgets what is out of date.
+//!
+//! A creation is sent again when its answer got lost, as every request is; DSM then refuses the second one for its name, and the first
+//! one shows in the next listing.
+
+use std::sync::Arc;
+
+use dsma_api::{ObjectType, SecretBlob, Sobject, SobjectRequest};
+use uuid::Uuid;
+
+use super::Accelerator;
+use super::objects::Change;
+use crate::{Error, KeyRef};
+
+/// How many names are tried for a sobject whose name is taken.
+const MOST_NAMES: u32 = 8;
+
+impl Accelerator {
+    /// Makes a key in DSM. Names are unique there: one that is taken gets a suffix.
+    ///
+    /// # Errors
+    /// DSM's refusal, or [`Error::Unreachable`].
+    pub fn generate(&self, request: SobjectRequest) -> Result<Arc<Sobject>, Error> {
+        self.add(request, |request| self.0.dsm.generate(request))
+    }
+
+    /// Imports a value into DSM; its name as in [`Accelerator::generate`].
+    ///
+    /// # Errors
+    /// As [`Accelerator::generate`].
+    pub fn import(&self, request: SobjectRequest) -> Result<Arc<Sobject>, Error> {
+        self.add(request, |request| self.0.dsm.import(request))
+    }
+
+    /// Changes a sobject.
+    ///
+    /// # Errors
+    /// DSM's refusal, or [`Error::Unreachable`].
+    pub fn update(&self, kid: Uuid, request: &SobjectRequest) -> Result<Arc<Sobject>, Error> {
+        let mut sobject = self.0.dsm.update(kid, request)?;
+        // The answer has none; the listing has those that are no secrets.
+        let listed = self.cached_sobjects();
+        let old = listed.as_ref().and_then(|listed| listed.sobjects.iter().find(|old| old.kid == Some(kid)));
+        sobject.value = old.and_then(|old| old.value.clone());
+        let sobject = Arc::new(sobject);
+        // The cached key carries the key operations.
+        self.clear(Some(&[kid]));
+        self.note(Change::Kept(Arc::clone(&sobject)));
+        Ok(sobject)
+    }
+
+    /// Deletes a sobject.
+    ///
+    /// # Errors
+    /// DSM's refusal, or [`Error::Unreachable`].
+    pub fn delete(&self, kid: Uuid) -> Result<(), Error> {
+        self.0.dsm.delete(kid)?;
+        self.clear(Some(&[kid]));
+        self.note(Change::Gone(kid));
+        Ok(())
+    }
+
+    /// The value of a sobject, exported for nobody but the caller: it does not enter the cache.
+    ///
+    /// # Errors
+    /// DSM's refusal, or [`Error::Unreachable`]; [`Error::BadReply`] for a sobject without value.
+    pub fn value(&self, kid: Uuid) -> Result<SecretBlob, Error> {
+        let sobject = self.0.dsm.export(&KeyRef::Kid(kid), self.0.config.retry_timeout)?;
+        sobject.value.ok_or_else(|| self.0.bad_reply("an exported sobject without value"))
+    }
+
+    fn add(&self, mut request: SobjectRequest, send: impl Fn(&SobjectRequest) -> Result<Sobject, Error>) -> Result<Arc<Sobject>, Error> {
+        let name = request.name.clone().unwrap_or_default();
+        let mut tries = 0;
+        let mut sobject = loop {
+            match send(&request) {
+                Err(Error::Api(refusal)) if refusal.status == 409 && tries < MOST_NAMES => {
+                    tries += 1;
+                    request.name = Some(format!("{name} {}", Uuid::new_v4().simple()));
+                }
+                answer => break answer?,
+            }
+        };
+        // As the listing has it: these values are no secrets.
+        if matches!(sobject.obj_type, ObjectType::Opaque | ObjectType::Certificate) {
+            sobject.value = request.value;
+        }
+        let sobject = Arc::new(sobject);
+        self.note(Change::Kept(Arc::clone(&sobject)));
+        Ok(sobject)
+    }
+}

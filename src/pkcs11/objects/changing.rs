@@ -1,0 +1,75 @@
+//! What may be changed of an object, and copies of session objects (traps 21 and 22).
+
+use cryptoki_sys::*;
+
+use super::local::LocalObject;
+use super::object::{Body, Object};
+use super::table::{self, OFFICER, STAYS_FALSE, STAYS_TRUE};
+use super::template::Attributes;
+use super::{check_value, next_handle, stored};
+use crate::pkcs11::attributes::Answer;
+use crate::pkcs11::sessions::Session;
+use crate::pkcs11::{Error, Result};
+
+/// Whether every change may be made; `allowed` are the notes of which an attribute needs one.
+///
+/// # Errors
+/// [`Error::AttributeTypeInvalid`] for an attribute that such objects do not have, [`Error::AttributeReadOnly`].
+pub(super) fn check(object: &Object, changes: &Attributes, allowed: u16) -> Result {
+    let rules = || {
+        changes.iter().map(|(kind, value)| {
+            let rule = table::find(kind, object.class(), object.kind()).ok_or(Error::AttributeTypeInvalid)?;
+            Ok((rule, value))
+        })
+    };
+    rules().try_for_each(|rule| rule.map(drop))?;
+    for rule in rules() {
+        let (rule, value) = rule?;
+        if matches!(object.attribute(rule.kind), Answer::Value(current) if current.as_bytes() == value) {
+            continue;
+        }
+        let (to_true, to_false) = (value == [CK_TRUE], value == [CK_FALSE]);
+        let one_way = rule.has(STAYS_TRUE) && to_false && object.is_true(rule.kind)
+            || rule.has(STAYS_FALSE) && to_true && !object.is_true(rule.kind)
+            || rule.has(OFFICER) && to_true;
+        if one_way || !rule.has(allowed) {
+            return Err(Error::AttributeReadOnly);
+        }
+    }
+    Ok(())
+}
+
+/// A session object after these changes.
+pub(super) fn changed(object: &LocalObject, changes: &Attributes) -> LocalObject {
+    let mut attributes = object.attributes().clone();
+    changes.iter().for_each(|(kind, value)| attributes.set(kind, value));
+    object.with(attributes)
+}
+
+/// A copy of a session object, in the session or in DSM.
+///
+/// # Errors
+/// [`Error::SessionReadOnly`], [`Error::UserNotLoggedIn`], [`Error::DeviceMemory`], or what DSM says.
+pub(super) fn copy(session: &Session, original: &LocalObject, changes: &Attributes) -> Result<CK_OBJECT_HANDLE> {
+    let mut attributes = changed(original, changes).attributes().clone();
+    if attributes.flag(CKA_PRIVATE) == Some(true) && !session.is_logged_in() {
+        return Err(Error::UserNotLoggedIn);
+    }
+    if attributes.flag(CKA_TOKEN) == Some(true) {
+        if !session.read_write {
+            return Err(Error::SessionReadOnly);
+        }
+        let readable = attributes.flag(CKA_SENSITIVE) == Some(false) || attributes.flag(CKA_EXTRACTABLE) == Some(true);
+        if readable && !session.token.config().allow_plaintext {
+            return Err(Error::TemplateInconsistent);
+        }
+        attributes.remove(CKA_CHECK_VALUE);
+        return stored::import(session, original.class(), &attributes, original.key());
+    }
+    let key = original.shared_key();
+    if let Some(check) = key.as_deref().and_then(check_value::of) {
+        attributes.set_default(CKA_CHECK_VALUE, &check);
+    }
+    let copy = LocalObject::new(session.handle, original.class(), attributes, key);
+    session.hold(Object { handle: next_handle(), body: Body::Local(Box::new(copy)) })
+}

@@ -1,0 +1,311 @@
+//! Token objects: a completed draft becomes a sobject of DSM, and is changed and deleted there.
+
+use cryptoki_sys::*;
+use dsma_api::{
+    EllipticCurve, KeyOperations, MlDsaOptions, MlDsaParamSet, MlKemOptions, MlKemParamSet, ObjectType, RsaOptions, SecretBlob, Sobject,
+    SobjectRequest,
+};
+use dsma_crypto::{Curve, MlDsaSet, MlKemSet};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::dsm::{DsmObject, Part};
+use super::key::LocalKey;
+use super::metadata::{self, Extra, Metadata};
+use super::template::Attributes;
+use super::{KeyKind, usage};
+use crate::pkcs11::error::During;
+use crate::pkcs11::sessions::Session;
+use crate::pkcs11::{Error, Result};
+
+/// The shortest and the longest HMAC key that DSM keeps; other secrets are of its type SECRET, which derives keys and nothing else.
+const HMAC_LEN: std::ops::RangeInclusive<usize> = 14..=1024;
+
+/// One object of a new sobject.
+pub(super) struct Shown<'a> {
+    pub(super) part: Part,
+    pub(super) attributes: &'a Attributes,
+}
+
+/// Imports an object of C_CreateObject, C_UnwrapKey or C_DeriveKey and returns its handle.
+///
+/// # Errors
+/// What DSM says; [`Error::KeySizeRange`] for a key that it does not keep.
+pub(super) fn import(
+    session: &Session,
+    class: CK_OBJECT_CLASS,
+    attributes: &Attributes,
+    key: Option<&LocalKey>,
+) -> Result<CK_OBJECT_HANDLE> {
+    let part = part(class);
+    if let (Part::Public, Some(key)) = (part, key)
+        && let Some(handle) = show_again(session, attributes, key)?
+    {
+        return Ok(handle);
+    }
+    let mut request = match key {
+        Some(key) => of_key(key)?,
+        None => of_content(class, attributes)?,
+    };
+    describe(&mut request, &[Shown { part, attributes }], key.map(LocalKey::kind));
+    if part == Part::Private {
+        // What the application did not make, it shall not find; it makes the public key object where it wants one.
+        Extra { hidden: true, ..Extra::default() }.write(Part::Public, request.custom_metadata.get_or_insert_default());
+    }
+    let engine = session.token.engine()?;
+    let made = engine.import(request).map_err(|error| Error::from_engine(&error, During::Creating))?;
+    session.token.handle_of(&made, part)
+}
+
+/// Has DSM make a key and returns the handles of its objects, in the order of `shown`.
+///
+/// # Errors
+/// What DSM says; [`Error::TemplateInconsistent`] for a key that it does not make.
+pub(super) fn generate(
+    session: &Session,
+    mut request: SobjectRequest,
+    kind: KeyKind,
+    shown: &[Shown<'_>],
+) -> Result<Vec<CK_OBJECT_HANDLE>> {
+    describe(&mut request, shown, Some(kind));
+    let engine = session.token.engine()?;
+    let made = engine.generate(request).map_err(|error| Error::from_engine(&error, During::Creating))?;
+    shown.iter().map(|shown| session.token.handle_of(&made, shown.part)).collect()
+}
+
+/// Has DSM make a key pair of which the token shows the private key alone; returns its handle and the public key.
+///
+/// # Errors
+/// As [`generate`].
+pub(super) fn generate_private(
+    session: &Session,
+    mut request: SobjectRequest,
+    kind: KeyKind,
+    shown: Shown<'_>,
+) -> Result<(CK_OBJECT_HANDLE, Vec<u8>)> {
+    describe(&mut request, &[shown], Some(kind));
+    Extra { hidden: true, ..Extra::default() }.write(Part::Public, request.custom_metadata.get_or_insert_default());
+    let engine = session.token.engine()?;
+    let made = engine.generate(request).map_err(|error| Error::from_engine(&error, During::Creating))?;
+    let spki = made.pub_key.as_ref().ok_or(Error::DeviceError)?.as_ref().to_vec();
+    Ok((session.token.handle_of(&made, Part::Private)?, spki))
+}
+
+/// Whether DSM keeps a secret of so many bytes as an HMAC key.
+pub(super) fn is_hmac_len(len: usize) -> bool {
+    HMAC_LEN.contains(&len)
+}
+
+/// Writes changed attributes to DSM.
+///
+/// # Errors
+/// What DSM says.
+pub(super) fn change(session: &Session, object: &DsmObject, changes: &Attributes) -> Result {
+    let sobject = &object.sobject;
+    let mut metadata = sobject.custom_metadata.clone().unwrap_or_default();
+    let mut extra = Extra::read(sobject, object.part).unwrap_or_default();
+    let alone = !matches!(object.part, Part::Private | Part::Public) || sobject.public_only;
+    for (kind, value) in changes.iter().filter(|(kind, _)| !usage::is_usage(*kind)) {
+        match kind {
+            CKA_LABEL if alone => metadata::set_label(&mut metadata, value),
+            CKA_ID if alone => metadata::set_id(&mut metadata, value),
+            // The halves of a pair are objects of their own.
+            CKA_LABEL | CKA_ID => extra.attributes.set(kind, value),
+            _ if metadata::keeps(kind, value, object.part) => extra.attributes.set(kind, value),
+            _ => drop(extra.attributes.remove(kind)),
+        }
+        if kind == CKA_SENSITIVE || kind == CKA_EXTRACTABLE {
+            // It was readable once, and always has been.
+            let history = if kind == CKA_SENSITIVE { CKA_ALWAYS_SENSITIVE } else { CKA_NEVER_EXTRACTABLE };
+            extra.attributes.set_flag(history, false);
+        }
+    }
+    extra.write(object.part, &mut metadata);
+    let mut request = SobjectRequest { custom_metadata: Some(metadata), ..SobjectRequest::default() };
+    if let Some(kind) = object.kind {
+        let key_ops = usage::apply(sobject.key_ops, object.class(), kind, changes);
+        request.key_ops = (key_ops != sobject.key_ops).then(|| usage::names(key_ops));
+    }
+    update(session, object.kid, &request)
+}
+
+/// Destroys an object: the public half of a pair is hidden, everything else takes the sobject with it.
+///
+/// # Errors
+/// What DSM says.
+pub(super) fn destroy(session: &Session, object: &DsmObject) -> Result {
+    if object.part == Part::Public && !object.sobject.public_only {
+        let mut metadata = object.sobject.custom_metadata.clone().unwrap_or_default();
+        Extra { hidden: true, ..Extra::default() }.write(Part::Public, &mut metadata);
+        return update(session, object.kid, &SobjectRequest { custom_metadata: Some(metadata), ..SobjectRequest::default() });
+    }
+    let engine = session.token.engine()?;
+    engine.delete(object.kid).map_err(|error| Error::from_engine(&error, During::Changing))?;
+    session.token.renew()
+}
+
+fn update(session: &Session, kid: Uuid, request: &SobjectRequest) -> Result {
+    let engine = session.token.engine()?;
+    engine.update(kid, request).map_err(|error| Error::from_engine(&error, During::Changing))?;
+    session.token.renew()
+}
+
+/// A public key object of a pair whose public half is hidden shows that half again.
+fn show_again(session: &Session, attributes: &Attributes, key: &LocalKey) -> Result<Option<CK_OBJECT_HANDLE>> {
+    let Some(spki) = key.spki() else { return Ok(None) };
+    let engine = session.token.engine()?;
+    let Some(listing) = engine.cached_sobjects() else { return Ok(None) };
+    let is_its_pair = |sobject: &Sobject| {
+        sobject.pub_key.as_ref().is_some_and(|own| own.as_ref() == spki)
+            && !sobject.public_only
+            && Extra::read(sobject, Part::Public).is_some_and(|extra| extra.hidden)
+    };
+    let Some(sobject) = listing.sobjects.iter().find(|sobject| is_its_pair(sobject)) else { return Ok(None) };
+    let mut metadata = sobject.custom_metadata.clone().unwrap_or_default();
+    let mut extra = own_attributes(&Shown { part: Part::Public, attributes });
+    for kind in [CKA_LABEL, CKA_ID] {
+        if let Some(value) = attributes.get(kind) {
+            extra.attributes.set(kind, value);
+        }
+    }
+    extra.write(Part::Public, &mut metadata);
+    let key_ops = usage::apply(sobject.key_ops, CKO_PUBLIC_KEY, key.kind(), attributes);
+    let request = SobjectRequest { custom_metadata: Some(metadata), key_ops: Some(usage::names(key_ops)), ..SobjectRequest::default() };
+    let kid = sobject.kid.ok_or(Error::GeneralError)?;
+    let changed = engine.update(kid, &request).map_err(|error| Error::from_engine(&error, During::Creating))?;
+    session.token.handle_of(&changed, Part::Public).map(Some)
+}
+
+/// Name, metadata and key operations of a new sobject.
+fn describe(request: &mut SobjectRequest, shown: &[Shown<'_>], kind: Option<KeyKind>) {
+    let mut metadata = Metadata::new();
+    let first = shown.first().map(|shown| shown.attributes);
+    let (label, id) = (first.and_then(|first| first.get(CKA_LABEL)), first.and_then(|first| first.get(CKA_ID)));
+    metadata::set_label(&mut metadata, label.unwrap_or_default());
+    metadata::set_id(&mut metadata, id.unwrap_or_default());
+    for (index, shown) in shown.iter().enumerate() {
+        let mut extra = own_attributes(shown);
+        if index > 0 {
+            for (kind, usual) in [(CKA_LABEL, label), (CKA_ID, id)] {
+                if let Some(own) = shown.attributes.get(kind).filter(|own| Some(*own) != usual) {
+                    extra.attributes.set(kind, own);
+                }
+            }
+        }
+        if request.obj_type == Some(ObjectType::Secret) && shown.part == Part::Secret {
+            let key_type = shown.attributes.number(CKA_KEY_TYPE).unwrap_or(CKK_GENERIC_SECRET);
+            extra.attributes.set_number(CKA_KEY_TYPE, key_type);
+        }
+        extra.write(shown.part, &mut metadata);
+    }
+    request.custom_metadata = Some(metadata);
+    request.name = Some(name(label.unwrap_or_default()));
+    let key_ops = match kind {
+        Some(kind) => shown.iter().fold(KeyOperations::NONE, |ops, shown| usage::apply(ops, shown.part.class(), kind, shown.attributes)),
+        None => KeyOperations::NONE,
+    };
+    // A SECRET derives keys at most.
+    let key_ops = match request.obj_type {
+        Some(ObjectType::Secret) => key_ops.intersection(KeyOperations::of(&[dsma_api::KeyOperation::DeriveKey])),
+        _ => key_ops,
+    };
+    request.key_ops = Some(usage::names(key_ops.union(usage::BASE)));
+}
+
+fn own_attributes(shown: &Shown<'_>) -> Extra {
+    let mut extra = Extra::default();
+    for (kind, value) in shown.attributes.iter().filter(|(kind, value)| metadata::keeps(*kind, value, shown.part)) {
+        extra.attributes.set(kind, value);
+    }
+    extra
+}
+
+/// A name that DSM takes: one line, not blank. It adds a suffix where the name is taken.
+fn name(label: &[u8]) -> String {
+    let text: String = String::from_utf8_lossy(label).chars().filter(|c| !c.is_control()).take(200).collect();
+    if text.trim().is_empty() { format!("pkcs11 {}", Uuid::new_v4().simple()) } else { text }
+}
+
+/// Type and value of a key.
+fn of_key(key: &LocalKey) -> Result<SobjectRequest> {
+    let mut request = of_kind(key.kind(), key.secret_bytes().map(<[u8]>::len))?;
+    // The value tells them.
+    (request.key_size, request.elliptic_curve) = (None, None);
+    let value = match key.secret_bytes() {
+        Some(bytes) => bytes.to_vec(),
+        None => match key.pkcs8() {
+            Ok(pkcs8) => pkcs8.to_vec(),
+            Err(_) => key.spki().ok_or(Error::GeneralError)?,
+        },
+    };
+    request.value = Some(SecretBlob::from(value));
+    Ok(request)
+}
+
+/// Type and parameters of a key that DSM makes; `len` is that of a secret key in bytes.
+pub(super) fn of_kind(kind: KeyKind, len: Option<usize>) -> Result<SobjectRequest> {
+    let bits = || u32::try_from(len.unwrap_or_default() * 8).map_err(|_| Error::KeySizeRange);
+    let request = SobjectRequest::default();
+    Ok(match kind {
+        KeyKind::Aes => SobjectRequest { obj_type: Some(ObjectType::Aes), key_size: Some(bits()?), ..request },
+        KeyKind::Des3 => SobjectRequest { obj_type: Some(ObjectType::Des3), key_size: Some(bits()? / 8 * 7), ..request },
+        KeyKind::Secret(_) if len.is_some_and(is_hmac_len) => {
+            SobjectRequest { obj_type: Some(ObjectType::Hmac), key_size: Some(bits()?), ..request }
+        }
+        KeyKind::Secret(_) | KeyKind::ChaCha20 => SobjectRequest { obj_type: Some(ObjectType::Secret), ..request },
+        KeyKind::Rsa => {
+            let rsa = RsaOptions { encryption_policy: vec![json!({})], signature_policy: vec![json!({})], ..RsaOptions::default() };
+            SobjectRequest { obj_type: Some(ObjectType::Rsa), rsa: Some(rsa), ..request }
+        }
+        KeyKind::Ec(curve) => curve_of(match curve {
+            Curve::P256 => EllipticCurve::NistP256,
+            Curve::P384 => EllipticCurve::NistP384,
+            Curve::P521 => EllipticCurve::NistP521,
+            Curve::K256 => EllipticCurve::SecP256K1,
+        }),
+        KeyKind::Ed25519 => curve_of(EllipticCurve::Ed25519),
+        KeyKind::X25519 => curve_of(EllipticCurve::X25519),
+        KeyKind::MlDsa(set) => {
+            let param_set = match set {
+                MlDsaSet::MlDsa44 => MlDsaParamSet::MlDsa44,
+                MlDsaSet::MlDsa65 => MlDsaParamSet::MlDsa65,
+                MlDsaSet::MlDsa87 => MlDsaParamSet::MlDsa87,
+            };
+            SobjectRequest { obj_type: Some(ObjectType::Mldsa), mldsa: Some(MlDsaOptions { param_set }), ..request }
+        }
+        KeyKind::MlKem(set) => {
+            let param_set = match set {
+                MlKemSet::MlKem512 => MlKemParamSet::MlKem512,
+                MlKemSet::MlKem768 => MlKemParamSet::MlKem768,
+                MlKemSet::MlKem1024 => MlKemParamSet::MlKem1024,
+            };
+            SobjectRequest { obj_type: Some(ObjectType::Mlkem), mlkem: Some(MlKemOptions { param_set }), ..request }
+        }
+    })
+}
+
+fn curve_of(curve: EllipticCurve) -> SobjectRequest {
+    SobjectRequest { obj_type: Some(ObjectType::Ec), elliptic_curve: Some(curve), ..SobjectRequest::default() }
+}
+
+/// A certificate, or data: what is private is a SECRET, whose value only an export shows.
+fn of_content(class: CK_OBJECT_CLASS, attributes: &Attributes) -> Result<SobjectRequest> {
+    let private = attributes.flag(CKA_PRIVATE) == Some(true);
+    let obj_type = match class {
+        CKO_CERTIFICATE => ObjectType::Certificate,
+        _ if private => ObjectType::Secret,
+        _ => ObjectType::Opaque,
+    };
+    let value = attributes.get(CKA_VALUE).filter(|value| !value.is_empty()).ok_or(Error::TemplateIncomplete)?;
+    Ok(SobjectRequest { obj_type: Some(obj_type), value: Some(SecretBlob::from(value.to_vec())), ..SobjectRequest::default() })
+}
+
+const fn part(class: CK_OBJECT_CLASS) -> Part {
+    match class {
+        CKO_SECRET_KEY => Part::Secret,
+        CKO_PRIVATE_KEY => Part::Private,
+        CKO_PUBLIC_KEY => Part::Public,
+        CKO_CERTIFICATE => Part::Certificate,
+        _ => Part::Data,
+    }
+}

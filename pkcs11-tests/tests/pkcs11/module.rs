@@ -6,7 +6,6 @@ use std::path::Path;
 use std::ptr::{null_mut, without_provenance_mut};
 
 use cryptoki_sys::*;
-use tempfile::TempDir;
 
 /// Calls a function through the newest table.
 macro_rules! call {
@@ -22,7 +21,6 @@ pub(crate) use call;
 pub(crate) struct Module {
     table: *const CK_FUNCTION_LIST_3_2,
     library: libloading::Library,
-    _dir: TempDir,
 }
 
 // SAFETY: the table is a static of a library that is never unmapped.
@@ -32,6 +30,7 @@ unsafe impl Sync for Module {}
 
 impl Module {
     pub(crate) fn load() -> Self {
+        // Only loading needs the file: a module that a test keeps for good in a static would leave it behind.
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("libdsma.so");
         std::fs::copy(dsma_testkit::library(), &path).expect("the library is copied");
@@ -47,7 +46,7 @@ impl Module {
         assert_eq!(code, CKR_OK);
         // SAFETY: the call succeeded, so the pointer is to an interface with a table of the version that was asked for.
         let table = unsafe { (*interface).pFunctionList }.cast::<CK_FUNCTION_LIST_3_2>();
-        Self { table, library, _dir: dir }
+        Self { table, library }
     }
 
     /// Loaded and initialised with this configuration.

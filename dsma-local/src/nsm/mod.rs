@@ -120,7 +120,6 @@ impl WithNsm {
 }
 
 /// The root under which this state's emulated modules sign, DER. It is made where there is none.
-#[allow(dead_code, reason = "CCM's verifier, which follows, adds it to the marked account's roots")]
 pub(crate) fn root_der(state: &StateDir) -> Result<Vec<u8>, Error> {
     Authority::load_or_create(&state.path(authority::DIR)).map(|authority| authority.der().to_vec())
 }

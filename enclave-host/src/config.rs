@@ -3,13 +3,14 @@
 //! Secrets come from the environment or a file, never from the command line, which other processes can read. A setting that this
 //! version does not honour is refused: one that silently does nothing is a trap.
 
+mod identity;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use dsma_core::ApiKey;
+use dsma_core::Identity;
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 /// `EX_USAGE` of sysexits.h: the exit code for settings that cannot be used.
 pub(crate) const EXIT_CONFIG: u8 = 64;
@@ -20,7 +21,7 @@ pub(crate) struct Config {
     /// `https://host[:port]` of DSM.
     pub(crate) endpoint: String,
     /// Our own identity: the app that exports the keys.
-    pub(crate) api_key: ApiKey,
+    pub(crate) identity: Identity,
     /// The only CA certificates trusted for DSM; the system's roots where absent.
     pub(crate) ca_file: Option<PathBuf>,
     /// Port to listen on; 0 takes a free one.
@@ -89,7 +90,7 @@ pub(crate) struct Arguments {
     #[arg(long, num_args = 2, value_names = ["KEY", "CERT"])]
     tls_files: Option<Vec<PathBuf>>,
 
-    /// Id of the RSA or EC key in DSM that is used for TLS, with the certificates linked to it; excludes --tls-files
+    /// Id of the RSA or EC key in DSM that is used for TLS, with the certificates linked to it; --tls-files wins
     #[arg(long, env = "TLS_KEY_ID", value_name = "KID", hide_env_values = true)]
     tls_key_id: Option<String>,
 
@@ -107,7 +108,10 @@ const ABOUT: &str = "DSM's REST surface with local cryptography: keys are export
 const EXAMPLES: &str = "\
 Environment without a flag:
   FORTANIX_API_KEY   API key of the app that exports the keys, or file:///path of a file that holds it
-  IDENTITY           api_key (default)
+  NITRO_ENABLED      true: attested identity, in place of an API key (in an enclave, or under `dsma-local with-nsm`)
+  DSMA_APP_ID        attested: the app in DSM that trusts the CCM zone CA; FORTANIX_API_ENDPOINT is DSM's `apps.` host
+  NODE_AGENT         attested: URL of the node agent that fetches the certificate, such as http://10.0.0.5:9092
+  IDENTITY           api_key (default), attested, or certificate: DSMA_CERT_FILE, DSMA_KEY_FILE and DSMA_APP_ID name it
   RUST_LOG           error, warn, info (default), debug or trace
 
 Examples:
@@ -122,6 +126,9 @@ Examples:
     dsma-local --state ~/dsm &
     . ~/dsm/env && enclave-host --port 8443
 
+  Attested, as in the enclave, against a local DSM and CCM:
+    . ~/dsm/attested.env && NITRO_ENABLED=true dsma-local with-nsm -- enclave-host --port 8443
+
   Encrypt through it, and clear its cache:
     curl -k -H \"Authorization: Basic $FORTANIX_API_KEY\" https://localhost:8443/crypto/v1/encrypt \\
       -d '{\"key\":{\"name\":\"first\"},\"alg\":\"AES\",\"mode\":\"GCM\",\"tag_len\":128,\"plain\":\"aGVsbG8=\"}'
@@ -129,9 +136,6 @@ Examples:
 
 SIGHUP clears the cache. SIGTERM and SIGINT let the requests under way end.
 Exit codes: 0 after either, 64 for settings that cannot be used, 1 for any other failure.";
-
-/// What this version leaves out, by the variables that ask for it.
-const ATTESTED_ONLY: [&str; 2] = ["DSMA_APP_ID", "NODE_AGENT"];
 
 impl Config {
     /// Checks `arguments` and the variables that have no flag.
@@ -145,20 +149,22 @@ impl Config {
     fn with_variables(arguments: Arguments, variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         // A container passes an unset variable on as an empty one.
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
-        refuse_attested_identity(&variable)?;
+        let nitro = boolean(variable("NITRO_ENABLED"), "NITRO_ENABLED")?;
         let endpoint = filled(arguments.fortanix_api_endpoint).ok_or_else(|| {
             ConfigError::new("FORTANIX_API_ENDPOINT", "is not set", "set it to the URL of DSM, for example https://eu.smartkey.io")
         })?;
         check_endpoint(&endpoint)?;
         let tls_files = arguments.tls_files.and_then(|files| <[PathBuf; 2]>::try_from(files).ok());
-        let tls_key_id = tls_key_id(arguments.tls_key_id)?;
-        if tls_key_id.is_some() && tls_files.is_some() {
-            return Err(ConfigError::new("TLS_KEY_ID", "is set beside --tls-files", "choose one: the key in DSM, or the files"));
-        }
+        let identity = identity::choose(nitro, &variable)?;
+        let tls_key_id = match tls_key_id(arguments.tls_key_id)? {
+            // A flag wins. And an environment that is made for the attested identity names that app's key, which another app has not.
+            Some(_) if tls_files.is_some() || identity::is_another_app(&identity, &variable) => None,
+            kid => kid,
+        };
         Ok(Self {
             endpoint,
             tls_key_id,
-            api_key: api_key(variable("FORTANIX_API_KEY").map(Zeroizing::new))?,
+            identity,
             ca_file: filled(arguments.ca_file).map(PathBuf::from),
             port: number(arguments.port, "PORT", 443, "give a number from 0 to 65535; 0 takes a free port")?,
             cache_ttl: Duration::from_secs(
@@ -169,24 +175,6 @@ impl Config {
             max_connections: limit(arguments.max_connections, "MAX_CONNECTIONS", 8192)?,
             max_in_flight: limit(arguments.max_in_flight, "MAX_IN_FLIGHT", 4096)?,
         })
-    }
-}
-
-fn refuse_attested_identity(variable: &impl Fn(&str) -> Option<String>) -> Result<(), ConfigError> {
-    const MEND: &str = "unset it: this version does not have attested identity, it logs in with FORTANIX_API_KEY";
-    if boolean(variable("NITRO_ENABLED"), "NITRO_ENABLED")? {
-        return Err(ConfigError::new("NITRO_ENABLED", "is true", MEND));
-    }
-    match variable("IDENTITY").as_deref() {
-        None | Some("api_key") => {}
-        Some(other) => {
-            let problem = format!("`{other}` is not known to this version");
-            return Err(ConfigError::new("IDENTITY", problem, "set it to api_key, or leave it out"));
-        }
-    }
-    match ATTESTED_ONLY.into_iter().find(|name| variable(name).is_some()) {
-        Some(name) => Err(ConfigError::new(name, "is set", MEND)),
-        None => Ok(()),
     }
 }
 
@@ -203,19 +191,6 @@ fn check_endpoint(endpoint: &str) -> Result<(), ConfigError> {
         return wrong("is not https://host[:port]", "give the host and, if needed, the port, and nothing else");
     }
     Ok(())
-}
-
-fn api_key(text: Option<Zeroizing<String>>) -> Result<ApiKey, ConfigError> {
-    const MEND: &str = "set it to the API key of an app that may export the keys, or to file:///path of a file that holds it";
-    let text = text.ok_or_else(|| ConfigError::new("FORTANIX_API_KEY", "is not set", MEND))?;
-    // The engine's text names the shape that is wrong and never the key.
-    ApiKey::parse(&text).map_err(|error| match error {
-        dsma_core::Error::Config { problem, file, .. } if text.starts_with("file://") => {
-            ConfigError::new("FORTANIX_API_KEY", format!("{}: {problem}", file.display()), MEND)
-        }
-        dsma_core::Error::Config { problem, .. } => ConfigError::new("FORTANIX_API_KEY", problem.to_string(), MEND),
-        other => ConfigError::new("FORTANIX_API_KEY", other.to_string(), MEND),
-    })
 }
 
 fn tls_key_id(text: Option<String>) -> Result<Option<Uuid>, ConfigError> {
@@ -270,6 +245,7 @@ mod tests {
         )
     }
 
+    const APP: &str = "8a284543-a98c-4e15-b8a0-c3315a7e2364";
     const ENDPOINT: [&str; 2] = ["--fortanix-api-endpoint", "https://dsm.example"];
 
     #[test]
@@ -284,16 +260,19 @@ mod tests {
             ),
             (&["--fortanix-api-endpoint", "http://dsm.example"], &[], "does not begin with https://"),
             (&["--fortanix-api-endpoint", "https://dsm.example/path"], &[], "is not https://host[:port]"),
-            (&ENDPOINT, &[("NITRO_ENABLED", "true")], "NITRO_ENABLED: is true; unset it: this version does not have attested identity"),
-            (&ENDPOINT, &[("IDENTITY", "certificate")], "IDENTITY: `certificate` is not known to this version"),
-            (&["--fortanix-api-endpoint", "https://d", "--tls-key-id", "x"], &[], "TLS_KEY_ID: `x` is not the id of a key; copy"),
+            (&ENDPOINT, &[("NITRO_ENABLED", "true")], "DSMA_APP_ID: is not set; set it to the id of the app"),
+            (&ENDPOINT, &[("NITRO_ENABLED", "true"), ("IDENTITY", "api_key")], "IDENTITY: `api_key` contradicts NITRO_ENABLED=true; leave"),
+            (&ENDPOINT, &[("NITRO_ENABLED", "yes")], "NITRO_ENABLED: `yes` is neither true nor false"),
+            (&ENDPOINT, &[("IDENTITY", "attested"), ("DSMA_APP_ID", "x")], "DSMA_APP_ID: `x` is not the id of an app; copy"),
+            (&ENDPOINT, &[("IDENTITY", "attested"), ("DSMA_APP_ID", APP)], "NODE_AGENT: is not set; set it to the URL"),
             (
-                &["--fortanix-api-endpoint", "https://d", "--tls-key-id", "5a9fd402-5aff-4326-939e-e0c25345b064", "--tls-files", "k", "c"],
-                &[],
-                "TLS_KEY_ID: is set beside --tls-files; choose one",
+                &ENDPOINT,
+                &[("NITRO_ENABLED", "true"), ("DSMA_APP_ID", APP), ("NODE_AGENT", "https://agent")],
+                "NODE_AGENT: `https://agent` does not begin with http://",
             ),
-            (&ENDPOINT, &[("DSMA_APP_ID", "x")], "DSMA_APP_ID: is set"),
-            (&ENDPOINT, &[("NODE_AGENT", "x")], "NODE_AGENT: is set"),
+            (&ENDPOINT, &[("IDENTITY", "certificate")], "DSMA_CERT_FILE: is not set; give the PEM file"),
+            (&ENDPOINT, &[("IDENTITY", "sgx")], "IDENTITY: `sgx` is no identity; set it to api_key, attested or certificate"),
+            (&["--fortanix-api-endpoint", "https://d", "--tls-key-id", "x"], &[], "TLS_KEY_ID: `x` is not the id of a key; copy"),
             (&ENDPOINT, &[("FORTANIX_API_KEY", "nonsense")], "FORTANIX_API_KEY: "),
             (&["--fortanix-api-endpoint", "https://d", "--port", "70000"], &[], "PORT: `70000` cannot be used; give a number"),
             (&["--fortanix-api-endpoint", "https://d", "--cache-ttl", "15m"], &[], "CACHE_TTL: `15m` cannot be used"),
@@ -305,6 +284,16 @@ mod tests {
             assert!(text.contains(expected) && !text.contains('\n'), "{text}");
             assert!(!text.contains("nonsense"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_tls_key_that_is_another_apps_is_left_alone() {
+        let key = ["--fortanix-api-endpoint", "https://d", "--tls-key-id", APP];
+        assert!(config(&key, &[]).unwrap().tls_key_id.is_some());
+        assert!(config(&key, &[("DSMA_APP_ID", APP), ("NODE_AGENT", "http://agent")]).unwrap().tls_key_id.is_none());
+        let attested = [("NITRO_ENABLED", "true"), ("DSMA_APP_ID", APP), ("NODE_AGENT", "http:/10.0.0.5:9092/v1/")];
+        assert!(config(&key, &attested).unwrap().tls_key_id.is_some());
+        assert!(config(&[&key[..], &["--tls-files", "k", "c"]].concat(), &attested).unwrap().tls_key_id.is_none());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod body;
 mod callers;
+mod certified;
 mod clock;
 mod config;
 mod listen;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use dsma_attest::nsm::Device;
 use dsma_core::{Accelerator, Error, Identity};
 use tokio::sync::Semaphore;
 
@@ -15,13 +16,15 @@ use crate::service::Service;
 use crate::tls::{Found, LoadError, ManagedTls, Served};
 use crate::upstream::Upstream;
 use crate::workers::Workers;
-use crate::{listen, tls};
+use crate::{certified, listen, tls};
 
 /// The longest pause between two attempts to log in to DSM.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The start does not wait longer than this for DSM.
 const FIRST_ATTEMPT: Duration = Duration::from_secs(3);
+/// With a certificate to be earned first: CCM may be slow.
+const FIRST_CERTIFICATE: Duration = Duration::from_secs(20);
 /// A web client waits no longer than this for an export that does not come: its request is passed on then.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -38,6 +41,7 @@ pub(crate) struct Ready {
 /// A setting that cannot be used, an API key that DSM refuses among them.
 pub(crate) async fn set_up(config: &Config) -> Result<Ready, ConfigError> {
     tracing::info!(target: "dsma", "=========== DSMA SERVER START UP =================");
+    attestable(config)?;
     let listener = bind(config)?;
     let port = listener.local_addr().map_or(config.port, |address| address.port());
     tracing::info!(target: "dsma", "Listening on port: {port}");
@@ -59,7 +63,8 @@ pub(crate) async fn set_up(config: &Config) -> Result<Ready, ConfigError> {
     tracing::info!(target: "dsma::server", "Initialized DsmAServer");
     // Without a level, as the vendor's service prints it. A closed standard output is no reason not to start.
     let _ = writeln!(io::stdout(), "Proxy config: None");
-    let found = connect(&service, &config.endpoint).await?;
+    let found = connect(&service, config).await?;
+    tokio::spawn(certified::keep_fresh(service.accelerator.clone()));
     if let Some(found @ Found::Chain) = &found {
         found.tell();
     }
@@ -76,6 +81,15 @@ pub(crate) async fn set_up(config: &Config) -> Result<Ready, ConfigError> {
     Ok(Ready { listener, tls, service })
 }
 
+/// An attested identity without a device to attest it is a wrong start, not a failure that may pass.
+fn attestable(config: &Config) -> Result<(), ConfigError> {
+    const MEND: &str = "run it in a Nitro enclave, or, against a local CCM, as `dsma-local with-nsm -- enclave-host`";
+    if !matches!(config.identity, Identity::Attested(_)) {
+        return Ok(());
+    }
+    Device::open().map(drop).map_err(|error| ConfigError::new("NITRO_ENABLED", format!("is true, but there is no NSM: {error}"), MEND))
+}
+
 fn bind(config: &Config) -> Result<TcpListener, ConfigError> {
     listen::bind(config.port).map_err(|error| {
         ConfigError::new("PORT", format!("{}: {error}", config.port), "stop what listens there, choose another port, or 0 for a free one")
@@ -86,7 +100,9 @@ fn service(config: &Config, served: &Arc<Served>) -> Result<Arc<Service>, Config
     let client_tls = tls::client(config.ca_file.as_deref())?;
     let engine = dsma_core::Config {
         api_endpoint: config.endpoint.clone(),
-        identity: Identity::ApiKey(config.api_key.clone()),
+        identity: config.identity.clone(),
+        // The background does it.
+        renew_inline: false,
         ca_certs_file: config.ca_file.clone(),
         cache_ttl: config.cache_ttl,
         retry_timeout: RETRY_TIMEOUT,
@@ -122,13 +138,16 @@ enum Lacking {
 
 /// Logs in with our own identity and fetches the TLS key, now or, where DSM does not answer soon, in the background. Says what came of
 /// the latter.
-async fn connect(service: &Arc<Service>, endpoint: &str) -> Result<Option<Found>, ConfigError> {
+async fn connect(service: &Arc<Service>, config: &Config) -> Result<Option<Found>, ConfigError> {
+    let endpoint = config.endpoint.as_str();
+    let (credential, mend) = credential(&config.identity);
     let mut progress = Progress::default();
-    match tokio::time::timeout(FIRST_ATTEMPT, progress.advance(service, endpoint)).await {
+    let patience = if matches!(config.identity, Identity::Attested(_)) { FIRST_CERTIFICATE } else { FIRST_ATTEMPT };
+    match tokio::time::timeout(patience, progress.advance(service, endpoint)).await {
         Ok(Ok(found)) => return Ok(found),
         Ok(Err(Lacking::Login(Error::Api(refusal)))) if matches!(refusal.status, 401 | 403) => {
             let problem = format!("DSM at {endpoint:?} refuses it: {}", refusal.message);
-            return Err(ConfigError::new("FORTANIX_API_KEY", problem, "give the API key of an enabled app of this DSM"));
+            return Err(ConfigError::new(credential, problem, mend));
         }
         Ok(Err(Lacking::TlsKey(error))) if !error.may_pass() => {
             return Err(ConfigError::new("TLS_KEY_ID", error.to_string(), TLS_KEY_MEND));
@@ -137,15 +156,26 @@ async fn connect(service: &Arc<Service>, endpoint: &str) -> Result<Option<Found>
             tracing::warn!(target: "dsma", "{error}. The service starts and retries.");
         }
         Ok(Err(Lacking::TlsKey(LoadError::Unusable(_)))) | Err(_) => {
-            tracing::warn!(target: "dsma", "DSM at {endpoint:?} does not answer. The service starts and retries.");
+            tracing::warn!(target: "dsma", "DSM at {endpoint:?} is not reached in time. The service starts and retries.");
         }
     }
     let (service, endpoint) = (Arc::clone(service), endpoint.to_owned());
-    tokio::spawn(async move { retry(&service, &endpoint, progress).await });
+    tokio::spawn(async move { retry(&service, &endpoint, (credential, mend), progress).await });
     Ok(None)
 }
 
-async fn retry(service: &Service, endpoint: &str, mut progress: Progress) {
+/// The setting that a refused login is about, and the mend.
+const fn credential(identity: &Identity) -> (&'static str, &'static str) {
+    match identity {
+        Identity::Attested(_) => {
+            ("DSMA_APP_ID", "give an enabled app whose credential is the CCM zone CA (Trusted CA) with the domain of this service")
+        }
+        Identity::Certificate(_) => ("DSMA_CERT_FILE", "give the certificate of an enabled app of this DSM, with its DSMA_APP_ID"),
+        _ => ("FORTANIX_API_KEY", "give the API key of an enabled app of this DSM"),
+    }
+}
+
+async fn retry(service: &Service, endpoint: &str, (credential, mend): (&str, &str), mut progress: Progress) {
     let mut pause = FIRST_PAUSE;
     loop {
         tokio::time::sleep(pause).await;
@@ -155,7 +185,7 @@ async fn retry(service: &Service, endpoint: &str, mut progress: Progress) {
             Ok(found) => return found.iter().for_each(Found::tell),
             Err(Lacking::Login(Error::Api(refusal))) => {
                 let reason = refusal.message;
-                tracing::error!(target: "dsma", "DSM at {endpoint:?} refuses FORTANIX_API_KEY: {reason}; give the API key of an enabled app of this DSM. Connection will retry in: {wait} millis");
+                tracing::error!(target: "dsma", "DSM at {endpoint:?} refuses {credential}: {reason}; {mend}. Connection will retry in: {wait} millis");
             }
             Err(Lacking::TlsKey(error)) if !error.may_pass() => {
                 tracing::error!(target: "dsma", "TLS_KEY_ID: {error}; {TLS_KEY_MEND}. Connection will retry in: {wait} millis");

@@ -31,7 +31,17 @@ fn a_setting_that_cannot_be_used_is_named_in_one_line() {
         (&[], &[("FORTANIX_API_ENDPOINT", "https://dsm/")], "ends with a slash; remove the trailing slash"),
         (&[], &[endpoint, ("FORTANIX_API_KEY", "")], "FORTANIX_API_KEY: is not set; set it to the API key"),
         (&[], &[endpoint, ("FORTANIX_API_KEY", "file:///nowhere")], "FORTANIX_API_KEY: /nowhere: No such file"),
-        (&[], &[endpoint, ("NITRO_ENABLED", "true")], "NITRO_ENABLED: is true; unset it: this version does not have attested identity"),
+        (&[], &[endpoint, ("NITRO_ENABLED", "true")], "DSMA_APP_ID: is not set; set it to the id of the app in DSM that trusts"),
+        (
+            &[],
+            &[
+                endpoint,
+                ("NITRO_ENABLED", "true"),
+                ("DSMA_APP_ID", "8a284543-a98c-4e15-b8a0-c3315a7e2364"),
+                ("NODE_AGENT", "http://localhost:1"),
+            ],
+            "dsma-local with-nsm",
+        ),
         (&[], &[endpoint, ("FORTANIX_CA_FILE", "/nowhere"), ("PORT", "0")], "FORTANIX_CA_FILE: "),
         (&[], &[endpoint, ("RUST_LOG", "a=b=c")], "RUST_LOG: `a=b=c` cannot be used"),
         (&["--tls-files", "/nowhere", "/nowhere", "--port", "0"], &[endpoint], "--tls-files: /nowhere: No such file"),

@@ -6,7 +6,7 @@ mod wire;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ciborium::Value;
 use dsma_testkit::Stack;
@@ -333,5 +333,27 @@ fn what_goes_wrong_later_is_a_last_frame() {
         let message = member(&value, "message").and_then(Value::as_text).unwrap_or_default();
         assert!(name == "error" && message.contains(words), "{words}: {name} {value:?}");
         assert_eq!(member(&value, "status"), Some(&status.into()));
+    }
+}
+
+/// A stream that began before the key was disabled does not outlive it for long.
+#[test]
+fn a_stream_ends_with_its_key() {
+    let stack = Stack::start();
+    let dsm = stack.dsm();
+    let kid = import(&dsm, "AES", &hex::decode(KEY).unwrap());
+    let mut stream = Stream::open(&stack, "encrypt");
+    stream.send(&init(&kid, "CTR", &[]));
+    assert_eq!(stream.next().0, "init");
+    dsm.request("PATCH", &format!("/crypto/v1/keys/{kid}"), Some(json!({"enabled": false}))).success();
+    let began = Instant::now();
+    loop {
+        stream.send(&frame("plain", Value::Bytes(vec![0; 16])));
+        let (name, value) = stream.next();
+        if name == "error" {
+            assert_eq!(member(&value, "status").and_then(Value::as_integer), Some(403.into()));
+            return;
+        }
+        assert!(name == "cipher" && began.elapsed() < Duration::from_secs(30), "{name}");
     }
 }

@@ -139,6 +139,9 @@ fn bad_input() {
     let key = json!({"kid": kid});
     let ec = dsm.create_key(json!({"obj_type": "EC", "elliptic_curve": "NistP256", "key_ops": ["EXPORT"]}));
     let iv = b64(&[0; 16]);
+    let no_key = post(&dsm, "encrypt", json!({"key": key, "alg": "AES", "mode": "CBC", "iv": iv, "plain": "AAAA"})).success().json();
+    let cbc = |wrapped: &Value| json!({"key": key, "alg": "AES", "mode": "CBC", "iv": iv, "wrapped_key": wrapped, "obj_type": "AES", "name": "x"});
+    let (no_key, broken) = (no_key["cipher"].clone(), json!(b64(&[7; 16])));
     all_refused(
         &dsm,
         &[
@@ -159,6 +162,9 @@ fn bad_input() {
                 json!({"key": key, "alg": "AES", "mode": "CTR", "iv": iv, "wrapped_key": "AAAA", "obj_type": "AES", "name": "x"}),
                 "AES key",
             ),
+            // A padding that holds around what is no key reads as one that does not hold.
+            ("unwrapkey", cbc(&no_key), "Decryption failed"),
+            ("unwrapkey", cbc(&broken), "Decryption failed"),
             (
                 "unwrapkey",
                 json!({"key": key, "alg": "AES", "mode": "CTR", "iv": iv, "wrapped_key": "AAAA", "obj_type": "RSA", "name": "x"}),

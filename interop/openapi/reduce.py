@@ -14,7 +14,7 @@ import sys
 # Fleet, identity federation, hardware behind DSM, plugins, second factors, statistics: DSM has them, dsma-local does not.
 OUTSIDE = re.compile(
     r"^/saml/|/hmg/|/replication/|/2fa/|/config_2fa/|_extensions/|recovery_codes|aws_temporary_credentials"
-    r"|/apps/\{app_id\}/groups|/accounts/\{acct_id\}/usage|/approval_requests/\{req_id\}/challenge"
+    r"|/apps/\{app_id\}/groups|/approval_requests/\{req_id\}/challenge"
     r"|^/sys/v1/(credentials|external_roles|ldap|marketplace|plugins|roles|services|stats|tls_)"
 )
 PROSE = {"description", "summary", "example", "tags"}

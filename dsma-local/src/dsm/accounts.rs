@@ -33,6 +33,16 @@ pub(super) fn show(call: &Call) -> Result<Reply, ApiError> {
     Reply::ok(&Shown::from(call.dsm.store.any_account(acct_id)?.ok_or_else(no_account)?))
 }
 
+/// `GET /sys/v1/accounts/{id}/usage`: the operations of a time, as the audit log has them; those with keys of high volume are not in it.
+pub(super) fn usage(call: &Call) -> Result<Reply, ApiError> {
+    let acct_id = call.id()?;
+    if !visible(call)?.contains_key(&acct_id) {
+        return Err(no_account());
+    }
+    let (from, to) = (call.query.parsed("range_from")?, call.query.parsed("range_to")?);
+    Reply::ok(&json!({"num_operations": call.dsm.store.in_account(acct_id).count_operations(from, to)?}))
+}
+
 /// `POST /sys/v1/accounts`: the user who makes it administers it.
 pub(super) fn create(call: &Call) -> Result<Reply, ApiError> {
     let Entity::User(user) = call.login()?.entity else {

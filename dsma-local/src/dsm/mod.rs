@@ -20,6 +20,7 @@ mod groups;
 mod inside;
 mod logs;
 mod operations;
+mod outside;
 mod permissions;
 mod plugins;
 mod provision;
@@ -142,10 +143,12 @@ fn endpoints() -> Endpoints {
         // --- authority
         .route("/sys/v1/accounts", get(accounts::list).post(accounts::create))
         .route("/sys/v1/accounts/{id}", get(accounts::show).patch(accounts::update))
+        .route("/sys/v1/accounts/{id}/usage", get(accounts::usage))
         .route("/sys/v1/users", get(users::list).post(users::signup).delete(users::delete))
         .route("/sys/v1/users/accounts", get(users::accounts))
         .route("/sys/v1/users/invite", post(users::invite))
         .route("/sys/v1/users/process_invite", post(users::process_invite))
+        .route("/sys/v1/users/{id}/resend_invite", post(users::resend_invite))
         .route("/sys/v1/users/change_password", post(users::change_password))
         .route("/sys/v1/users/{id}", get(users::show).patch(users::update))
         .route("/sys/v1/users/{id}/accounts", delete(users::leave))
@@ -166,6 +169,19 @@ fn endpoints() -> Endpoints {
         .route("/sys/v1/plugins/{id}", get(plugins::none).post(plugins::none).patch(plugins::none).delete(plugins::none))
         .route("/sys/v1/plugins/invoke/{id}", get(plugins::none).post(plugins::none))
         .route("/sys/v1/logs", get(logs::query))
+        // --- outside this product
+        .route("/sys/v1/users/forgot_password", post(outside::no_mail))
+        .route("/sys/v1/users/{id}/reset_password", post(outside::no_mail))
+        .route("/sys/v1/users/generate_recovery_codes", post(outside::no_second_factor))
+        .route("/sys/v1/session/auth/2fa/u2f", post(outside::no_second_factor))
+        .route("/sys/v1/session/auth/2fa/fido2", post(outside::no_second_factor))
+        .route("/sys/v1/session/auth/2fa/recovery_code", post(outside::no_second_factor))
+        .route("/sys/v1/session/config_2fa/auth", post(outside::no_second_factor))
+        .route("/sys/v1/session/config_2fa/terminate", post(outside::no_second_factor))
+        .route("/sys/v1/session/config_2fa/new_challenge", post(outside::no_second_factor))
+        .route("/sys/v1/external_roles", get(outside::no_directory).post(outside::no_directory))
+        .route("/sys/v1/external_roles/{id}", get(outside::no_directory).patch(outside::no_directory).delete(outside::no_directory))
+        .route("/sys/v1/external_roles/{id}/sync", post(outside::no_directory))
         // --- sobjects
         .route("/crypto/v1/keys", get(sobjects::list).post(sobjects::generate).put(sobjects::import))
         .route("/crypto/v1/keys/info", post(sobjects::info))

@@ -114,6 +114,18 @@ impl Store {
         self.commit(transaction, lines)
     }
 
+    /// How many operations the account saw from one second to another, both included: all that is no log-in.
+    pub(crate) fn count_operations(&self, from: Option<i64>, to: Option<i64>) -> Result<u64, Error> {
+        self.flush_audit()?;
+        self.read(|connection| {
+            let sql = "SELECT count(*) FROM audit WHERE acct_id = ?1 AND action_type <> ?2 AND time BETWEEN ?3 AND ?4";
+            let range = (from.unwrap_or(i64::MIN), to.unwrap_or(i64::MAX));
+            let count: i64 =
+                connection.prepare_cached(sql)?.query_row((self.acct_id, ActionType::Auth.name(), range.0, range.1), |row| row.get(0))?;
+            Ok(u64::try_from(count).unwrap_or_default())
+        })
+    }
+
     /// Reads the log.
     pub(crate) fn audit_log(&self, filter: &AuditFilter) -> Result<AuditLog, Error> {
         self.flush_audit()?;

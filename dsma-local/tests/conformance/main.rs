@@ -20,6 +20,8 @@ const REFUSED: &[&str] = &[
     "POST /crypto/v1/transform",
     "POST /crypto/v1/keys/components/export",
     "POST /crypto/v1/keys/components/import",
+    "POST /sys/v1/users/forgot_password",
+    "POST /sys/v1/users/{user_id}/reset_password",
 ];
 
 #[test]

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use sdkms::api_model::{
-    AppCredential, AppGroups, AppPermissions, AppRequest, AppResetSecretRequest, AppSort, GetAppParams, GroupRequest, ListAppsParams,
-    Order, PluginRequest, SelectAccountRequest,
+    AppCredential, AppGroups, AppPermissions, AppRequest, AppResetSecretRequest, AppSort, ExternalRoleRequest, GetAppParams, GroupRequest,
+    ListAppsParams, Order, PluginRequest, SelectAccountRequest,
 };
 use sdkms::{Error, SdkmsClient};
 use uuid::Uuid;
@@ -22,8 +22,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     ("get_app_credential, reset_app_secret: the old secret is dead", credentials),
     ("an app may do what its permissions say, and no more", permissions),
     ("list_accounts, get_account", accounts),
-    ("list_plugins: there are none; create_plugin: refused in words", plugins),
-    ("list_external_roles: outside this product, refused in words", external_roles),
+    ("list_plugins: there are none; create_, get_, update_, invoke_ and delete_plugin: refused in words", plugins),
+    ("list_, get_, create_, sync_, update_ and delete_external_role: outside this product, refused in words", external_roles),
 ];
 
 fn version(dsm: &Dsm) -> Outcome {
@@ -111,16 +111,39 @@ fn accounts(dsm: &Dsm) -> Outcome {
 
 fn plugins(dsm: &Dsm) -> Outcome {
     expect(dsm.app.list_plugins(None)?.is_empty(), "a plugin")?;
-    refused_in_words(&refusal(dsm.app.create_plugin(&PluginRequest::default()))?)
+    let (id, request) = (Uuid::nil(), PluginRequest::default());
+    for refused in [
+        refusal(dsm.app.create_plugin(&request))?,
+        refusal(dsm.app.get_plugin(&id))?,
+        refusal(dsm.app.update_plugin(&id, &request))?,
+        refusal(dsm.app.invoke_plugin(&id, &serde_json::json!({})))?,
+        refusal(dsm.app.delete_plugin(&id))?,
+    ] {
+        refused_in_words(&refused, "Plugins are outside")?;
+    }
+    Ok(())
 }
 
 fn external_roles(dsm: &Dsm) -> Outcome {
-    refused_in_words(&refusal(dsm.admin.list_external_roles(None))?)
+    let role = |name: &str| ExternalRoleRequest { name: Some(name.into()), ..ExternalRoleRequest::default() };
+    let id = Uuid::nil();
+    for refused in [
+        refusal(dsm.admin.list_external_roles(None))?,
+        refusal(dsm.admin.get_external_role(&id))?,
+        refusal(dsm.admin.create_external_role(&role("readers")))?,
+        refusal(dsm.admin.sync_external_role(&id))?,
+        refusal(dsm.admin.update_external_role(&id, &role("writers")))?,
+        refusal(dsm.admin.delete_external_role(&id))?,
+    ] {
+        refused_in_words(&refused, "LDAP")?;
+    }
+    Ok(())
 }
 
-fn refused_in_words(refused: &Error) -> Outcome {
+/// A refusal of the service's own, whose text has these words.
+pub(crate) fn refused_in_words(refused: &Error, words: &str) -> Outcome {
     let text = refused.to_string();
-    expect(text.contains(' ') && !matches!(refused, Error::EncoderError(_)), text)
+    expect(text.contains(words) && !matches!(refused, Error::EncoderError(_)), text)
 }
 
 /// An app with these permissions in the default group.

@@ -1,7 +1,8 @@
 //! Fortanix's crate `sdkms` 0.5.1, as published, against dsma-local: every operation that it has.
 //!
 //! Run inside `with-stack`, whose variables name DSM; SSL_CERT_FILE makes the crate's TLS trust it. The last line counts what passed,
-//! what failed and what this DSM says that it does not have.
+//! what failed and what is known to be missing. What is outside the product must be refused in words: plugins, external roles (LDAP),
+//! second factors, and passwords by mail.
 
 mod approvals;
 mod authority;

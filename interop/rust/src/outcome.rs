@@ -65,6 +65,10 @@ pub(crate) fn refusal<T>(reply: Result<T, sdkms::Error>) -> Result<sdkms::Error,
     }
 }
 
+/// Scenarios that this DSM is known not to have yet, by the beginning of their names, each with its reason. Every other NONE fails the run,
+/// and so does an entry here that has become untrue.
+const EXPECTED_MISSING: &[(&str, &str)] = &[("delete_account", "accounts cannot be deleted yet")];
+
 /// What passed, failed and is missing.
 #[derive(Default)]
 pub(crate) struct Report {
@@ -75,14 +79,20 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn add(&mut self, name: &str, outcome: Outcome) {
+        let expected = EXPECTED_MISSING.iter().find(|(known, _)| name.starts_with(known));
         match outcome {
+            Ok(()) if expected.is_some() => {
+                self.failed += 1;
+                println!("FAIL {name}\n     it is there now: take it from EXPECTED_MISSING");
+            }
             Ok(()) => {
                 self.passed += 1;
                 println!("PASS {name}");
             }
             Err(failure) if failure.is_missing() => {
-                self.missing += 1;
-                println!("NONE {name}\n     {failure}");
+                let reason = expected.map(|(_, reason)| *reason);
+                *if reason.is_some() { &mut self.missing } else { &mut self.failed } += 1;
+                println!("NONE {name}\n     {failure}\n     {}", reason.unwrap_or("nobody expects this to be missing"));
             }
             Err(failure) => {
                 self.failed += 1;
@@ -93,7 +103,7 @@ impl Report {
 
     /// Prints the last line.
     pub(crate) fn conclude(self) -> ExitCode {
-        println!("{} passed, {} failed, {} not in this DSM", self.passed, self.failed, self.missing);
+        println!("{} passed, {} failed, {} known not to be in this DSM", self.passed, self.failed, self.missing);
         if self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }

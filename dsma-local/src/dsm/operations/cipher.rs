@@ -130,7 +130,7 @@ pub(super) fn unseal(
 }
 
 /// The cipher that a key and a request mean.
-fn cipher(sobject: &Sobject, mode: Option<CryptMode>) -> Result<Parameters, ApiError> {
+pub(super) fn cipher(sobject: &Sobject, mode: Option<CryptMode>) -> Result<Parameters, ApiError> {
     if sobject.obj_type == ObjectType::Rsa {
         Ok(Parameters::Rsa(encryption_padding(mode, sobject)?))
     } else {

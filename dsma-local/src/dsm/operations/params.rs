@@ -72,6 +72,12 @@ impl Parameters {
         }
     }
 
+    /// Whether it is padded and not authenticated. Who learns that the padding held, and only what it held was wrong, can decrypt by asking
+    /// often enough (Bleichenbacher 1998, Vaudenay 2002): both failures must read the same.
+    pub(super) const fn tells_by_padding(self) -> bool {
+        matches!(self, Self::Aes(CipherMode::Cbc) | Self::Des3(CipherMode::Cbc) | Self::Rsa(RsaEncryptionPadding::Pkcs1V15 {}))
+    }
+
     /// Refuses a mode that only decrypts.
     pub(super) fn check_encryption(self) -> Result<(), ApiError> {
         match self {

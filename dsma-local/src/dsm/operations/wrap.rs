@@ -4,17 +4,17 @@
 
 use dsma_api::{
     ApiError, EllipticCurve, KeyFormat, ObjectType, Operation, SecretBlob, Sobject, SobjectDescriptor, SobjectRequest, UnwrapKeyRequest,
-    WrapKeyRequest, WrapKeyResponse,
+    WrapKeyRequest, WrapKeyResponse, text,
 };
 use dsma_crypto::{EcPrivateKey, RsaPrivateKey};
 use zeroize::Zeroizing;
 
-use super::cipher::{Sealed, Wishes, seal, unseal};
+use super::cipher::{Sealed, Wishes, cipher, seal, unseal};
 use super::modes::check_alg;
 use super::{descriptor, log, refused};
 use crate::dsm::call::Call;
 use crate::dsm::reply::Reply;
-use crate::dsm::sobjects::{Opened, Source, check_wrapping, find, keep, line, open};
+use crate::dsm::sobjects::{Opened, Source, check_wrapping, find, keep, line, open, readable};
 use crate::store::ActionType;
 
 /// `POST /crypto/v1/wrapkey`, `POST /crypto/v1/keys/{id}/wrapkey`.
@@ -51,6 +51,9 @@ pub(crate) fn unwrap_key(call: &Call) -> Result<Reply, ApiError> {
     let wishes = Wishes { mode: request.mode, iv: request.iv.as_ref(), ad: request.ad.as_ref(), label: None };
     let value = unseal(&row.sobject, &key, wishes, request.tag.as_ref(), request.wrapped_key.as_ref())?;
     let wanted = SobjectRequest { value: Some(SecretBlob(value)), ..request.request };
+    if cipher(&row.sobject, request.mode)?.tells_by_padding() && wanted.obj_type.is_some() && !readable(&wanted) {
+        return Err(ApiError::bad_request(text::DECRYPT_FAILED));
+    }
     let made = keep(call, &caller, wanted, Source::Imported)?;
     log(call, &caller, "Unwrapped with", &row)?;
     Reply::created(&made)

@@ -44,6 +44,11 @@ pub(crate) fn import(call: &Call) -> Result<Reply, ApiError> {
     Reply::created(&keep(call, &caller, request, Source::Imported)?)
 }
 
+/// Whether the request's `value` is of its type.
+pub(crate) fn readable(request: &SobjectRequest) -> bool {
+    material::import(request).is_ok()
+}
+
 /// Makes a sobject of the request's `value`, stored or transient as the request says, and shows it.
 pub(crate) fn keep(call: &Call, caller: &Caller, request: SobjectRequest, source: Source) -> Result<Sobject, ApiError> {
     let group_id = target_group(call, caller, &request)?;
@@ -186,8 +191,13 @@ pub(super) fn build(
     })
 }
 
-/// The format of a key for tokenization, which newer clients write within `aes`.
+/// The format of a key for tokenization, which newer clients write within `aes`. Other options there restrict the key's use: a key without
+/// the restriction would not be what was asked for.
 fn tokenization(fpe: Option<Value>, aes: Option<Value>, obj_type: ObjectType) -> Result<Option<Value>, ApiError> {
+    let restricts = |(name, value): (&String, &Value)| !matches!(name.as_str(), "fpe" | "key_sizes") && !value.is_null();
+    if aes.as_ref().and_then(Value::as_object).is_some_and(|options| options.iter().any(restricts)) {
+        return Err(ApiError::bad_request("Field `aes`: of its options this version has `fpe` only"));
+    }
     let within = aes.and_then(|mut aes| aes.get_mut("fpe").map(Value::take)).filter(|fpe| !fpe.is_null());
     let Some(mut fpe) = fpe.filter(|fpe| !fpe.is_null()).or(within) else {
         return Ok(None);

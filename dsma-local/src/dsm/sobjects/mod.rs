@@ -26,7 +26,7 @@ pub(super) use self::access::{Opened, find, open, open_token, with_key};
 pub(super) use self::checks::{digest, kcv, verify_kcv};
 pub(super) use self::components::{check_component, join_components, split_components};
 pub(super) use self::copy::copy;
-pub(super) use self::create::{Source, generate, import, keep};
+pub(super) use self::create::{Source, generate, import, keep, readable};
 pub(super) use self::export::{check_wrapping, export, export_by_path};
 pub(super) use self::lifecycle::{activate, delete, destroy, remove_private, revoke};
 pub(super) use self::listing::list;

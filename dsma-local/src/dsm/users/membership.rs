@@ -37,6 +37,16 @@ pub(crate) fn invite(call: &Call) -> Result<Reply, ApiError> {
     Reply::created(&shown(user, Some(&member)))
 }
 
+/// `POST /sys/v1/users/{id}/resend_invite`: the invitation stands, and the user sees it; there is no mail to send again.
+pub(crate) fn resend_invite(call: &Call) -> Result<Reply, ApiError> {
+    call.caller()?.need_admin()?;
+    match call.store().member(call.id()?)? {
+        Some(member) if member.pending => Ok(Reply::nothing()),
+        Some(_) => Err(ApiError::bad_request("User is a member already: there is no invitation to send again")),
+        None => Err(no_user()),
+    }
+}
+
 /// `POST /sys/v1/users/process_invite`.
 pub(crate) fn process_invite(call: &Call) -> Result<Reply, ApiError> {
     #[derive(Default, Deserialize)]

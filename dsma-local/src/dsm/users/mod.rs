@@ -8,7 +8,7 @@ use dsma_api::{ApiError, Approver, Principal, SignupRequest, Time, User, UserReq
 use serde::Deserialize;
 use uuid::Uuid;
 
-pub(super) use self::membership::{accounts, invite, leave, process_invite};
+pub(super) use self::membership::{accounts, invite, leave, process_invite, resend_invite};
 use super::authentication::{Entity, by_password};
 use super::call::Call;
 use super::passwords;

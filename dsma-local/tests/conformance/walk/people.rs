@@ -25,11 +25,13 @@ pub(super) fn walk(app: &Client<'_>) {
     let change =
         json!({"approval_request_expiry": 3600, "custom_metadata": {"a": "b"}, "client_configurations": {"common": {"cache_ttl": 60}}});
     first.call("PATCH", &format!("/sys/v1/accounts/{account}"), change);
+    first.call("GET", &format!("/sys/v1/accounts/{account}/usage?range_from=0"), None);
 
     let group = text(&first.call("POST", "/sys/v1/groups", json!({"name": "people"}))["group_id"]);
     let invitation =
         json!({"user_email": "second@example.com", "account_role": ["ACCOUNTMEMBER"], "add_groups": {&group: ["GROUPAUDITOR"]}});
     first.call("POST", "/sys/v1/users/invite", invitation);
+    first.call("POST", &format!("/sys/v1/users/{second_id}/resend_invite"), None);
     second.call("GET", "/sys/v1/users/accounts", None);
     second.call("POST", "/sys/v1/users/process_invite", json!({"accepts": [account], "rejects": null}));
     first.call("GET", "/sys/v1/users", None);

@@ -87,7 +87,7 @@ fn run(args: &Args, state_path: &Path) -> Result<(), Error> {
         let settings = Settings { session_idle: args.session_idle(), auto_satisfy: args.quorum_auto_satisfy, ports: Some(ports) };
         // Made here where there is none, so that the marked account trusts it before the first program runs with it.
         let emulator = nsm::root_der(&state)?;
-        let ccm = Arc::new(Ccm::new(store.clone(), args.session_idle(), Some(&emulator))?);
+        let ccm = Arc::new(Ccm::new(store.clone(), args.session_idle(), &emulator)?);
         let agent = Arc::new(Agent::new(agent::Settings {
             ccm: ports.endpoint(Service::Ccm),
             ca_pem: authority.pem().to_owned(),

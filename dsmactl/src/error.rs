@@ -76,6 +76,82 @@ pub(crate) enum Error {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// The URL of CCM is none that can be called.
+    #[error("the CCM endpoint {endpoint:?} cannot be used: it must begin with https:// and not end with /")]
+    CcmEndpoint {
+        /// As it was given.
+        endpoint: String,
+    },
+    /// The file with the measurements holds none.
+    #[error("{} is no build info: {problem}; take the build_info.json of the package, or the output of nitro-cli build-enclave", path.display())]
+    BuildInfo {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// No password can be read.
+    #[error("the password cannot be read: {source}; run it on a terminal, or put the password in CCM_PASSWORD")]
+    Password {
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// A service does not answer.
+    #[error("{endpoint} does not answer: {source}; where its CA is one of your own, name it in SSL_CERT_FILE")]
+    CcmUnreachable {
+        /// Its URL.
+        endpoint: String,
+        /// What the client met.
+        source: Box<ureq::Error>,
+    },
+    /// A service says no.
+    #[error("CCM refused to {what}: {message} (status {status})")]
+    CcmRefused {
+        /// What was tried.
+        what: &'static str,
+        /// As over HTTP.
+        status: u16,
+        /// The service's words.
+        message: String,
+    },
+    /// A service answers what it never should.
+    #[error("{endpoint} answers what no CCM answers: {problem}; is it the right endpoint?")]
+    OddAnswer {
+        /// Its URL.
+        endpoint: String,
+        /// What is wrong with the answer.
+        problem: &'static str,
+    },
+    /// The app is in another group.
+    #[error("app {app:?} exists in group {group}: give that with --group-id, or another name with --app-name")]
+    OtherGroup {
+        /// Its name.
+        app: String,
+        /// Its group.
+        group: String,
+    },
+    /// The measurements are those of another app's build.
+    #[error("build {build} of app {app:?} has these measurements, and an account knows each but once: use that app, or delete that build")]
+    OtherApp {
+        /// The other app's name.
+        app: String,
+        /// Its build.
+        build: String,
+    },
+    /// Somebody has decided against the build.
+    #[error("build {build} was rejected: delete it in CCM to ask again")]
+    Rejected {
+        /// The build.
+        build: String,
+    },
+    /// The approval was not enough.
+    #[error("could not {what} alone: task {task} awaits other approvals in CCM")]
+    Undecided {
+        /// What was tried.
+        what: &'static str,
+        /// The task.
+        task: String,
+    },
 }
 
 impl Error {

@@ -5,9 +5,11 @@
 #![forbid(unsafe_code)]
 
 mod attest;
+mod ccm;
 mod error;
 mod files;
 mod tls;
+mod whitelist;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -30,12 +32,14 @@ enum Command {
     /// Manage the TLS certificate of a running enclave-host
     #[command(subcommand)]
     Tls(tls::Tls),
+    Whitelist(Box<whitelist::Whitelist>),
 }
 
 fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Attest(command) => command.run(),
         Command::Tls(command) => command.run(),
+        Command::Whitelist(command) => command.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -60,6 +64,8 @@ Examples:
   A certificate for the web service: the request, and, once a CA has signed it, the chain.
     dsmactl tls csr --endpoint https://dsma.example --common-name dsma.example --output dsma.csr
     dsmactl tls upload --endpoint https://dsma.example chain.pem
+  Register what attests so in CCM, and approve it:
+    dsmactl whitelist -u EMAIL -a ACCOUNT -g GROUP -n dsma-nitro -b build_info.json -e https://ccm.example.com
 
   dsmactl COMMAND --help tells more of each command, with examples.
 

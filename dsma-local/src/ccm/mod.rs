@@ -61,7 +61,7 @@ impl Ccm {
     ///
     /// # Errors
     /// Where that is no root certificate.
-    pub(crate) fn new(store: Store, session_idle: Duration, emulator: Option<&[u8]>) -> Result<Self, Error> {
+    pub(crate) fn new(store: Store, session_idle: Duration, emulator: &[u8]) -> Result<Self, Error> {
         let trust = Trust::new(emulator).map_err(Error::Attestation)?;
         Ok(Self { store, sessions: Sessions::new(session_idle), trust, changes: watch::Sender::new(0) })
     }

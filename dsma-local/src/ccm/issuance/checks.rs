@@ -23,7 +23,7 @@ const REMEMBERED: i64 = 6 * 60;
 /// Whose documents are believed.
 pub(crate) struct Trust {
     aws: Verifier,
-    /// AWS, and the emulated NSM of this machine where there is one: for accounts that are marked insecure.
+    /// AWS, and the emulated NSM of this state: for accounts that are marked insecure.
     insecure: Verifier,
 }
 
@@ -59,12 +59,8 @@ impl Trust {
     ///
     /// # Errors
     /// Where that is no root certificate.
-    pub(crate) fn new(emulator: Option<&[u8]>) -> Result<Self, dsma_attest::Error> {
-        let insecure = match emulator {
-            Some(root) => Roots::aws().with_der(root)?,
-            None => Roots::aws(),
-        };
-        Ok(Self { aws: Verifier::new(Roots::aws()), insecure: Verifier::new(insecure) })
+    pub(crate) fn new(emulator: &[u8]) -> Result<Self, dsma_attest::Error> {
+        Ok(Self { aws: Verifier::new(Roots::aws()), insecure: Verifier::new(Roots::aws().with_der(emulator)?) })
     }
 
     const fn of(&self, account: &Account) -> &Verifier {

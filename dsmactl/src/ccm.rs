@@ -60,7 +60,7 @@ impl Ccm {
             return if empty { Ok(Value::Null) } else { serde_json::from_str(&text).map_err(|_| self.odd("no JSON")) };
         }
         let event: Value = serde_json::from_str(&text).unwrap_or_default();
-        let message = event["message"].as_str().unwrap_or(text.trim()).to_owned();
+        let message = event["message"].as_str().unwrap_or_else(|| text.trim()).to_owned();
         Err(Error::CcmRefused { what, status: status.as_u16(), message })
     }
 

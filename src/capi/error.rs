@@ -113,7 +113,9 @@ impl Failure {
             Self::Panic => DSMA_ERROR_INTERNAL,
             Self::Engine { error, .. } => match error {
                 Error::Config { .. } => DSMA_ERROR_CONFIG,
-                Error::Unreachable { .. } | Error::Abandoned => DSMA_ERROR_UNREACHABLE,
+                Error::Unreachable { .. } | Error::Abandoned | Error::Certificate { outage: true, .. } => DSMA_ERROR_UNREACHABLE,
+                Error::Certificate { .. } => DSMA_ERROR_CREDENTIAL,
+                Error::Approval { .. } => DSMA_ERROR_NOT_ALLOWED,
                 Error::BadReply { .. } => DSMA_ERROR_DSM,
                 Error::Unsupported { .. } => DSMA_ERROR_UNSUPPORTED,
                 // A forwarded decryption fails in DSM's words.
@@ -134,12 +136,15 @@ impl Failure {
     /// What the reader can do about it, where the sentence of the cause does not say so already.
     fn mend(&self) -> Option<&'static str> {
         use dsma_result::*;
+        if matches!(self, Self::Engine { error: Error::Certificate { .. } | Error::Approval { .. }, .. }) {
+            return None;
+        }
         Some(match self.code() {
             DSMA_ERROR_REFUSED => "change what the sentence of DSM names, in the call or in DSM",
             DSMA_ERROR_DSM if matches!(self, Self::Engine { error: Error::Api(_), .. }) => {
                 "try again, and look at DSM's own log if it stays"
             }
-            DSMA_ERROR_CREDENTIAL => "check api_key in the configuration",
+            DSMA_ERROR_CREDENTIAL => "check api_key in the configuration, or the certificate and app_id where it logs in with one",
             DSMA_ERROR_NOT_ALLOWED => "in DSM, check the application's permissions in the key's group, the key's operations, and its state",
             DSMA_ERROR_NOT_FOUND => "check the name or kid, and that the application is a member of the key's group",
             DSMA_ERROR_AUTHENTICATION => "check that key, IV, AAD and tag are those of the encryption and that the data are complete",

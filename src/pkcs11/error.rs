@@ -103,6 +103,7 @@ impl Error {
             Engine::Crypto(error) => Self::from_crypto(*error, during),
             Engine::Config { .. } => Self::FunctionFailed,
             Engine::Unsupported { .. } => Self::MechanismInvalid,
+            Engine::Approval { .. } => Self::KeyFunctionNotPermitted,
             Engine::Api(refusal) => match (refusal.status, during) {
                 (400 | 401 | 403 | 404, During::Login) => Self::PinIncorrect,
                 (400 | 413, During::Creating | During::Changing) => Self::TemplateInconsistent,

@@ -48,6 +48,15 @@ pub enum Error {
         outage: bool,
     },
 
+    /// A quorum policy guards the key, and those who must approve have not.
+    #[error("sobject {kid} needs approval: {problem}; have it approved in DSM, then try again")]
+    Approval {
+        /// The key.
+        kid: uuid::Uuid,
+        /// The approval request, and who must approve or has denied.
+        problem: Arc<str>,
+    },
+
     /// The local operation failed.
     #[error(transparent)]
     Crypto(#[from] dsma_crypto::Error),
@@ -81,6 +90,7 @@ impl Error {
             Self::Api(refusal) => refusal.status,
             Self::Unreachable { .. } | Self::Certificate { .. } | Self::Abandoned => 503,
             Self::BadReply { .. } => 502,
+            Self::Approval { .. } => 403,
             Self::Crypto(dsma_crypto::Error::Internal) | Self::Config { .. } => 500,
             Self::Crypto(_) | Self::Unsupported { .. } => 400,
         }

@@ -157,6 +157,8 @@ impl Inner {
                 Ok(Arc::new(key))
             }
             Err(Error::Api(refusal)) if matches!(refusal.status, 400 | 403) => self.describe(key, within),
+            // What the policy leaves free, DSM does; the rest is explained when it is asked for.
+            Err(Error::Approval { .. }) => self.describe(key, within),
             Err(error) => Err(error),
         }
     }

@@ -16,14 +16,9 @@ use crate::{Error, KeyRef};
 const PAGE: usize = 1000;
 
 impl Dsm {
-    /// `POST /crypto/v1/keys/export`: the sobject with its `value`.
-    pub(crate) fn export(&self, key: &KeyRef, within: Duration) -> Result<Sobject, Error> {
-        self.call("POST", "/crypto/v1/keys/export", Some(&descriptor(key)), within)
-    }
-
     /// `POST /crypto/v1/keys/info`: the sobject without its `value`.
     pub(crate) fn info(&self, key: &KeyRef, within: Duration) -> Result<Sobject, Error> {
-        self.call("POST", "/crypto/v1/keys/info", Some(&descriptor(key)), within)
+        self.call("POST", "/crypto/v1/keys/info", Some(&SobjectDescriptor::from(key)), within)
     }
 
     /// `POST /crypto/v1/keys`: a new key, made in DSM.
@@ -62,37 +57,48 @@ impl Dsm {
     }
 
     pub(crate) fn encrypt(&self, request: &EncryptRequest) -> Result<EncryptResponse, Error> {
-        self.forward("encrypt", request)
+        self.forward("encrypt", request.key.as_ref(), request)
     }
 
     pub(crate) fn decrypt(&self, request: &DecryptRequest) -> Result<DecryptResponse, Error> {
-        self.forward("decrypt", request)
+        self.forward("decrypt", request.key.as_ref(), request)
     }
 
     pub(crate) fn sign(&self, request: &SignRequest) -> Result<SignResponse, Error> {
-        self.forward("sign", request)
+        self.forward("sign", request.key.as_ref(), request)
     }
 
     pub(crate) fn verify(&self, request: &VerifyRequest) -> Result<VerifyResponse, Error> {
-        self.forward("verify", request)
+        self.forward("verify", request.key.as_ref(), request)
     }
 
     pub(crate) fn mac(&self, request: &MacRequest) -> Result<MacResponse, Error> {
-        self.forward("mac", request)
+        self.forward("mac", request.key.as_ref(), request)
     }
 
     pub(crate) fn verify_mac(&self, request: &VerifyMacRequest) -> Result<VerifyResponse, Error> {
-        self.forward("macverify", request)
+        self.forward("macverify", request.key.as_ref(), request)
     }
 
-    fn forward<T: serde::de::DeserializeOwned>(&self, operation: &str, request: &impl Serialize) -> Result<T, Error> {
-        self.call("POST", &format!("/crypto/v1/{operation}"), Some(request), self.retry_timeout)
+    fn forward<T: serde::de::DeserializeOwned>(
+        &self,
+        operation: &str,
+        key: Option<&SobjectDescriptor>,
+        request: &impl Serialize,
+    ) -> Result<T, Error> {
+        let answer = self.call("POST", &format!("/crypto/v1/{operation}"), Some(request), self.retry_timeout);
+        answer.map_err(|error| match key {
+            Some(SobjectDescriptor::Kid(kid)) => self.explained(*kid, error),
+            _ => error,
+        })
     }
 }
 
-fn descriptor(key: &KeyRef) -> SobjectDescriptor {
-    match key {
-        KeyRef::Kid(kid) => SobjectDescriptor::Kid(*kid),
-        KeyRef::Name(name) => SobjectDescriptor::Name(name.clone()),
+impl From<&KeyRef> for SobjectDescriptor {
+    fn from(key: &KeyRef) -> Self {
+        match key {
+            KeyRef::Kid(kid) => Self::Kid(*kid),
+            KeyRef::Name(name) => Self::Name(name.clone()),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The REST client of DSM: blocking, on the caller's thread, without a thread of its own.
 
+mod approval;
 mod breaker;
 mod endpoints;
 mod login;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
+use self::approval::Approvals;
 use self::breaker::Breaker;
 use self::session::Session;
 use self::transport::Transport;
@@ -33,6 +35,7 @@ pub struct Dsm {
     identity: Identity,
     session: Session,
     breaker: Breaker,
+    approvals: Approvals,
     retry_timeout: Duration,
     /// How long a caller may wait for a renewal of our certificate; `None` where callers do not renew it.
     renewal_patience: Option<Duration>,
@@ -62,6 +65,7 @@ impl Dsm {
             identity: Identity::new(&config.identity),
             session: Session::default(),
             breaker: Breaker::default(),
+            approvals: Approvals::default(),
             retry_timeout: config.retry_timeout,
             renewal_patience: config.renew_inline.then_some(config.refresh_wait),
         })

@@ -83,7 +83,6 @@ fn run(args: &Args, state_path: &Path) -> Result<(), Error> {
         let stop = Stop::on_signals()?;
         let listeners = Listeners::bind(args.port_base).await?;
         let ports = listeners.ports();
-        state.write_client_files(ports, &account, &ccm_account, &authority)?;
         let settings = Settings { session_idle: args.session_idle(), auto_satisfy: args.quorum_auto_satisfy, ports: Some(ports) };
         // Made here where there is none, so that the marked account trusts it before the first program runs with it.
         let emulator = nsm::root_der(&state)?;
@@ -96,6 +95,8 @@ fn run(args: &Args, state_path: &Path) -> Result<(), Error> {
             store: store.clone(),
         }));
         let dsm = Arc::new(Dsm::new(store, settings));
+        let enclave = dsm::provision_enclave(&dsm, &account, &ccm_account.zone_ca_der)?;
+        state.write_client_files(ports, &account, &ccm_account, &enclave, &authority)?;
         let served = [
             Served {
                 service: Service::Dsm,

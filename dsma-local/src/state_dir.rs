@@ -12,6 +12,8 @@
 //! node.key        the node agent's private key, sealed             0600
 //! node.pem        its certificate
 //! pkcs11.conf     configuration of the PKCS#11 library      0600 (API key)
+//! attested.env    variables for enclave-host in an enclave
+//! attested.conf   configuration of the library in an enclave
 //! ```
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -20,7 +22,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::ccm::CcmAccount;
-use crate::dsm::Account;
+use crate::dsm::{Account, Enclave};
 use crate::error::Error;
 use crate::nsm;
 use crate::passphrase::{Passphrase, Source};
@@ -98,8 +100,15 @@ impl StateDir {
         self.write(name, bytes, 0o644)
     }
 
-    /// Writes `env`, `pkcs11.conf` and `ca-bundle.pem`, at every start: the ports may be new.
-    pub(crate) fn write_client_files(&self, ports: Ports, account: &Account, ccm: &CcmAccount, ca: &DevCa) -> Result<(), Error> {
+    /// Writes the files that clients source, at every start: the ports may be new.
+    pub(crate) fn write_client_files(
+        &self,
+        ports: Ports,
+        account: &Account,
+        ccm: &CcmAccount,
+        enclave: &Enclave,
+        ca: &DevCa,
+    ) -> Result<(), Error> {
         self.write_public("ca-bundle.pem", &roots_with(ca.pem()))?;
         nsm::write_build_info(self)?;
         let ca_file = self.path("ca.pem").display().to_string();
@@ -119,9 +128,11 @@ impl StateDir {
             ("CCM_ACCOUNT_ID", &ccm.acct_id.to_string()),
             ("CCM_GROUP_ID", &ccm.group_id.to_string()),
             ("NODE_AGENT", &ports.endpoint(Service::Agent)),
+            ("DSMA_APP_ID", &enclave.app_id.to_string()),
+            ("TLS_KEY_ID", &enclave.tls_key_id.to_string()),
         ];
-        let env: String = variables.iter().map(|(name, value)| format!("export {name}={}\n", shell_quoted(value))).collect();
-        self.write_private("env", env.as_bytes())?;
+        self.write_private("env", exports(&variables).as_bytes())?;
+        self.write_enclave_files(ports, enclave)?;
         let pkcs11 = format!(
             "# Written by dsma-local at each start.\n\
              api_endpoint = {}\napi_key = {}\nca_certs_file = {}\ncache_ttl = 900\n",
@@ -130,6 +141,32 @@ impl StateDir {
             toml_quoted(&ca_file),
         );
         self.write_private("pkcs11.conf", pkcs11.as_bytes())
+    }
+
+    /// Writes `attested.conf` and `attested.env`. There is no key in them: an enclave earns what it logs in with.
+    fn write_enclave_files(&self, ports: Ports, enclave: &Enclave) -> Result<(), Error> {
+        let (endpoint, app_id) = (ports.endpoint(Service::Apps), enclave.app_id.to_string());
+        let (node_agent, ca_file) = (ports.endpoint(Service::Agent), self.path("ca.pem").display().to_string());
+        let variables = [
+            ("NITRO_ENABLED", &"true".to_owned()),
+            ("FORTANIX_API_ENDPOINT", &endpoint),
+            ("FORTANIX_CA_FILE", &ca_file),
+            ("DSMA_APP_ID", &app_id),
+            ("TLS_KEY_ID", &enclave.tls_key_id.to_string()),
+            ("NODE_AGENT", &node_agent),
+            ("DSMA_LOCAL_STATE", &self.path.display().to_string()),
+        ];
+        // A shell that has sourced `env` before has a key.
+        self.write_public("attested.env", format!("unset FORTANIX_API_KEY\n{}", exports(&variables)).as_bytes())?;
+        let attested = format!(
+            "# Written by dsma-local at each start.\n\
+             api_endpoint = {}\nca_certs_file = {}\nidentity = \"attested\"\napp_id = {}\nnode_agent = {}\ncache_ttl = 900\n",
+            toml_quoted(&endpoint),
+            toml_quoted(&ca_file),
+            toml_quoted(&app_id),
+            toml_quoted(&node_agent),
+        );
+        self.write_public("attested.conf", attested.as_bytes())
     }
 
     fn write(&self, name: &str, bytes: &[u8], mode: u32) -> Result<(), Error> {
@@ -158,6 +195,11 @@ fn roots_with(ca_pem: &str) -> Vec<u8> {
     }
     bundle.extend_from_slice(ca_pem.as_bytes());
     bundle
+}
+
+/// Lines for a shell.
+fn exports<T: AsRef<str>>(variables: &[(&str, T)]) -> String {
+    variables.iter().map(|(name, value)| format!("export {name}={}\n", shell_quoted(value.as_ref()))).collect()
 }
 
 /// POSIX shell: nothing is special between single quotes, except the quote.

@@ -116,6 +116,58 @@ fn files_are_written_at_each_start_and_secrets_are_private() {
     }
 }
 
+/// What an operator would make by hand: an app that trusts the zone CA, its private group, its TLS key.
+#[test]
+fn an_enclave_finds_its_app_and_its_files_without_a_key() {
+    let stack = Stack::start();
+    let (app_id, key_id) = (stack.env("DSMA_APP_ID"), stack.env("TLS_KEY_ID"));
+    let admin = stack.admin();
+    let app = admin.request("GET", &format!("/sys/v1/apps/{app_id}?group_permissions=true"), None).success().json();
+    let group = app["default_group"].as_str().unwrap().to_owned();
+    assert_eq!((app["name"].as_str(), app["auth_type"].as_str()), (Some("dsma-nitro"), Some("TrustedCa")));
+    assert!(app["groups"][&group].as_array().unwrap().contains(&json!("EXPORT")), "{app}");
+    let credential = admin.request("GET", &format!("/sys/v1/apps/{app_id}/credential"), None).success().json();
+    assert_eq!(credential["credential"]["trustedca"]["subject_general"]["dns_name"], "fortanix.com");
+    let key = admin.request("GET", &format!("/crypto/v1/keys/{key_id}"), None).success().json();
+    assert_eq!(
+        (key["group_id"].as_str(), key["obj_type"].as_str(), key["key_size"].as_u64()),
+        (Some(group.as_str()), Some("RSA"), Some(2048))
+    );
+    assert!(key["key_ops"].as_array().unwrap().contains(&json!("EXPORT")));
+    assert_eq!(stack.dsm().request("GET", &format!("/crypto/v1/keys/{key_id}"), None).status, 404, "nobody else is in the group");
+    let members = admin.request("GET", &format!("/sys/v1/apps?group_id={group}"), None).success().json();
+    assert_eq!(members.as_array().unwrap().len(), 1);
+
+    let text = |name: &str| fs::read_to_string(stack.state_dir().join(name)).unwrap();
+    let (conf, env) = (text("attested.conf"), text("attested.env"));
+    for line in
+        [format!("api_endpoint = \"{}\"", stack.apps_endpoint()), format!("app_id = \"{app_id}\""), "identity = \"attested\"".into()]
+    {
+        assert!(conf.lines().any(|found| found == line), "{line} is not in {conf}");
+    }
+    for line in [
+        "export NITRO_ENABLED='true'".to_owned(),
+        format!("export FORTANIX_API_ENDPOINT='{}'", stack.apps_endpoint()),
+        format!("export DSMA_APP_ID='{app_id}'"),
+        format!("export TLS_KEY_ID='{key_id}'"),
+    ] {
+        assert!(env.lines().any(|found| found == line), "{line} is not in {env}");
+    }
+    assert!(conf.contains("node_agent = \"http://localhost:") && env.contains("export NODE_AGENT='http://localhost:"));
+    for key in [stack.api_key(), stack.admin_key()] {
+        assert!(!conf.contains(&key) && !env.contains(&key));
+    }
+
+    stack.restart();
+    let again = fs::read_to_string(stack.state_dir().join("attested.env")).unwrap();
+    assert_eq!(env, again, "nothing is made twice");
+    // What an operator has deleted comes back: so does what an older state lacks.
+    admin.request("DELETE", &format!("/sys/v1/apps/{app_id}"), None).success();
+    stack.restart();
+    let again = fs::read_to_string(stack.state_dir().join("attested.env")).unwrap();
+    assert!(!again.contains(&app_id) && again.contains(&key_id), "{again}");
+}
+
 #[test]
 fn what_keeps_it_from_starting_is_said_with_the_mend() {
     let dir = tempfile::tempdir().unwrap();

@@ -6,11 +6,14 @@
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use zeroize::Zeroizing;
 
 use super::output::print;
+use crate::dsm::{Dsm, Settings};
 use crate::error::Error;
 use crate::passphrase::Source;
 use crate::serve::Ports;
@@ -29,8 +32,10 @@ pub(super) fn init(path: &Path, port_base: u16, passphrase: Option<&Source>) -> 
     let store = Store::open(&state)?;
     let account = dsm::provision(&store)?;
     let ccm = ccm::provision(&store)?;
-    state.write_client_files(Ports::new(port_base), &account, &ccm, &authority)?;
-    store.close();
+    let dsm = Arc::new(Dsm::new(store, Settings { session_idle: Duration::ZERO, auto_satisfy: true, ports: None }));
+    let enclave = dsm::provision_enclave(&dsm, &account, &ccm.zone_ca_der)?;
+    state.write_client_files(Ports::new(port_base), &account, &ccm, &enclave, &authority)?;
+    dsm.close();
     let what = if known { "is there already" } else { "is made" };
     print(&format!("{} {what}; serve it with: dsma-local --state {}\n", path.display(), path.display()))
 }
@@ -92,7 +97,7 @@ pub(super) fn restore(file: &Path, path: &Path, passphrase: Option<&Source>) -> 
 
 fn copy(state: &Path, store: &Path, file: &Path) -> Result<(), Error> {
     let source = Connection::open_with_flags(store, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    source.busy_timeout(std::time::Duration::from_secs(10))?;
+    source.busy_timeout(Duration::from_secs(10))?;
     vacuum(&source, file)?;
     let copy = Connection::open(file)?;
     copy.execute_batch("PRAGMA journal_mode = DELETE; CREATE TABLE backup (name TEXT PRIMARY KEY, bytes BLOB NOT NULL)")?;

@@ -14,6 +14,7 @@ mod caller;
 mod certificates;
 mod client_configs;
 mod credentials;
+mod enclave;
 mod endpoints;
 mod group_policies;
 mod groups;
@@ -40,6 +41,7 @@ use axum::routing::on;
 use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
 
+pub(crate) use self::enclave::{Enclave, provision_enclave};
 pub(crate) use self::provision::{Account, provision};
 use self::sessions::Sessions;
 use crate::error::Error;

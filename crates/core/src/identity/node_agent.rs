@@ -109,6 +109,7 @@ impl Client<'_> {
         let (status, text) = match reply {
             Ok(reply) => reply,
             Err(ureq::Error::Timeout(_)) => return Err(self.slow("no answer")),
+            Err(ureq::Error::BodyExceedsLimit(_)) => return Err(self.garbage("it is longer than any certificate")),
             Err(error) => return Err(self.unreachable(&reason(&error))),
         };
         if status != 200 {
@@ -162,3 +163,6 @@ fn http() -> Agent {
 fn printable(text: &[u8]) -> String {
     String::from_utf8_lossy(text).chars().filter(|c| !c.is_control()).take(200).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 mod device;
 mod documents;
+mod issuance;
 mod processes;
 mod programs;
 

@@ -1,0 +1,276 @@
+//! What is certified, and what is not, over the wire: an enclave under the emulated NSM asks the node agent, and each refusal has its own
+//! words.
+//!
+//! The enclave is this very test program, run once more under `dsma-local with-nsm`: see `in_the_enclave`.
+
+mod ccm;
+
+use std::process::Command;
+use std::sync::Arc;
+
+use base64_simd::STANDARD;
+use ccm::Ccm;
+use dsma_attest::csr::{self, CsrRequest, KeyPair};
+use dsma_attest::{binding, nsm};
+use dsma_testkit::{Credential, Dsm, Stack, target_dir};
+use serde_json::{Value, json};
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig};
+
+/// The enclave's part: makes a key, a document for it (or for another), and a request, and prints that.
+#[test]
+#[ignore = "the other tests run it under the emulated NSM"]
+fn in_the_enclave() {
+    let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let bound = if std::env::var_os("OTHER_KEY").is_some() { &other } else { &key };
+    let config = std::env::var_os("CONFIG").map(|_| [7; 32]);
+    let user_data = binding::user_data(bound.spki_der(), config.as_ref());
+    let document = nsm::Device::open().unwrap().attestation(Some(&user_data), Some(&[9; 16]), None).unwrap();
+    let domain = std::env::var("DOMAIN").unwrap_or_else(|_| "fortanix.com".into());
+    let request = CsrRequest { subject_common_name: Some(domain), dns_names: Vec::new() };
+    println!("{}", csr::build(&key, &request, Some(&document)).unwrap());
+}
+
+#[test]
+fn what_passes_all_checks_gets_a_certificate_of_90_days_for_its_domain() {
+    let (stack, ccm) = ready();
+    let answer = ask(&stack, &enclave(&stack, &[], &[]));
+    assert_eq!(answer["task_status"], "SUCCESS", "{answer}");
+    assert!(answer["message"].as_str().unwrap().contains("INSECURE"), "a certificate on the emulator's word says so: {answer}");
+    let zone = ccm.call("GET", "/v1/zones", None)[0]["certificate"].as_str().unwrap().to_owned();
+    let dir = tempfile::tempdir().unwrap();
+    let (leaf, ca) = (dir.path().join("leaf.pem"), dir.path().join("ca.pem"));
+    std::fs::write(&leaf, answer["certificate"].as_str().unwrap()).unwrap();
+    std::fs::write(&ca, zone).unwrap();
+    let (leaf, ca) = (leaf.to_str().unwrap(), ca.to_str().unwrap());
+    for purpose in ["sslclient", "sslserver"] {
+        openssl(&["verify", "-CAfile", ca, "-purpose", purpose, leaf]);
+    }
+    let text = openssl(&["x509", "-in", leaf, "-noout", "-subject", "-ext", "subjectAltName,extendedKeyUsage,basicConstraints"]);
+    for expected in ["CN = fortanix.com", "DNS:fortanix.com", "TLS Web Server Authentication, TLS Web Client Authentication", "CA:FALSE"] {
+        let swapped = "TLS Web Client Authentication, TLS Web Server Authentication";
+        assert!(text.contains(expected) || expected.contains("TLS") && text.contains(swapped), "{expected} is not in {text}");
+    }
+    let day = 24 * 60 * 60;
+    openssl(&["x509", "-in", leaf, "-noout", "-checkend", &(89 * day).to_string()]);
+    openssl_refuses(&["x509", "-in", leaf, "-noout", "-checkend", &(91 * day).to_string()]);
+    let task = ccm.call("GET", &format!("/v1/tasks/{}", answer["task_id"].as_str().unwrap()), None);
+    assert_eq!(task["status"]["status"], "SUCCESS", "{task}");
+    let builds = ccm.call("GET", "/v1/builds?deployed_status=DEPLOYED", None);
+    assert_eq!(builds["items"].as_array().unwrap().len(), 1, "{builds}");
+}
+
+#[test]
+fn each_refusal_says_what_an_operator_can_do() {
+    let (stack, ccm) = ready();
+    let good = enclave(&stack, &[], &[]);
+    assert_eq!(ask(&stack, &good)["task_status"], "SUCCESS");
+    let certificates = deployments(&ccm);
+    let pcr = "ab".repeat(48);
+    let other_image = ["--pcr0", &pcr, "--pcr1", &pcr, "--pcr2", &pcr];
+    for (request, status, words) in [
+        (good.clone(), "FAILED", "presented before"),
+        (enclave(&stack, &[], &[("DOMAIN", "other.example.com")]), "DENIED", "domain other.example.com is not approved for app"),
+        (enclave(&stack, &["--debug-mode"], &[]), "FAILED", "debug mode"),
+        (enclave(&stack, &other_image, &[]), "DENIED", "it differs in PCR0 and PCR1 and PCR2"),
+        (enclave(&stack, &[], &[("OTHER_KEY", "1")]), "FAILED", "hash of another key"),
+        (enclave(&stack, &[], &[("CONFIG", "1")]), "DENIED", "may not use app configuration 0707"),
+        (damaged(&enclave(&stack, &[], &[])), "FAILED", "own signature does not fit"),
+        (without_document(&[]), "FAILED", "no attestation document"),
+        (without_document(&vec![0; 17_000]), "FAILED", "at most"),
+        (without_document(b"no COSE"), "FAILED", "no COSE_Sign1"),
+        ("no PEM".into(), "FAILED", "no PEM block"),
+    ] {
+        let answer = ask(&stack, &request);
+        let (said, message) = (&answer["task_status"], answer["message"].as_str().unwrap());
+        assert!(said == status && message.contains(words) && answer["certificate"].is_null(), "{words}: {answer}");
+        let task = ccm.call("GET", &format!("/v1/tasks/{}", answer["task_id"].as_str().unwrap()), None);
+        assert_eq!((&task["status"]["status"], &task["description"]), (said, &answer["message"]), "the operator sees the same");
+    }
+    let long = agent(&stack).request("POST", "/v1/certificate/issue", Some(json!({ "csr": "x".repeat(70_000) })));
+    assert!(long.status == 413 && long.text.contains("70000 bytes"), "{} {}", long.status, long.text);
+    assert_eq!(deployments(&ccm), certificates, "nothing was certified");
+
+    let node = ccm.call("GET", "/v1/nodes?name=dsma-local", None)["items"][0]["node_id"].as_str().unwrap().to_owned();
+    ccm.call("POST", &format!("/v1/nodes/{node}/deactivate"), None);
+    let answer = ask(&stack, &enclave(&stack, &[], &[]));
+    assert!(answer["task_status"] == "DENIED" && answer["message"].as_str().unwrap().contains("is deactivated"), "{answer}");
+}
+
+#[test]
+fn a_request_waits_for_approval_and_is_answered_at_once_when_it_comes() {
+    let stack = Stack::start();
+    let ccm = Ccm::log_in(&stack);
+    let app = ccm.app("dsma-nitro");
+    let unknown = ask(&stack, &enclave(&stack, &[], &[]));
+    let message = unknown["message"].as_str().unwrap();
+    assert!(unknown["task_status"] == "DENIED" && message.contains("no build of this account"), "{unknown}");
+
+    let build = ccm.build(&stack, &app);
+    let request = enclave(&stack, &[], &[]);
+    let answer = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| ask(&stack, &request));
+        // The task appears when the request has been looked at.
+        let pending = loop {
+            let tasks = ccm.call("GET", "/v1/tasks?task_type=CERTIFICATE_ISSUANCE&status=PENDING", None);
+            if let Some(task) = tasks["items"].as_array().unwrap().first() {
+                break task.clone();
+            }
+        };
+        let waits = format!("is not approved: approve task {}", build["pending_task_id"].as_str().unwrap());
+        assert!(pending["description"].as_str().unwrap().contains(&waits), "{pending}");
+        let path = format!("/v1/tasks/{}", pending["task_id"].as_str().unwrap());
+        ccm.refused(400, "INVALID_STATE", "PATCH", &path, json!({ "status": "APPROVED" }));
+        ccm.approve(&build["pending_task_id"]);
+        asking.join().unwrap()
+    });
+    assert_eq!(answer["task_status"], "SUCCESS", "{answer}");
+
+    let other =
+        ccm.call("PATCH", &format!("/v1/apps/{}", app["app_id"].as_str().unwrap()), json!({ "allowed_domains": ["b.example.com"] }));
+    let request = enclave(&stack, &[], &[("DOMAIN", "b.example.com")]);
+    let task = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| ask(&stack, &request));
+        while ccm.call("GET", "/v1/tasks?task_type=CERTIFICATE_ISSUANCE&status=PENDING", None)["items"].as_array().unwrap().is_empty() {}
+        let path = format!("/v1/tasks/{}", other["pending_task_id"].as_str().unwrap());
+        ccm.call("PATCH", &path, json!({ "status": "DENIED", "denial_reason": "not ours" }));
+        asking.join().unwrap()
+    });
+    assert_eq!(task["task_status"], "DENIED", "{task}");
+}
+
+#[test]
+fn an_account_without_the_mark_never_trusts_the_emulator_and_zones_are_kept_apart() {
+    let stack = Stack::start();
+    let first = Ccm::log_in(&stack);
+    let account = first.call("POST", "/v1/accounts", json!({ "name": "strict" }));
+    assert_eq!(account["node_enrollment"]["attestation_enforcement_disabled_insecure"], false);
+    let strict =
+        Ccm::log_in_as(&stack, &stack.env("CCM_USERNAME"), &stack.env("CCM_PASSWORD")).select(account["acct_id"].as_str().unwrap());
+    let app = strict.app("dsma-nitro");
+    strict.approve(&strict.build(&stack, &app)["pending_task_id"]);
+
+    let node = StrictNode::enrol(&stack, &strict);
+    let request = enclave(&stack, &[], &[]);
+    let (status, task) = node.post("/v1/certificates", &json!({ "csr": request, "node_id": node.id }));
+    assert_eq!(status, 200, "{task}");
+    assert_eq!(task["task_status"]["status"], "FAILED", "{task}");
+    assert!(task["description"].as_str().unwrap().contains("root"), "{task}");
+
+    assert_eq!(agent(&stack).request("GET", "/v1/sys/version", None).status, 200);
+    let ours = loop {
+        if let Some(node) = first.call("GET", "/v1/nodes", None)["items"].as_array().unwrap().first() {
+            break node["node_id"].clone();
+        }
+    };
+    let (status, event) = node.post("/v1/certificates", &json!({ "csr": request, "node_id": ours }));
+    assert!(status == 403 && event["message"].as_str().unwrap().contains("a node of another zone"), "{status} {event}");
+    strict.refused(404, "NOT_FOUND", "GET", &format!("/v1/nodes/{}", ours.as_str().unwrap()), None);
+}
+
+/// A stack whose build and domain are approved.
+fn ready() -> (Stack, Ccm) {
+    let stack = Stack::start();
+    let ccm = Ccm::log_in(&stack);
+    let app = ccm.app("dsma-nitro");
+    ccm.approve(&ccm.build(&stack, &app)["pending_task_id"]);
+    (stack, ccm)
+}
+
+/// The request of an enclave, PEM.
+#[track_caller]
+fn enclave(stack: &Stack, measurements: &[&str], settings: &[(&str, &str)]) -> String {
+    let output = Command::new(target_dir().join("dsma-local"))
+        .arg("with-nsm")
+        .args(measurements)
+        .arg("--")
+        .arg(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "in_the_enclave", "--nocapture"])
+        .env("DSMA_LOCAL_STATE", stack.state_dir())
+        .envs(settings.iter().copied())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (begin, end) = ("-----BEGIN CERTIFICATE REQUEST-----", "-----END CERTIFICATE REQUEST-----");
+    let from = text.find(begin).unwrap_or_else(|| panic!("no request: {text}{}", String::from_utf8_lossy(&output.stderr)));
+    text[from..text.find(end).unwrap() + end.len()].to_owned()
+}
+
+/// A request without a document, or with these bytes for one.
+fn without_document(document: &[u8]) -> String {
+    let request = CsrRequest { subject_common_name: Some("fortanix.com".into()), dns_names: Vec::new() };
+    csr::build(&KeyPair::generate().unwrap(), &request, Some(document).filter(|document| !document.is_empty())).unwrap()
+}
+
+/// The same request with one bit of its signature changed.
+fn damaged(pem: &str) -> String {
+    let lines: Vec<&str> = pem.lines().collect();
+    let mut der = STANDARD.decode_to_vec(lines[1..lines.len() - 1].concat()).unwrap();
+    *der.last_mut().unwrap() ^= 1;
+    format!("{}\n{}\n{}\n", lines[0], STANDARD.encode_to_string(der), lines[lines.len() - 1])
+}
+
+fn agent(stack: &Stack) -> Dsm {
+    Dsm::connect(&stack.env("NODE_AGENT"), &stack.ca_file(), Credential::None)
+}
+
+#[track_caller]
+fn ask(stack: &Stack, csr: &str) -> Value {
+    agent(stack).request("POST", "/v1/certificate/issue", Some(json!({ "csr": csr }))).success().json()
+}
+
+fn deployments(ccm: &Ccm) -> Value {
+    ccm.call("GET", "/v1/apps", None)["items"][0]["nodes"].clone()
+}
+
+fn openssl(arguments: &[&str]) -> String {
+    let output = Command::new("openssl").args(arguments).output().unwrap();
+    assert!(output.status.success(), "openssl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn openssl_refuses(arguments: &[&str]) {
+    assert!(!Command::new("openssl").args(arguments).output().unwrap().status.success(), "openssl {arguments:?}");
+}
+
+/// A node of the other account: the agent serves the first one alone.
+struct StrictNode {
+    id: String,
+    endpoint: String,
+    http: ureq::Agent,
+}
+
+impl StrictNode {
+    fn enrol(stack: &Stack, ccm: &Ccm) -> Self {
+        let zone = ccm.call("GET", "/v1/zones", None)[0]["zone_id"].as_str().unwrap().to_owned();
+        let token = ccm.call("GET", &format!("/v1/zones/{zone}/token"), None)["token"].as_str().unwrap().to_owned();
+        let key = KeyPair::generate().unwrap();
+        let request = csr::build(&key, &CsrRequest { subject_common_name: None, dns_names: Vec::new() }, None).unwrap();
+        let enrolment = json!({ "name": "n", "ipaddress": "127.0.0.1", "sgx_version": "", "attestation_request": { "csr": request } });
+        let joining = ccm.http.with(Credential::Bearer(token));
+        let task = joining.request("POST", "/v1/nodes", Some(enrolment)).success().json();
+        let id = task["node_id"].as_str().unwrap().to_owned();
+        let certificate = joining.request("GET", &format!("/v1/nodes/{id}/certificate"), None).success().json();
+        let certificate = Certificate::from_pem(certificate["certificate"].as_str().unwrap().as_bytes()).unwrap();
+        let pkcs8 =
+            format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode_to_string(&*key.pkcs8_der().unwrap()));
+        let identity = ClientCert::new_with_certs(&[certificate], PrivateKey::from_pem(pkcs8.as_bytes()).unwrap());
+        let roots = std::fs::read(stack.ca_file()).unwrap();
+        let roots = ureq::tls::parse_pem(&roots).filter_map(|item| match item {
+            Ok(PemItem::Certificate(root)) => Some(root),
+            _ => None,
+        });
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::Specific(Arc::new(roots.collect())))
+            .client_cert(Some(identity))
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .build();
+        let http = ureq::Agent::config_builder().tls_config(tls).http_status_as_error(false).build().new_agent();
+        Self { id, endpoint: stack.env("CCM_ENDPOINT"), http }
+    }
+
+    fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let mut response = self.http.post(format!("{}{path}", self.endpoint)).send(body.to_string()).unwrap();
+        let text = response.body_mut().read_to_string().unwrap();
+        (response.status().as_u16(), serde_json::from_str(&text).unwrap_or_default())
+    }
+}

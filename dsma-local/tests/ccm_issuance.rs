@@ -68,7 +68,7 @@ fn each_refusal_says_what_an_operator_can_do() {
     let pcr = "ab".repeat(48);
     let other_image = ["--pcr0", &pcr, "--pcr1", &pcr, "--pcr2", &pcr];
     for (request, status, words) in [
-        (good.clone(), "FAILED", "presented before"),
+        (good, "FAILED", "presented before"),
         (enclave(&stack, &[], &[("DOMAIN", "other.example.com")]), "DENIED", "domain other.example.com is not approved for app"),
         (enclave(&stack, &["--debug-mode"], &[]), "FAILED", "debug mode"),
         (enclave(&stack, &other_image, &[]), "DENIED", "it differs in PCR0 and PCR1 and PCR2"),
@@ -95,6 +95,36 @@ fn each_refusal_says_what_an_operator_can_do() {
     let answer = ask(&stack, &enclave(&stack, &[], &[]));
     assert!(answer["task_status"] == "DENIED" && answer["message"].as_str().unwrap().contains("is deactivated"), "{answer}");
 }
+
+#[test]
+fn a_document_of_ten_minutes_ago_has_failed() {
+    let (stack, _) = ready();
+    let dir = tempfile::tempdir().unwrap();
+    let (source, library) = (dir.path().join("past.c"), dir.path().join("past.so"));
+    std::fs::write(&source, PAST).unwrap();
+    let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, &source]).args(["-ldl"]).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let answer = ask(&stack, &enclave(&stack, &[], &[("LD_PRELOAD", library.to_str().unwrap())]));
+    let message = answer["message"].as_str().unwrap();
+    assert!(
+        answer["task_status"] == "FAILED" && message.contains("was signed 60") && message.contains("at most 300 s are accepted"),
+        "{answer}"
+    );
+}
+
+/// The emulator's clock, ten minutes behind: the same NSM, and a document that is as genuine as it is old.
+const PAST: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <time.h>
+int clock_gettime(clockid_t id, struct timespec *now) {
+    static int (*real)(clockid_t, struct timespec *);
+    if (!real) real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+    int status = real(id, now);
+    if (id == CLOCK_REALTIME) now->tv_sec -= 600;
+    return status;
+}
+"#;
 
 #[test]
 fn a_request_waits_for_approval_and_is_answered_at_once_when_it_comes() {

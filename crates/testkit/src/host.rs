@@ -19,7 +19,7 @@ pub struct Host {
 impl Host {
     /// Starts enclave-host for `stack`'s DSM with the default app's API key as its own identity, on a free port, with a certificate
     /// made for it, unless `env` has a `TLS_KEY_ID`. `env` adds to the environment or overrides it. Returns when the service listens; it
-    /// may still be connecting to DSM.
+    /// may still be connecting to DSM. With `NITRO_ENABLED=true` among `env` it runs under `dsma-local with-nsm`, and has no API key.
     ///
     /// # Panics
     /// Where it does not come up within a minute; the message holds its output.
@@ -27,7 +27,14 @@ impl Host {
     pub fn start(stack: &Stack, env: &[(&str, &str)]) -> Self {
         let tls = tempfile::Builder::new().prefix("enclave-host.").tempdir().expect("a temporary directory");
         let (key, certificate) = make_certificate(tls.path());
-        let mut command = Command::new(programs::enclave_host());
+        let attested = env.contains(&("NITRO_ENABLED", "true"));
+        let mut command = if attested {
+            let mut command = Command::new(programs::dsma_local());
+            command.args(["with-nsm", "--state"]).arg(stack.state_dir()).arg("--").arg(programs::enclave_host());
+            command
+        } else {
+            Command::new(programs::enclave_host())
+        };
         for (name, _) in std::env::vars_os() {
             if is_setting(&name.to_string_lossy()) {
                 command.env_remove(name);
@@ -38,7 +45,7 @@ impl Host {
         }
         command
             .env("FORTANIX_API_ENDPOINT", stack.endpoint())
-            .env("FORTANIX_API_KEY", stack.api_key())
+            .env("FORTANIX_API_KEY", if attested { String::new() } else { stack.api_key() })
             .env("FORTANIX_CA_FILE", stack.ca_file())
             .env("PORT", "0")
             .env("RUST_LOG", "info")

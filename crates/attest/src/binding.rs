@@ -50,7 +50,7 @@ pub fn check(document: &Document, spki_der: &[u8]) -> Result<Option<[u8; 32]>, E
 mod tests {
     use super::*;
 
-    /// Computed with OpenSSL: `printf %s spki | openssl dgst -sha256`, and `(printf '\001'; that; 32 bytes of 0x07) | openssl dgst -sha256`.
+    /// Computed with OpenSSL: `printf %s spki | openssl dgst -sha256`, and the same of 0x01, that hash and 32 bytes of 0x07.
     #[test]
     fn both_forms_are_those_of_the_published_client() {
         let plain = user_data(b"spki", None);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use ciborium::Value;
 
 use crate::Error;
@@ -40,6 +41,9 @@ pub struct Document {
     pub user_data: Option<Vec<u8>>,
     /// A nonce, as the enclave gave it.
     pub nonce: Option<Vec<u8>>,
+    /// SHA-256 of the signed bytes: what tells this document from every other. The bytes around them are no help against replay, since
+    /// anybody can rewrite a tag, a CBOR length and an ECDSA signature.
+    pub content: [u8; 32],
 }
 
 impl Document {
@@ -59,6 +63,8 @@ impl Document {
             return Err(Error::Envelope { problem: "the payload is no map".to_owned() });
         };
         let mut fields = Fields::new(entries)?;
+        let mut content = [0; 32];
+        content.copy_from_slice(digest(&SHA256, payload).as_ref());
         let document = Self {
             module_id: fields.text("module_id")?,
             digest: fields.text("digest")?,
@@ -69,6 +75,7 @@ impl Document {
             public_key: fields.optional("public_key", 1)?,
             user_data: fields.optional("user_data", 0)?,
             nonce: fields.optional("nonce", 0)?,
+            content,
         };
         if document.digest != DIGEST {
             return Err(broken("digest", format!("{:?}, and only {DIGEST} is known", document.digest)));

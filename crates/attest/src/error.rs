@@ -42,8 +42,8 @@ pub enum Error {
     },
     /// The chain begins with a root that nobody pinned.
     #[error(
-        "the chain begins with {root} (SHA-256 {fingerprint}), which is none of the {pinned} trusted roots; where it is the root of another \
-         partition or of an emulated NSM that you trust, add it"
+        "the chain begins with {root} (SHA-256 {fingerprint}), which is none of the {pinned} trusted roots; where it is the root of \
+         another partition or of an emulated NSM that you trust, add it"
     )]
     UnknownRoot {
         /// Its subject.
@@ -131,15 +131,9 @@ pub enum Error {
         /// The limit.
         limit: Duration,
     },
-    /// The document was used before.
+    /// The document was used before. Whoever accepts documents remembers them, by [`crate::Document::content`].
     #[error("this document was presented before: each is accepted once; ask the NSM for a new one")]
     Replayed,
-    /// The replay memory holds as many documents as it may.
-    #[error("{limit} documents were accepted within minutes, and no more can be remembered: try again later")]
-    ReplayMemoryFull {
-        /// Its capacity.
-        limit: usize,
-    },
     /// The enclave runs in debug mode: anybody on its host can read its console and its memory says nothing about the image.
     #[error("PCR{pcr} is {seen}: the enclave runs in debug mode, which proves nothing about its image; start it without --debug-mode")]
     DebugMode {
@@ -211,7 +205,7 @@ impl Error {
             Self::Path { .. } => "chain",
             Self::Signature => "signature",
             Self::TooOld { .. } | Self::Ahead { .. } => "freshness",
-            Self::Replayed | Self::ReplayMemoryFull { .. } => "replay",
+            Self::Replayed => "replay",
             Self::DebugMode { .. } => "debug mode",
             Self::Binding { .. } => "binding",
             Self::Csr { .. } => "request",

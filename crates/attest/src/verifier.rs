@@ -54,8 +54,8 @@ impl Verifier {
     }
 
     /// Checks a document at the time `now`, in this order: size, envelope, syntax, chain to a pinned root (with names, times, path length
-    /// and key usage), signature, freshness, debug mode. Whether it was seen before is for [`crate::ReplayMemory`]; whether its
-    /// measurements are approved, for the caller.
+    /// and key usage), signature, freshness, debug mode. Whether it was accepted before and whether its measurements
+    /// are approved is for the caller to say.
     ///
     /// # Errors
     /// The first rule that is broken; see [`Error::rule`].

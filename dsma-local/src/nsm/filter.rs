@@ -20,8 +20,8 @@ const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
 const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
 const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 
-/// open, openat, openat2 and the device's ioctl notify; everything else is allowed, calls of other ABIs (32-bit, x32) included: such programs
-/// see no device. With `keep_dumpable`, prctl(PR_SET_DUMPABLE, 0) returns 0 without being performed.
+/// open, openat, openat2 and the device's ioctl notify; everything else is allowed, calls of other ABIs (32-bit, x32) included: such
+/// programs see no device. With `keep_dumpable`, prctl(PR_SET_DUMPABLE, 0) returns 0 without being performed.
 pub(super) fn program(keep_dumpable: bool) -> Vec<sock_filter> {
     let mut program = vec![statement(LOAD, ARCH), unless(ARCHITECTURE, 1), statement(RETURN, libc::SECCOMP_RET_ALLOW)];
     for number in OPENS {

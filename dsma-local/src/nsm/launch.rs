@@ -39,7 +39,7 @@ pub(super) fn run(command: &[OsString], module: Module) -> Result<u8, Error> {
     command.args(arguments);
     let (child, listener) = match start(&mut command, &signals).map_err(failed)? {
         (Ok(child), Some(listener)) => (child, listener),
-        (Err(source), None) | (Err(source), Some(_)) if source.raw_os_error() == Some(libc::EBUSY) => return Err(Error::Nested),
+        (Err(source), _) if source.raw_os_error() == Some(libc::EBUSY) => return Err(Error::Nested),
         (Err(source), None) => return Err(Error::Filter { source }),
         (Err(source), Some(_)) => {
             eprintln!("dsma-local: {} cannot be run: {source}", program.display());

@@ -1,7 +1,7 @@
 //! The memory of a thread that waits in a system call.
 //!
-//! It is opened once, as `/proc/<tid>/mem`, and then checked that the thread still waits in the same call: from there on the open file is of
-//! that address space, even if the thread ends and its number is given to another. (process_vm_readv would go by the number each time.)
+//! It is opened once, as `/proc/<tid>/mem`, and then checked that the thread still waits in the same call: from there on the open file is
+//! of that address space, even if the thread ends and its number is given to another. (process_vm_readv would go by the number each time.)
 
 use std::fs::File;
 use std::io;

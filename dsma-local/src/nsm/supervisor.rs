@@ -161,8 +161,8 @@ impl Supervisor {
     fn say_unreadable(&mut self, tid: u32, error: &io::Error) {
         if !std::mem::replace(&mut self.unreadable, true) {
             eprintln!(
-                "dsma-local: /dev/nsm is not emulated for process {tid}, whose memory cannot be read ({error}): its program is set-uid or not \
-                 readable, or kernel.yama.ptrace_scope is above 1; run with-nsm as root, or lower that setting"
+                "dsma-local: /dev/nsm is not emulated for process {tid}, whose memory cannot be read ({error}): its program is set-uid or \
+                 not readable, or kernel.yama.ptrace_scope is above 1; run with-nsm as root, or lower that setting"
             );
         }
     }

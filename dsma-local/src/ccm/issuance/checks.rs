@@ -13,7 +13,7 @@ use dsma_attest::{Document, Roots, Verifier, binding};
 use uuid::Uuid;
 
 use super::key::RequestedKey;
-use crate::ccm::model::{Account, App, Build, BuildStatus, Measurement, Node, NodeStatus, Seen, Signer, fingerprint};
+use crate::ccm::model::{Account, App, Build, BuildStatus, Measurement, Node, NodeStatus, Seen, Signer};
 use crate::error::Error;
 use crate::store::Records;
 
@@ -107,9 +107,7 @@ fn remember(records: &Records<'_>, document: &Document, task_id: Uuid) -> Result
     for old in records.all::<Seen>(Uuid::nil())?.into_iter().filter(|seen| seen.until < now) {
         records.delete::<Seen>(old.id)?;
     }
-    // What the NSM has signed, not the bytes around it: those anybody can rewrite.
-    let parts = (&document.module_id, document.timestamp_millis, &document.nonce, &document.user_data, &document.public_key);
-    let document = fingerprint(format!("{parts:?}").as_bytes());
+    let document = hex(&document.content);
     match records.find::<Seen>(&document)? {
         Some(seen) if seen.task_id == task_id => Ok(()),
         Some(_) => Err(fail(dsma_attest::Error::Replayed)),

@@ -10,18 +10,18 @@ pub(crate) fn of_this_test(name: &str) -> Vec<String> {
     vec![this, "--exact".to_owned(), name.to_owned(), "--ignored".to_owned(), "--nocapture".to_owned()]
 }
 
-/// `probe.c`, dynamic or static.
+/// `probe.c`, dynamic or static. Each test program builds its own and puts it into place in one step: others may be running the old one.
 pub(crate) fn probe(linking: &'static str) -> String {
-    static BUILT: OnceLock<tempfile::TempDir> = OnceLock::new();
-    let dir = BUILT.get_or_init(|| {
-        let dir = tempfile::tempdir().unwrap();
+    static BUILT: OnceLock<()> = OnceLock::new();
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    BUILT.get_or_init(|| {
         let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/nsm/probe.c");
         for (linking, flags) in [("dynamic", ["-O1"].as_slice()), ("static", &["-O1", "-static"])] {
-            let built =
-                Command::new("cc").args(flags).args(["-pthread", "-o"]).arg(dir.path().join(linking)).arg(&source).output().unwrap();
+            let part = dir.join(format!("nsm-probe-{linking}.{}", std::process::id()));
+            let built = Command::new("cc").args(flags).args(["-pthread", "-o"]).arg(&part).arg(&source).output().unwrap();
             assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+            std::fs::rename(&part, dir.join(format!("nsm-probe-{linking}"))).unwrap();
         }
-        dir
     });
-    dir.path().join(linking).to_str().unwrap().to_owned()
+    dir.join(format!("nsm-probe-{linking}")).to_str().unwrap().to_owned()
 }

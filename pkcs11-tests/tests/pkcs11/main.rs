@@ -3,6 +3,7 @@
 //! The trap numbers in test names are those of the list of facts that modules most often get wrong. Oracles are not ours: the
 //! `openssl` program, OpenSC, and DSM's audit log. Traps 13 and 21 to 23 are about functions that this version does not have.
 
+mod attested;
 mod cancelling;
 mod client;
 mod digests;

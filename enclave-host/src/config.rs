@@ -34,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) tls_files: Option<TlsFiles>,
     /// The TLS key in DSM. Self-signed where neither is given.
     pub(crate) tls_key_id: Option<Uuid>,
+    /// A TLS key that is left alone, because the environment names it for another app than ours.
+    pub(crate) foreign_tls_key: Option<Uuid>,
     /// Most connections that are open at the same time.
     pub(crate) max_connections: usize,
     /// Most requests that are worked on at the same time.
@@ -156,14 +158,15 @@ impl Config {
         check_endpoint(&endpoint)?;
         let tls_files = arguments.tls_files.and_then(|files| <[PathBuf; 2]>::try_from(files).ok());
         let identity = identity::choose(nitro, &variable)?;
-        let tls_key_id = match tls_key_id(arguments.tls_key_id)? {
-            // A flag wins. And an environment that is made for the attested identity names that app's key, which another app has not.
-            Some(_) if tls_files.is_some() || identity::is_another_app(&identity, &variable) => None,
-            kid => kid,
-        };
+        // A flag wins.
+        let tls_key_id = tls_key_id(arguments.tls_key_id)?.filter(|_| tls_files.is_none());
+        // An environment that is made for the attested identity names that app's key, which another app has not.
+        let foreign_tls_key = tls_key_id.filter(|_| identity::is_another_app(&identity, &variable));
+        let tls_key_id = tls_key_id.filter(|_| foreign_tls_key.is_none());
         Ok(Self {
             endpoint,
             tls_key_id,
+            foreign_tls_key,
             identity,
             ca_file: filled(arguments.ca_file).map(PathBuf::from),
             port: number(arguments.port, "PORT", 443, "give a number from 0 to 65535; 0 takes a free port")?,

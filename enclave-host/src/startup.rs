@@ -52,6 +52,9 @@ pub(crate) async fn set_up(config: &Config) -> Result<Ready, ConfigError> {
     tracing::info!(target: "dsma", "Connection will retry in: {} millis", LONGEST_PAUSE.as_millis());
     tracing::info!(target: "dsma", "Availability set to false");
     tracing::info!(target: "dsma", "TTL used by the key cache: {} sec", config.cache_ttl.as_secs());
+    if let Some(kid) = config.foreign_tls_key {
+        tracing::info!(target: "dsma", "TLS_KEY_ID is left alone: {kid} is the key of the app DSMA_APP_ID, and FORTANIX_API_KEY is another app's");
+    }
     tracing::info!(target: "dsma", "=============== SETTING UP DSMA SERVER ===============");
     let served = Served::new(match &config.tls_files {
         Some(files) => tls::from_files(files)?,
@@ -83,11 +86,11 @@ pub(crate) async fn set_up(config: &Config) -> Result<Ready, ConfigError> {
 
 /// An attested identity without a device to attest it is a wrong start, not a failure that may pass.
 fn attestable(config: &Config) -> Result<(), ConfigError> {
-    const MEND: &str = "run it in a Nitro enclave, or, against a local CCM, as `dsma-local with-nsm -- enclave-host`";
+    const MEND: &str = "or set it to false, and FORTANIX_API_KEY to the API key of an app";
     if !matches!(config.identity, Identity::Attested(_)) {
         return Ok(());
     }
-    Device::open().map(drop).map_err(|error| ConfigError::new("NITRO_ENABLED", format!("is true, but there is no NSM: {error}"), MEND))
+    Device::open().map(drop).map_err(|error| ConfigError::new("NITRO_ENABLED", format!("is true, but {error}"), MEND))
 }
 
 fn bind(config: &Config) -> Result<TcpListener, ConfigError> {

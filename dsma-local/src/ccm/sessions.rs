@@ -35,6 +35,8 @@ pub(crate) fn auth(call: &Call) -> Result<Reply, Refusal> {
     }
     let (email, password) = basic(call)?;
     let user = by_password(&call.ccm, &email.to_lowercase(), &password)?;
+    // Whoever makes new ones clears away the old ones.
+    call.ccm.sessions.sweep();
     let token = call.ccm.sessions.open(user.user_id)?;
     let info = session_info(call, user.user_id, None);
     tracing::info!("CCM: {} logged in", user.user_email);

@@ -1,8 +1,8 @@
 //! em-node-agent-client against the node agent.
 
+use em_app::get_certificate_status;
 use em_node_agent_client::models::{IssueCertificateRequest, TaskStatusType};
 use em_node_agent_client::{CertificateApi, Client, EnclaveApi, SystemApi};
-use em_app::get_certificate_status;
 
 use crate::{Failure, Scenario, expect, variable};
 
@@ -12,14 +12,14 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     ("em-node-agent-client: what serves SGX enclaves is refused", sgx),
 ];
 
-pub(crate) fn version() -> Result<(), Failure> {
+fn version() -> Result<(), Failure> {
     for path in ["", "/v1", "/v1/"] {
         expect(connect(path)?.get_agent_version()?.version.is_some(), "the agent tells no version")?;
     }
     Ok(())
 }
 
-fn refused() -> Result<(), Failure> {
+pub(crate) fn refused() -> Result<(), Failure> {
     let answer = connect("")?.issue_certificate(IssueCertificateRequest { csr: Some("no request".into()) })?;
     expect(answer.task_status == Some(TaskStatusType::FAILED) && answer.certificate.is_none(), format!("{answer:?}"))?;
     let task_id = answer.task_id.ok_or("the answer names no task")?;

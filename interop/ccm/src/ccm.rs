@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use em_client::models::{AppBodyUpdateRequest, AppRequest, ApprovalStatus, BuildUpdateRequest, CreateBuildRequest, DockerInfo, PatchDocument};
+use em_client::models::{
+    AppBodyUpdateRequest, AppRequest, ApprovalStatus, BuildUpdateRequest, CreateBuildRequest, DockerInfo, PatchDocument,
+};
 use em_client::models::{PatchOperation, TaskStatusType, TaskType, TaskUpdateRequest};
 use em_client::{AccountsApi, AppApi, AuthApi, BuildApi, Client, NodeApi, SystemApi, TaskApi, UsersApi, ZoneApi};
 use hyper::header::{Authorization, Basic, Bearer};
@@ -66,7 +68,10 @@ fn apps() -> Result<(), Failure> {
     expect(client.get_task_status(pending)?.task_id == Some(pending), "the status is that of another task")?;
 
     let app = client.get_app(app_id)?;
-    expect(app.whitelisted_domains == Some(vec!["em-client.example.com".into()]) && app.pending_task_id.is_none(), "the domain is not approved")?;
+    expect(
+        app.whitelisted_domains == Some(vec!["em-client.example.com".into()]) && app.pending_task_id.is_none(),
+        "the domain is not approved",
+    )?;
     let label = PatchDocument { op: PatchOperation::ADD, path: "/stage".into(), value: Some("test".into()) };
     let change = AppBodyUpdateRequest { labels: Some(vec![label]), description: Some("changed".into()), ..nothing() };
     let app = client.update_app(app_id, change)?;
@@ -116,8 +121,8 @@ fn builds() -> Result<(), Failure> {
 
 fn nodes() -> Result<(), Failure> {
     let client = logged_in()?;
-    // The agent enrols before it serves anybody: its answer means that the node is there.
-    crate::agent::version()?;
+    // The agent enrols before it asks for anything: its answer means that the node is there.
+    crate::agent::refused()?;
     let listed = client.get_all_nodes(Some("dsma-local".into()), None, None, None, None, None, None, None)?;
     let node = listed.items.first().ok_or("no node has enrolled")?;
     expect(client.get_node(node.node_id)?.certificate.is_some(), "the node has no certificate")?;

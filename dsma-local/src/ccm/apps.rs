@@ -170,7 +170,7 @@ pub(crate) fn find(records: &Records<'_>, acct_id: Uuid, app_id: Uuid) -> Result
 }
 
 fn apply(records: &Records<'_>, app: &mut App, settings: Settings, user: &User, now: i64) -> Result<(), Refusal> {
-    app.description = settings.description.or(app.description.take());
+    app.description = settings.description.or_else(|| app.description.take());
     app.input_image_name = settings.input_image_name.unwrap_or_else(|| std::mem::take(&mut app.input_image_name));
     app.output_image_name = settings.output_image_name.unwrap_or_else(|| std::mem::take(&mut app.output_image_name));
     app.isvprodid = in_range("isvprodid", settings.isvprodid.unwrap_or(app.isvprodid), 0..=65_535)?;
@@ -178,7 +178,7 @@ fn apply(records: &Records<'_>, app: &mut App, settings: Settings, user: &User, 
     app.mem_size = in_range("mem_size", settings.mem_size.unwrap_or(app.mem_size), 0..=1 << 30)?;
     app.threads = in_range("threads", settings.threads.unwrap_or(app.threads), 0..=1 << 20)?;
     app.default_build_settings = settings.default_build_settings.unwrap_or_else(|| app.default_build_settings.take());
-    app.advanced_settings = settings.advanced_settings.or(app.advanced_settings.take());
+    app.advanced_settings = settings.advanced_settings.or_else(|| app.advanced_settings.take());
     app.group_id = settings.group_id.or(app.group_id);
     app.certificate_policy = settings.certificate_policy.unwrap_or(app.certificate_policy);
     if !app.certificate_policy.require_known_image && !app.certificate_policy.require_known_signer {

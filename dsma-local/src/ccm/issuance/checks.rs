@@ -29,7 +29,7 @@ pub(crate) struct Trust {
 
 /// What comes of a request.
 pub(super) enum Verdict {
-    Certify(Certified),
+    Certify(Box<Certified>),
     /// Somebody is asked to approve already.
     Wait(String),
     /// An operator's decision is against it, or missing.
@@ -92,7 +92,7 @@ pub(super) fn judge(
         Ok(Certified { app, build, names, key })
     };
     match certified() {
-        Ok(certified) => Ok(Verdict::Certify(certified)),
+        Ok(certified) => Ok(Verdict::Certify(Box::new(certified))),
         Err(Stop::Verdict(verdict)) => Ok(verdict),
         Err(Stop::Store(error)) => Err(error),
     }

@@ -76,7 +76,7 @@ fn settle(ccm: &Ccm, records: &Records<'_>, account: &Account, node: &Node, mut 
                 task.description.push_str(" (INSECURE account: the emulated NSM is trusted)");
             }
             (task.build_id, task.certificate_id) = (certified.build.as_ref().map(|build| build.build_id), Some(task.entity_id));
-            records.insert(&issue(records, node, &task, csr, certified)?)?;
+            records.insert(&issue(records, node, &task, csr, *certified)?)?;
             task.set_status(TaskStatus::Success, now);
         }
         Verdict::Wait(reason) => {

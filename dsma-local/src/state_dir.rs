@@ -14,6 +14,7 @@
 //! pkcs11.conf     configuration of the PKCS#11 library      0600 (API key)
 //! attested.env    variables for enclave-host in an enclave
 //! attested.conf   configuration of the library in an enclave
+//! conformance.conf  the same for test suites              0600 (API key)
 //! ```
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -140,7 +141,15 @@ impl StateDir {
             toml_quoted(&account.app_key),
             toml_quoted(&ca_file),
         );
-        self.write_private("pkcs11.conf", pkcs11.as_bytes())
+        self.write_private("pkcs11.conf", pkcs11.as_bytes())?;
+        let conformance = format!(
+            "# Written by dsma-local at each start: for test suites that initialise the token, which empties its group.\n\
+             api_endpoint = {}\napi_key = {}\nca_certs_file = {}\nconformance = true\n",
+            toml_quoted(endpoint),
+            toml_quoted(&account.conformance_key),
+            toml_quoted(&ca_file),
+        );
+        self.write_private("conformance.conf", conformance.as_bytes())
     }
 
     /// Writes `attested.conf` and `attested.env`. There is no key in them: an enclave earns what it logs in with.

@@ -77,7 +77,8 @@ impl DsmObject {
             CKA_UNIQUE_ID => Answer::Value(Value::Text(self.unique_id())),
             CKA_KEY_TYPE => self.kind.map_or(Answer::Missing, |kind| number(self.secret_type(kind))),
             CKA_ID => bytes(self.id()),
-            CKA_START_DATE => date(self.sobject.activation_date),
+            // DSM activates a key when it is made: nobody chose that date.
+            CKA_START_DATE => date(self.sobject.activation_date.filter(|start| *start != self.sobject.created_at)),
             CKA_END_DATE => date(self.sobject.deactivation_date),
             CKA_LOCAL => flag(self.is_local()),
             CKA_KEY_GEN_MECHANISM => number(if self.is_local() { self.generated_by() } else { CK_UNAVAILABLE_INFORMATION }),

@@ -22,7 +22,7 @@ pub(super) fn digest_init(session: CK_SESSION_HANDLE, mechanism: Mechanism<'_>) 
         return Ok(());
     }
     session.digest.start(|| {
-        let hash = mechanisms::digest(mechanism)?;
+        let hash = mechanisms::digest(&session, mechanism)?;
         Ok(Digesting { hash, hasher: Hasher::new(hash), in_parts: false })
     })
 }

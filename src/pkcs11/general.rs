@@ -10,7 +10,7 @@ use dsma_core::{Config, gate, telemetry};
 use super::ffi::{InitArgs, NEWEST, Place};
 use super::sync::{lock, read, write};
 use super::token::Token;
-use super::{Error, Result, session_table};
+use super::{Error, Result, session_table, slots};
 use crate::fork;
 
 /// Who made the library, the slots and the tokens.
@@ -26,7 +26,7 @@ static INITIALIZED: AtomicBool = AtomicBool::new(false);
 static WELCOMED: AtomicU64 = AtomicU64::new(0);
 /// One C_Initialize or C_Finalize at a time.
 static LIFE_CYCLE: Mutex<()> = Mutex::new(());
-/// The tokens by slot id: one per configured account.
+/// The tokens: one per configured account, in the order of the configuration.
 static TOKENS: RwLock<Vec<Arc<Token>>> = RwLock::new(Vec::new());
 
 /// Whether C_Initialize has succeeded, in this process or in the one that it was forked from.
@@ -39,13 +39,12 @@ pub(super) fn is_initialized() -> bool {
 /// # Errors
 /// [`Error::SlotIdInvalid`].
 pub(super) fn token(slot: CK_SLOT_ID) -> Result<Arc<Token>> {
-    let index = usize::try_from(slot).map_err(|_| Error::SlotIdInvalid)?;
-    read(&TOKENS).get(index).cloned().ok_or(Error::SlotIdInvalid)
+    read(&TOKENS).iter().find(|token| token.slot() == slot).cloned().ok_or(Error::SlotIdInvalid)
 }
 
-/// Ids of all slots; each has its token.
-pub(super) fn slot_ids() -> Vec<CK_SLOT_ID> {
-    (0..read(&TOKENS).len() as CK_SLOT_ID).collect()
+/// All tokens, in the order of their slots.
+pub(super) fn tokens() -> Vec<Arc<Token>> {
+    read(&TOKENS).clone()
 }
 
 /// C_Initialize. Reads the configuration and starts nothing: no thread, no connection.
@@ -60,10 +59,17 @@ pub(super) fn initialize(args: &InitArgs<'_>) -> Result {
     }
     let config_path = args.config_path()?;
     fork::install().map_err(|errno| complain(&format!("fork handlers cannot be registered: system error {errno}; free some memory")))?;
-    let config = Config::load(config_path.as_deref()).map_err(|error| complain(&error.to_string()))?;
-    telemetry::init(&config.log).map_err(|error| complain(&format!("log file cannot be opened: {error}; correct [log] file")))?;
-    let token = Token::new(0, config).map_err(|error| complain(&error.to_string()))?;
-    *write(&TOKENS) = vec![Arc::new(token)];
+    let configs = Config::load_slots(config_path.as_deref()).map_err(|error| complain(&error.to_string()))?;
+    if let Some(first) = configs.first() {
+        telemetry::init(&first.log).map_err(|error| complain(&format!("log file cannot be opened: {error}; correct [log] file")))?;
+    }
+    let mut tokens = Vec::with_capacity(configs.len());
+    for (place, config) in configs.into_iter().enumerate() {
+        let slot = config.slot.unwrap_or(place as CK_SLOT_ID);
+        tokens.push(Arc::new(Token::new(slot, config).map_err(|error| complain(&error.to_string()))?));
+    }
+    slots::forget_events();
+    *write(&TOKENS) = tokens;
     WELCOMED.store(gate::generation(), SeqCst);
     INITIALIZED.store(true, SeqCst);
     Ok(())

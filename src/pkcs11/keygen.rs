@@ -30,7 +30,7 @@ pub(super) fn generate_key(
 ) -> Result {
     let session = session_table::get(session)?;
     key.check()?;
-    let kind = mechanisms::generation(mechanism, CKF_GENERATE)?;
+    let kind = mechanisms::generation(&session, mechanism, CKF_GENERATE)?;
     let (key_type, fixed) = secret_type(kind).ok_or(Error::MechanismInvalid)?;
     let draft = Draft::new(&session, template, Some(CKO_SECRET_KEY), Some(key_type), Origin::Generated(kind))?;
     let len = match (draft.value_len(), fixed) {
@@ -69,7 +69,7 @@ pub(super) fn generate_key_pair(
     let session = session_table::get(session)?;
     public_key.check()?;
     private_key.check()?;
-    let mechanism = mechanisms::generation(mechanism, CKF_GENERATE_KEY_PAIR)?;
+    let mechanism = mechanisms::generation(&session, mechanism, CKF_GENERATE_KEY_PAIR)?;
     let key_type = pair_type(mechanism).ok_or(Error::MechanismInvalid)?;
     let origin = Origin::Generated(mechanism);
     let public = Draft::new(&session, public_template, Some(CKO_PUBLIC_KEY), Some(key_type), origin)?;

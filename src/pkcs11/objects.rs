@@ -221,7 +221,7 @@ fn search(session: &Session, view: &View, template: &Template<'_>) -> Result<Vec
 
 fn search_held(session: &Session, template: &Template<'_>) -> Result<Vec<CK_OBJECT_HANDLE>> {
     let mut found = Vec::new();
-    for object in session.token.held().select(|object| !object.is_private() || session.is_logged_in()) {
+    for object in session.token.held().select(|object| !object.is_private() || session.sees_private()) {
         if matches(&object, template)? {
             found.push(object.handle);
         }
@@ -257,7 +257,7 @@ fn may_appear(view: &View, template: &Template<'_>) -> Result<bool> {
             let class = wanted.value().bytes()?.try_into().map(CK_ULONG::from_ne_bytes);
             return Ok(match class {
                 Ok(CKO_PUBLIC_KEY) => true,
-                Ok(CKO_PRIVATE_KEY | CKO_SECRET_KEY) => view.is_logged_in(),
+                Ok(CKO_PRIVATE_KEY | CKO_SECRET_KEY) => view.sees_private(),
                 _ => false,
             });
         }

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use cryptoki_sys::*;
+use zeroize::Zeroizing;
 
+use super::conformance::{Holder, SoftToken};
 use super::digest::Digesting;
 use super::encryption::Ciphering;
 use super::ffi::{Input, Place};
@@ -12,7 +14,7 @@ use super::objects::{Object, Search};
 use super::operation::Slot;
 use super::signing::Signing;
 use super::sync::lock;
-use super::token::{Token, ViewCopy};
+use super::token::{Token, View, ViewCopy, Who};
 use super::{Error, Result, general, session_table};
 
 /// A session: a place for one operation of each kind. Operations of different kinds do not disturb each other (trap 8).
@@ -48,9 +50,14 @@ impl Session {
         }
     }
 
-    /// Whether the user is logged in.
-    pub(super) fn is_logged_in(&self) -> bool {
-        self.view.with(&self.token, |view| view.is_logged_in())
+    /// Who is logged in.
+    pub(super) fn who(&self) -> Who {
+        self.view.with(&self.token, View::who)
+    }
+
+    /// Whether private objects may be seen and made.
+    pub(super) fn sees_private(&self) -> bool {
+        self.view.with(&self.token, View::sees_private)
     }
 
     /// The object with this handle, if it may be seen: one of DSM's, or a session object of any session of the token.
@@ -59,7 +66,7 @@ impl Session {
     /// [`Error::ObjectHandleInvalid`].
     pub(super) fn object(&self, handle: CK_OBJECT_HANDLE) -> Result<Arc<Object>> {
         let shown = self.view.with(&self.token, |view| view.object(handle).cloned());
-        let held = || self.token.held().get(handle).filter(|object| !object.is_private() || self.is_logged_in());
+        let held = || self.token.held().get(handle).filter(|object| !object.is_private() || self.sees_private());
         shown.or_else(held).ok_or(Error::ObjectHandleInvalid)
     }
 
@@ -121,6 +128,9 @@ pub(super) fn open_session(slot: CK_SLOT_ID, flags: CK_FLAGS, mut place: Place<'
         return Err(Error::SessionAsyncNotSupported);
     }
     let read_write = flags & CKF_RW_SESSION != 0;
+    if !read_write && token.view().who() == Who::Officer {
+        return Err(Error::SessionReadWriteSoExists);
+    }
     token.session_opened(read_write);
     let session = session_table::add(|handle| Session::new(handle, Arc::clone(&token), read_write));
     // C_Finalize in another thread takes the tokens away and then forgets the sessions: this one must not slip in between.
@@ -155,27 +165,63 @@ pub(super) fn close_all_sessions(slot: CK_SLOT_ID) -> Result {
 /// C_GetSessionInfo.
 pub(super) fn get_session_info(session: CK_SESSION_HANDLE, mut info: Place<'_, CK_SESSION_INFO>) -> Result {
     let session = session_table::get(session)?;
-    let logged_in = session.is_logged_in();
-    let state = match (session.read_write, logged_in) {
-        (false, false) => CKS_RO_PUBLIC_SESSION,
-        (false, true) => CKS_RO_USER_FUNCTIONS,
-        (true, false) => CKS_RW_PUBLIC_SESSION,
-        (true, true) => CKS_RW_USER_FUNCTIONS,
+    let state = match (session.read_write, session.who()) {
+        (false, Who::Nobody) => CKS_RO_PUBLIC_SESSION,
+        (false, _) => CKS_RO_USER_FUNCTIONS,
+        (true, Who::Nobody) => CKS_RW_PUBLIC_SESSION,
+        (true, Who::User) => CKS_RW_USER_FUNCTIONS,
+        (true, Who::Officer) => CKS_RW_SO_FUNCTIONS,
     };
     let read_write = if session.read_write { CKF_RW_SESSION } else { 0 };
     info.set(CK_SESSION_INFO { slotID: session.token.slot(), state, flags: CKF_SERIAL_SESSION | read_write, ulDeviceError: 0 })
 }
 
-/// C_Login. There is no security officer, and no key asks for a login of its own.
+/// C_Login. Only conformance mode has a security officer.
 pub(super) fn login(session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: Input<'_>) -> Result {
     let session = session_table::get(session)?;
     match user {
         CKU_USER => session.token.login(pin.bytes()?),
-        CKU_SO if session.token.view().is_logged_in() => Err(Error::UserAnotherAlreadyLoggedIn),
-        CKU_SO if session.token.has_read_only_session() => Err(Error::SessionReadOnlyExists),
+        CKU_SO => session.token.login_officer(pin.bytes()?),
         CKU_CONTEXT_SPECIFIC => Err(Error::OperationNotInitialized),
         _ => Err(Error::UserTypeInvalid),
     }
+}
+
+/// C_LoginUser. The user's name is the app's id and the PIN its secret; without a name the PIN is that of C_Login.
+pub(super) fn login_user(session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: Input<'_>, name: Input<'_>) -> Result {
+    let name = name.bytes()?;
+    if name.is_empty() {
+        return login(session, user, pin);
+    }
+    let session = session_table::get(session)?;
+    if user != CKU_USER {
+        return Err(Error::UserTypeInvalid);
+    }
+    let pair = Zeroizing::new([name, b":", pin.bytes()?].concat());
+    session.token.login(Zeroizing::new(base64_simd::STANDARD.encode_to_string(&*pair)).as_bytes())
+}
+
+/// C_InitPIN: the security officer gives the user a PIN.
+pub(super) fn init_pin(session: CK_SESSION_HANDLE, pin: Input<'_>) -> Result {
+    let session = session_table::get(session)?;
+    let engine = session.token.soft_engine()?;
+    if session.who() != Who::Officer {
+        return Err(Error::UserNotLoggedIn);
+    }
+    SoftToken::load(engine)?.set_pin(engine, Holder::User, pin.bytes()?)
+}
+
+/// C_SetPIN: of whoever is logged in, and of the user where nobody is.
+pub(super) fn set_pin(session: CK_SESSION_HANDLE, old: Input<'_>, new: Input<'_>) -> Result {
+    let session = session_table::get(session)?;
+    let engine = session.token.soft_engine()?;
+    if !session.read_write {
+        return Err(Error::SessionReadOnly);
+    }
+    let holder = if session.who() == Who::Officer { Holder::Officer } else { Holder::User };
+    let mut token = SoftToken::load(engine)?;
+    token.check(holder, old.bytes()?)?;
+    token.set_pin(engine, holder, new.bytes()?)
 }
 
 /// C_Logout.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SLOT_ID, CK_ULONG};
 use dsma_api::Sobject;
-use dsma_core::{Accelerator, ApiKey, Config, Identity};
+use dsma_core::{Accelerator, ApiKey, Config, Identity, LoginMode};
 use dsma_crypto::digest::{Digest, Hash};
 
+use super::conformance::{Holder, SoftToken};
 use super::error::During;
 use super::index::{Handles, Index};
 use super::objects::{Held, Object, Part};
@@ -34,9 +35,22 @@ const HELD_BYTES: usize = 256 << 20;
 /// What the token shows at one moment. Never changes; a login, a logout or a newer listing makes another one.
 pub(super) struct View {
     version: u64,
-    logged_in: bool,
+    who: Who,
+    /// Private objects are seen without a login.
+    open: bool,
     engine: Option<Accelerator>,
     index: Arc<Index>,
+}
+
+/// Who is logged in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Who {
+    /// Nobody.
+    Nobody,
+    /// The user.
+    User,
+    /// The security officer, whom only conformance mode has.
+    Officer,
 }
 
 /// What login and session functions change.
@@ -50,9 +64,14 @@ struct State {
 }
 
 impl View {
-    /// Whether the user is logged in.
-    pub(super) fn is_logged_in(&self) -> bool {
-        self.logged_in
+    /// Who is logged in.
+    pub(super) const fn who(&self) -> Who {
+        self.who
+    }
+
+    /// Whether private objects may be seen and made.
+    pub(super) fn sees_private(&self) -> bool {
+        self.open || self.who == Who::User
     }
 
     /// The object with this handle, if it may be seen: private objects are invisible before login (trap 14).
@@ -62,7 +81,7 @@ impl View {
 
     /// Whether the object may be seen.
     pub(super) fn shows(&self, object: &Object) -> bool {
-        self.logged_in || !object.is_private()
+        self.sees_private() || !object.is_private()
     }
 
     /// All objects, seen or not.
@@ -81,7 +100,9 @@ impl Token {
             Identity::AtLogin => None,
             _ => Some(Accelerator::open(config.clone())?),
         };
-        let view = View { version: 0, logged_in: false, engine: own_engine.clone(), index: Arc::default() };
+        let ignored = config.login == LoginMode::Ignore;
+        let (who, open) = (if ignored { Who::User } else { Who::Nobody }, config.login == LoginMode::Optional && own_engine.is_some());
+        let view = View { version: 0, who, open, engine: own_engine.clone(), index: Arc::default() };
         Ok(Self {
             slot,
             config,
@@ -108,9 +129,29 @@ impl Token {
         self.own_engine.is_some()
     }
 
+    /// Whether it offers the mechanism with this name.
+    pub(super) fn offers(&self, mechanism: &str) -> bool {
+        self.config.mechanisms.offers(mechanism)
+    }
+
+    /// Whether it can serve: DSM answers, or did not yet fail to; or keys are cached.
+    pub(super) fn is_present(&self) -> bool {
+        self.view().engine.as_ref().is_none_or(|engine| !engine.dsm().is_down() || engine.stats().cached_keys > 0)
+    }
+
+    /// Asks DSM whether it is there.
+    pub(super) fn probe(&self) {
+        if let Some(engine) = &self.view().engine {
+            // What comes of it is remembered by the engine.
+            let _answer = engine.dsm().request("GET", "/sys/v1/health", None::<&()>);
+        }
+    }
+
     /// 16 hexadecimal digits from what makes the token this one: the same in every process and over restarts.
     pub(super) fn serial_number(&self) -> [u8; 16] {
-        let digest = Hash::Sha256.digest(format!("{}\n{}", self.config.api_endpoint, self.config.token_label).as_bytes());
+        // Two slots may have one label on one DSM.
+        let slot = self.config.slot.map(|slot| format!("\n{slot}")).unwrap_or_default();
+        let digest = Hash::Sha256.digest(format!("{}\n{}{slot}", self.config.api_endpoint, self.config.token_label).as_bytes());
         let mut serial = [0; 16];
         for (pair, byte) in serial.chunks_exact_mut(2).zip(digest.as_ref()) {
             pair[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
@@ -168,13 +209,18 @@ impl Token {
     /// Where the configuration holds a credential, a PIN that is no API key is not looked at: old clients insist on giving one.
     ///
     /// # Errors
-    /// [`Error::UserAlreadyLoggedIn`], [`Error::PinIncorrect`], or DSM cannot be reached.
+    /// [`Error::UserAlreadyLoggedIn`], [`Error::UserAnotherAlreadyLoggedIn`], [`Error::PinIncorrect`], or DSM cannot be reached.
     pub(super) fn login(&self, pin: &[u8]) -> Result {
-        if self.view().logged_in {
-            return Err(Error::UserAlreadyLoggedIn);
+        if self.config.login == LoginMode::Ignore {
+            return Ok(());
         }
+        self.check_nobody(Who::User)?;
         let credential = std::str::from_utf8(pin).ok().filter(|text| !text.is_empty()).map(ApiKey::parse);
         let (engine, digest) = match (credential, &self.own_engine) {
+            (_, Some(own)) if self.config.conformance => {
+                SoftToken::load(own)?.check(Holder::User, pin)?;
+                (own.clone(), None)
+            }
             (Some(Ok(api_key)), _) => {
                 let digest = Hash::Sha256.digest(pin);
                 (self.engine_of(api_key, digest)?, Some(digest))
@@ -188,9 +234,7 @@ impl Token {
         };
         engine.login().map_err(|error| Error::from_engine(&error, During::Login))?;
         let mut state = lock(&self.state);
-        if self.view().logged_in {
-            return Err(Error::UserAlreadyLoggedIn);
-        }
+        self.check_nobody(Who::User)?;
         let index = match digest {
             // Another credential may see other objects.
             Some(digest) => {
@@ -199,8 +243,45 @@ impl Token {
             }
             None => Arc::clone(&self.view().index),
         };
-        self.publish(true, Some(engine), index);
+        self.publish(Who::User, Some(engine), index);
         Ok(())
+    }
+
+    /// Logs the security officer of conformance mode in.
+    ///
+    /// # Errors
+    /// As [`Token::login`]; [`Error::UserTypeInvalid`] for a token that has none, [`Error::SessionReadOnlyExists`].
+    pub(super) fn login_officer(&self, pin: &[u8]) -> Result {
+        self.check_nobody(Who::Officer)?;
+        if self.has_read_only_session() {
+            return Err(Error::SessionReadOnlyExists);
+        }
+        let engine = self.soft_engine().map_err(|_| Error::UserTypeInvalid)?;
+        let checked = SoftToken::load(engine)?.check(Holder::Officer, pin);
+        // An officer without a PIN is one of a token that was never initialised.
+        checked.map_err(|error| if error == Error::UserPinNotInitialized { Error::PinIncorrect } else { error })?;
+        let state = lock(&self.state);
+        self.check_nobody(Who::Officer)?;
+        let index = Arc::clone(&self.view().index);
+        self.publish(Who::Officer, Some(engine.clone()), index);
+        drop(state);
+        Ok(())
+    }
+
+    /// The engine of conformance mode.
+    ///
+    /// # Errors
+    /// [`Error::FunctionNotSupported`] for a token of DSM's, which nobody initialises from here.
+    pub(super) fn soft_engine(&self) -> Result<&Accelerator> {
+        self.own_engine.as_ref().filter(|_| self.config.conformance).ok_or(Error::FunctionNotSupported)
+    }
+
+    fn check_nobody(&self, wanted: Who) -> Result {
+        match self.view().who {
+            Who::Nobody => Ok(()),
+            who if who == wanted => Err(Error::UserAlreadyLoggedIn),
+            _ => Err(Error::UserAnotherAlreadyLoggedIn),
+        }
     }
 
     /// Logs the user out. Handles of private objects are invalid from now on, even after another login (trap 20).
@@ -208,8 +289,11 @@ impl Token {
     /// # Errors
     /// [`Error::UserNotLoggedIn`].
     pub(super) fn logout(&self) -> Result {
+        if self.config.login == LoginMode::Ignore {
+            return Ok(());
+        }
         let mut state = lock(&self.state);
-        if !self.view().logged_in {
+        if self.view().who == Who::Nobody {
             return Err(Error::UserNotLoggedIn);
         }
         self.log_out(&mut state);
@@ -242,7 +326,7 @@ impl Token {
         let same_login = current.engine.as_ref().is_some_and(|current| is_same(current, engine));
         if same_login && !current.index.is_newer_than(&snapshot) {
             let index = Index::build(snapshot, engine, &mut state.handles);
-            self.publish(current.logged_in, current.engine.clone(), Arc::new(index));
+            self.publish(current.who, current.engine.clone(), Arc::new(index));
         }
         Ok(self.view())
     }
@@ -285,7 +369,7 @@ impl Token {
 
     fn log_out(&self, state: &mut State) {
         let view = self.view();
-        if !view.logged_in {
+        if view.who == Who::Nobody || self.config.login == LoginMode::Ignore {
             return;
         }
         state.handles.forget_private(&view.index);
@@ -296,13 +380,13 @@ impl Token {
             Some(own) if view.engine.as_ref().is_some_and(|engine| is_same(engine, own)) => view.index.rebuild(own, &mut state.handles),
             _ => Index::default(),
         };
-        self.publish(false, self.own_engine.clone(), Arc::new(index));
+        self.publish(Who::Nobody, self.own_engine.clone(), Arc::new(index));
     }
 
     /// Callers hold the lock on the state, so that views follow each other.
-    fn publish(&self, logged_in: bool, engine: Option<Accelerator>, index: Arc<Index>) {
+    fn publish(&self, who: Who, engine: Option<Accelerator>, index: Arc<Index>) {
         let version = self.version.load(SeqCst) + 1;
-        *write(&self.view) = Arc::new(View { version, logged_in, engine, index });
+        *write(&self.view) = Arc::new(View { version, who, open: self.view().open, engine, index });
         self.version.store(version, SeqCst);
     }
 }

@@ -20,7 +20,7 @@ pub mod telemetry;
 
 pub use accelerator::{Accelerator, Lead, Resolution, Snapshot, Stats, allows_cipher, allows_signature};
 pub use cache::{CachedKey, KeyRef};
-pub use config::{ApiKey, Attested, CertificateFiles, Config, DEFAULT_DOMAIN, Identity, LogConfig};
+pub use config::{ApiKey, Attested, CertificateFiles, Config, DEFAULT_DOMAIN, Identity, LogConfig, LoginMode, MechanismFilter};
 pub use dsm::{Dsm, Reply};
 pub use error::Error;
 pub use flight::Flight;

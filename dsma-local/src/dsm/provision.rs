@@ -11,6 +11,7 @@ use crate::store::{ActionType, AppRow, Audit, Store};
 const GROUP: &str = "Default group";
 const APP: &str = "Default app";
 const ADMIN: &str = "Default admin";
+const CONFORMANCE: &str = "PKCS#11 conformance";
 
 /// What a person needs to begin: written to the state directory's client files.
 pub(crate) struct Account {
@@ -20,6 +21,8 @@ pub(crate) struct Account {
     pub(crate) admin_key: String,
     /// The default app's group.
     pub(crate) group_id: Uuid,
+    /// API key of an app with a group of its own, which test suites empty again and again.
+    pub(crate) conformance_key: String,
 }
 
 /// Makes the admin app, the default group and the default app where they are missing. One that was renamed or deleted is made again:
@@ -29,22 +32,33 @@ pub(crate) fn provision(store: &Store) -> Result<Account, Error> {
         Some(found) => found,
         None => make_app(store, None, ADMIN, AppRole::Admin, None)?,
     };
-    let group_id = match store.groups()?.into_iter().find(|group| group.name == GROUP) {
-        Some(group) => group.group_id,
-        None => make_group(store, admin_id)?,
-    };
+    let group_id = find_or_make_group(store, admin_id, GROUP)?;
     let (_, app_key) = match find_app(store, APP)? {
         Some(found) => found,
         None => make_app(store, Some(admin_id), APP, AppRole::Crypto, Some(group_id))?,
     };
-    Ok(Account { app_key, admin_key, group_id })
+    let (_, conformance_key) = match find_app(store, CONFORMANCE)? {
+        Some(found) => found,
+        None => {
+            let group = find_or_make_group(store, admin_id, CONFORMANCE)?;
+            make_app(store, Some(admin_id), CONFORMANCE, AppRole::Crypto, Some(group))?
+        }
+    };
+    Ok(Account { app_key, admin_key, group_id, conformance_key })
 }
 
-fn make_group(store: &Store, creator: Uuid) -> Result<Uuid, Error> {
+fn find_or_make_group(store: &Store, creator: Uuid, name: &str) -> Result<Uuid, Error> {
+    match store.groups()?.into_iter().find(|group| group.name == name) {
+        Some(group) => Ok(group.group_id),
+        None => make_group(store, creator, name),
+    }
+}
+
+fn make_group(store: &Store, creator: Uuid, name: &str) -> Result<Uuid, Error> {
     let group = Group {
         acct_id: store.acct_id(),
         group_id: Uuid::new_v4(),
-        name: GROUP.into(),
+        name: name.into(),
         description: None,
         creator: Principal::App(creator),
         created_at: Time::now(),
@@ -53,7 +67,7 @@ fn make_group(store: &Store, creator: Uuid) -> Result<Uuid, Error> {
         custom_metadata: None,
         client_configurations: Map::new(),
     };
-    store.insert_group(&group, None, made(store, group.group_id, format!("Created group \"{GROUP}\"")))?;
+    store.insert_group(&group, None, made(store, group.group_id, format!("Created group \"{name}\"")))?;
     Ok(group.group_id)
 }
 

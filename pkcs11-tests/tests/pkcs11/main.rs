@@ -21,5 +21,6 @@ mod programs;
 mod session_objects;
 mod sessions;
 mod signing;
+mod slots;
 mod symbols;
 mod token_objects;

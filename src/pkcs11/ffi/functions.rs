@@ -78,18 +78,22 @@ functions! {
         C_Finalize(reserved: *mut c_void) = general::finalize(reserved.is_null());
         C_GetInfo(info: *mut CK_INFO) = general::get_info(Place::new(info));
 
-        C_GetSlotList(present: CK_BBOOL, slots: *mut CK_SLOT_ID, count: *mut CK_ULONG) = slots::get_slot_list(List::new(slots, count));
+        C_GetSlotList(present: CK_BBOOL, slots: *mut CK_SLOT_ID, count: *mut CK_ULONG) =
+            slots::get_slot_list(present != CK_FALSE, List::new(slots, count));
         C_GetSlotInfo(slot: CK_SLOT_ID, info: *mut CK_SLOT_INFO) = slots::get_slot_info(slot, Place::new(info));
         C_GetTokenInfo(slot: CK_SLOT_ID, info: *mut CK_TOKEN_INFO) = slots::get_token_info(slot, Place::new(info));
         C_GetMechanismList(slot: CK_SLOT_ID, list: *mut CK_MECHANISM_TYPE, count: *mut CK_ULONG) =
             slots::get_mechanism_list(slot, List::new(list, count));
         C_GetMechanismInfo(slot: CK_SLOT_ID, kind: CK_MECHANISM_TYPE, info: *mut CK_MECHANISM_INFO) =
             slots::get_mechanism_info(slot, kind, Place::new(info));
-        C_InitToken(slot: CK_SLOT_ID, pin: *mut CK_UTF8CHAR, pin_len: CK_ULONG, label: *mut CK_UTF8CHAR) = NOT_SUPPORTED;
-        C_InitPIN(session: CK_SESSION_HANDLE, pin: *mut CK_UTF8CHAR, pin_len: CK_ULONG) = NOT_SUPPORTED;
+        C_InitToken(slot: CK_SLOT_ID, pin: *mut CK_UTF8CHAR, pin_len: CK_ULONG, label: *mut CK_UTF8CHAR) =
+            slots::init_token(slot, Input::new(pin, pin_len), Input::new(label, 32));
+        C_InitPIN(session: CK_SESSION_HANDLE, pin: *mut CK_UTF8CHAR, pin_len: CK_ULONG) =
+            sessions::init_pin(session, Input::new(pin, pin_len));
         C_SetPIN(session: CK_SESSION_HANDLE, old: *mut CK_UTF8CHAR, old_len: CK_ULONG, new: *mut CK_UTF8CHAR, new_len: CK_ULONG) =
-            NOT_SUPPORTED;
-        C_WaitForSlotEvent(flags: CK_FLAGS, slot: *mut CK_SLOT_ID, reserved: *mut c_void) = NOT_SUPPORTED;
+            sessions::set_pin(session, Input::new(old, old_len), Input::new(new, new_len));
+        C_WaitForSlotEvent(flags: CK_FLAGS, slot: *mut CK_SLOT_ID, reserved: *mut c_void) =
+            slots::wait_for_slot_event(flags, Place::new(slot), reserved.is_null());
 
         C_OpenSession(slot: CK_SLOT_ID, flags: CK_FLAGS, application: *mut c_void, notify: CK_NOTIFY, session: *mut CK_SESSION_HANDLE) =
             sessions::open_session(slot, flags, Place::new(session));
@@ -204,7 +208,7 @@ functions! {
     }
     v3_0 {
         C_LoginUser(session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: *mut CK_UTF8CHAR, pin_len: CK_ULONG, name: *mut CK_UTF8CHAR,
-            name_len: CK_ULONG) = NOT_SUPPORTED;
+            name_len: CK_ULONG) = sessions::login_user(session, user, Input::new(pin, pin_len), Input::new(name, name_len));
         C_SessionCancel(session: CK_SESSION_HANDLE, flags: CK_FLAGS) = sessions::session_cancel(session, flags);
 
         C_MessageEncryptInit(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) = NOT_SUPPORTED;

@@ -35,8 +35,8 @@ impl Entry {
 ///
 /// # Errors
 /// [`Error::MechanismInvalid`], or a parameter where there is none.
-pub(super) fn digest(mechanism: Mechanism<'_>) -> Result<Hash> {
-    let entry = find(mechanism, CKF_DIGEST)?;
+pub(super) fn digest(session: &Session, mechanism: Mechanism<'_>) -> Result<Hash> {
+    let entry = find(session, mechanism, CKF_DIGEST)?;
     mechanism.no_param()?;
     digest::of_digest(entry.kind).ok_or(Error::MechanismInvalid)
 }
@@ -45,8 +45,8 @@ pub(super) fn digest(mechanism: Mechanism<'_>) -> Result<Hash> {
 ///
 /// # Errors
 /// [`Error::MechanismInvalid`], or a parameter.
-pub(super) fn generation(mechanism: Mechanism<'_>, function: CK_FLAGS) -> Result<CK_MECHANISM_TYPE> {
-    let entry = find(mechanism, function)?;
+pub(super) fn generation(session: &Session, mechanism: Mechanism<'_>, function: CK_FLAGS) -> Result<CK_MECHANISM_TYPE> {
+    let entry = find(session, mechanism, function)?;
     mechanism.no_param()?;
     Ok(entry.kind)
 }
@@ -96,7 +96,7 @@ fn mechanism_and_key(
     key: CK_OBJECT_HANDLE,
     function: CK_FLAGS,
 ) -> Result<(&'static Entry, Arc<Object>)> {
-    let entry = find(mechanism, function)?;
+    let entry = find(session, mechanism, function)?;
     let object = session.key(key)?;
     let family = match object.kind() {
         Some(KeyKind::Aes) => KeyFamily::Aes,
@@ -126,9 +126,11 @@ fn mechanism_and_key(
     if object.is_true(usage) { Ok((entry, object)) } else { Err(Error::KeyFunctionNotPermitted) }
 }
 
-fn find(mechanism: Mechanism<'_>, function: CK_FLAGS) -> Result<&'static Entry> {
+/// The row of a mechanism that has this function and that the session's token offers.
+fn find(session: &Session, mechanism: Mechanism<'_>, function: CK_FLAGS) -> Result<&'static Entry> {
     let kind = mechanism.kind()?;
-    TABLE.iter().find(|entry| entry.kind == kind && entry.functions & function != 0).ok_or(Error::MechanismInvalid)
+    let found = TABLE.iter().find(|entry| entry.kind == kind && entry.functions & function != 0);
+    found.filter(|entry| session.token.offers(entry.name)).ok_or(Error::MechanismInvalid)
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ pub(crate) struct Entry {
     /// Its `CKM_` number.
     pub(crate) kind: CK_MECHANISM_TYPE,
     /// Its name in the standard.
-    #[allow(dead_code, reason = "for docs/mechanisms.md")]
     pub(crate) name: &'static str,
     /// The keys that it works with.
     pub(crate) key: KeyFamily,

@@ -52,7 +52,7 @@ pub(super) fn changed(object: &LocalObject, changes: &Attributes) -> LocalObject
 /// [`Error::SessionReadOnly`], [`Error::UserNotLoggedIn`], [`Error::DeviceMemory`], or what DSM says.
 pub(super) fn copy(session: &Session, original: &LocalObject, changes: &Attributes) -> Result<CK_OBJECT_HANDLE> {
     let mut attributes = changed(original, changes).attributes().clone();
-    if attributes.flag(CKA_PRIVATE) == Some(true) && !session.is_logged_in() {
+    if attributes.flag(CKA_PRIVATE) == Some(true) && !session.sees_private() {
         return Err(Error::UserNotLoggedIn);
     }
     if attributes.flag(CKA_TOKEN) == Some(true) {

@@ -208,7 +208,7 @@ impl<'o> Draft<'o> {
         if self.is_token() && !session.read_write {
             return Err(Error::SessionReadOnly);
         }
-        if self.attributes.flag(CKA_PRIVATE) == Some(true) && !session.is_logged_in() {
+        if self.attributes.flag(CKA_PRIVATE) == Some(true) && !session.sees_private() {
             return Err(Error::UserNotLoggedIn);
         }
         Ok(())
@@ -236,7 +236,7 @@ impl<'o> Draft<'o> {
 
     /// Sets all that the template leaves out (section 4.4 and on).
     fn complete(&mut self, session: &Session, kind: Option<KeyKind>) -> Result {
-        let is_private = matches!(self.class, CKO_PRIVATE_KEY | CKO_SECRET_KEY) && session.is_logged_in();
+        let is_private = matches!(self.class, CKO_PRIVATE_KEY | CKO_SECRET_KEY) && session.sees_private();
         let attributes = &mut self.attributes;
         for (attribute, value) in
             [(CKA_TOKEN, false), (CKA_PRIVATE, is_private), (CKA_MODIFIABLE, true), (CKA_COPYABLE, true), (CKA_DESTROYABLE, true)]

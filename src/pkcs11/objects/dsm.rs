@@ -14,6 +14,7 @@ use super::key::LocalKey;
 use super::metadata::{self, Extra};
 use super::template::Attributes;
 use super::{KeyKind, lattice};
+use crate::pkcs11::conformance::is_state;
 use crate::pkcs11::error::During;
 use crate::pkcs11::{Error, Result};
 
@@ -237,6 +238,7 @@ impl DsmObject {
 
 fn parts_of(sobject: &Sobject) -> &'static [Part] {
     match sobject.obj_type {
+        _ if is_state(sobject) => &[],
         ObjectType::Certificate => &[Part::Certificate],
         ObjectType::Opaque => &[Part::Data],
         // A secret too short for DSM's HMAC keys that was made as a key says so.

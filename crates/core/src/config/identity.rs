@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{ApiKey, Settings, problem, variable};
+use super::{ApiKey, Settings, problem};
 use crate::Error;
 use crate::identity::NodeAgentUrl;
 
@@ -78,7 +78,7 @@ fn api_key(settings: &mut Settings, file: &Path) -> Result<Identity, Error> {
     refuse(settings, file, "api_key", &["app_id", "cert_file", "key_file", "node_agent", "domain", "app_config_id"])?;
     Ok(match settings.api_key.take() {
         Some(text) => Identity::ApiKey(ApiKey::from_text(&text.0, file)?),
-        None => match variable("FORTANIX_API_KEY").map(Zeroizing::new) {
+        None => match settings.variable("FORTANIX_API_KEY").map(Zeroizing::new) {
             Some(text) => Identity::ApiKey(ApiKey::from_text(&text, Path::new("environment variable FORTANIX_API_KEY"))?),
             None => Identity::AtLogin,
         },
@@ -100,7 +100,7 @@ fn attested(settings: &mut Settings, file: &Path) -> Result<Identity, Error> {
     let mend = "give the id of the app in DSM that trusts the zone CA, here or in $FORTANIX_APP_UUID";
     let app_id = app_id(settings, file)?.ok_or_else(|| problem(file, "app_id", "is missing", mend))?;
     let mend = "give the URL of the node agent, such as http://10.0.0.5:9092, here or in $NODE_AGENT";
-    let url = settings.node_agent.take().or_else(|| variable("NODE_AGENT"));
+    let url = settings.node_agent.take().or_else(|| settings.variable("NODE_AGENT"));
     let url = url.ok_or_else(|| problem(file, "node_agent", "is missing", mend))?;
     let node_agent = NodeAgentUrl::parse(&url).map_err(|what| problem(file, "node_agent", &format!("`{url}` {what}"), mend))?;
     let domain = settings.domain.take().unwrap_or_else(|| DEFAULT_DOMAIN.to_owned());
@@ -133,7 +133,7 @@ fn refuse(settings: &Settings, file: &Path, identity: &str, foreign: &[&str]) ->
 }
 
 fn app_id(settings: &Settings, file: &Path) -> Result<Option<Uuid>, Error> {
-    let variable = variable("FORTANIX_APP_UUID");
+    let variable = settings.variable("FORTANIX_APP_UUID");
     let (place, text) = match (&settings.app_id, &variable) {
         (Some(text), _) => (file, text),
         (None, Some(text)) => (Path::new("environment variable FORTANIX_APP_UUID"), text),

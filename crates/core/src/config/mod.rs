@@ -5,6 +5,7 @@
 
 mod api_key;
 mod identity;
+mod slot;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use zeroize::Zeroizing;
 
 pub use self::api_key::ApiKey;
 pub use self::identity::{Attested, CertificateFiles, DEFAULT_DOMAIN, Identity};
+pub use self::slot::{LoginMode, MechanismFilter};
 use crate::Error;
 
 /// Where the configuration lies when nobody says otherwise.
@@ -56,6 +58,14 @@ pub struct Config {
     pub availability_grace: Duration,
     /// Label of the PKCS#11 token, at most 32 bytes of UTF-8.
     pub token_label: String,
+    /// Id of its slot; its place among the configured slots where absent.
+    pub slot: Option<u64>,
+    /// What the token asks of its users.
+    pub login: LoginMode,
+    /// The mechanisms that it offers.
+    pub mechanisms: MechanismFilter,
+    /// Whether the token is that of a test suite: see [`Config::load_slots`].
+    pub conformance: bool,
     /// Whether token keys may be made that applications can read: what suites written for soft tokens need, and nobody else.
     pub allow_plaintext: bool,
     /// The log.
@@ -68,15 +78,42 @@ impl Config {
     /// # Errors
     /// [`Error::Config`], in one line with file, key and mend.
     pub fn load(file: Option<&Path>) -> Result<Self, Error> {
-        let named = file.map(Path::to_path_buf).or_else(|| std::env::var_os(FILE_VARIABLE).map(PathBuf::from));
-        let file = match named {
-            Some(file) => file,
-            None if Path::new(DEFAULT_FILE).exists() => PathBuf::from(DEFAULT_FILE),
-            None => return Self::from_env(),
-        };
+        let Some(file) = named_file(file) else { return Self::from_env() };
         let text = read_secret_file(&file)?;
         let settings: Settings = toml::from_str(&text).map_err(|error| malformed(&file, &text, &error))?;
+        if !settings.slots.is_empty() {
+            return Err(problem(&file, "slots", "are for PKCS#11 alone", "give this program a file with one account"));
+        }
         settings.build(&file)
+    }
+
+    /// Reads the file as [`Config::load`] does, with all its `[[slots]]`: each has the settings of its own table and, where that says
+    /// nothing, those at the top of the file. The environment fills nothing in where there are slots, nor in conformance mode.
+    ///
+    /// # Errors
+    /// As [`Config::load`]; slots with one id; conformance mode for anything but this machine.
+    pub fn load_slots(file: Option<&Path>) -> Result<Vec<Self>, Error> {
+        let Some(file) = named_file(file) else { return Ok(vec![Self::from_env()?]) };
+        let text = read_secret_file(&file)?;
+        let mut top: Settings = toml::from_str(&text).map_err(|error| malformed(&file, &text, &error))?;
+        let slots = std::mem::take(&mut top.slots);
+        if slots.is_empty() {
+            return Ok(vec![top.build(&file)?]);
+        }
+        let mut configs = Vec::with_capacity(slots.len());
+        for mut slot in slots {
+            if !slot.slots.is_empty() {
+                return Err(problem(&file, "slots", "are within a slot", "write one table [[slots]] for each, side by side"));
+            }
+            slot.inherit(&top);
+            slot.sealed = true;
+            configs.push(slot.build(&file)?);
+        }
+        let ids: Vec<u64> = configs.iter().enumerate().map(|(place, config)| config.slot.unwrap_or(place as u64)).collect();
+        if let Some(id) = ids.iter().enumerate().find(|(place, id)| ids[..*place].contains(id)).map(|(_, id)| id) {
+            return Err(problem(&file, "slot", &format!("two slots have the id {id}"), "give each of them an id of its own"));
+        }
+        Ok(configs)
     }
 
     /// Takes `FORTANIX_API_ENDPOINT`, `FORTANIX_API_KEY` and `FORTANIX_CA_FILE`, defaults for the rest.
@@ -112,6 +149,10 @@ impl Default for Config {
             availability: false,
             availability_grace: Duration::from_secs(4 * 1800),
             token_label: "Fortanix Token".to_owned(),
+            slot: None,
+            login: LoginMode::Required,
+            mechanisms: MechanismFilter::default(),
+            conformance: false,
             allow_plaintext: false,
             log: LogConfig::default(),
         }
@@ -163,11 +204,20 @@ struct Settings {
     availability: Option<bool>,
     availability_grace: Option<u64>,
     token_label: Option<String>,
+    slot: Option<u64>,
+    login: Option<String>,
+    mechanisms: Option<Vec<String>>,
+    conformance: Option<bool>,
     allow_plaintext: Option<bool>,
     log: Option<LogSettings>,
+    #[serde(default)]
+    slots: Vec<Self>,
+    /// The environment fills nothing in.
+    #[serde(skip)]
+    sealed: bool,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LogSettings {
     level: Option<String>,
@@ -175,7 +225,7 @@ struct LogSettings {
 }
 
 /// Overwritten when dropped.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(from = "String")]
 struct SecretText(Zeroizing<String>);
 
@@ -186,12 +236,24 @@ impl From<String> for SecretText {
 }
 
 impl Settings {
+    /// An environment variable, where it may fill in what the file leaves out.
+    fn variable(&self, name: &str) -> Option<String> {
+        if self.sealed { None } else { variable(name) }
+    }
+
     fn build(mut self, file: &Path) -> Result<Config, Error> {
         let defaults = Config::default();
+        let conformance = self.conformance.unwrap_or(false);
+        self.sealed |= conformance;
         let millis = |value: Option<u64>, default| value.map_or(default, Duration::from_millis);
         let identity = identity::build(&mut self, file)?;
-        let endpoint = self.api_endpoint.or_else(|| variable("FORTANIX_API_ENDPOINT")).unwrap_or(defaults.api_endpoint);
+        let from_environment = |name| if self.sealed { None } else { variable(name) };
+        let endpoint = self.api_endpoint.or_else(|| from_environment("FORTANIX_API_ENDPOINT")).unwrap_or(defaults.api_endpoint);
         check_endpoint(&endpoint, file)?;
+        if conformance && !is_loopback(&endpoint) {
+            let mend = "remove it: it is for a dsma-local on this machine, and would let anybody empty a group of this DSM";
+            return Err(problem(file, "conformance", &format!("is refused for `{endpoint}`"), mend));
+        }
         let cache_ttl = self.cache_ttl.map_or(defaults.cache_ttl, Duration::from_secs);
         for (key, zero) in [
             ("cache_max_keys", self.cache_max_keys == Some(0)),
@@ -211,7 +273,7 @@ impl Settings {
         Ok(Config {
             api_endpoint: endpoint,
             identity,
-            ca_certs_file: self.ca_certs_file.or_else(|| variable("FORTANIX_CA_FILE").map(PathBuf::from)),
+            ca_certs_file: self.ca_certs_file.or_else(|| from_environment("FORTANIX_CA_FILE").map(PathBuf::from)),
             cache_ttl,
             cache_max_keys: self.cache_max_keys.unwrap_or(defaults.cache_max_keys),
             cache_max_bytes: self.cache_max_bytes.unwrap_or(defaults.cache_max_bytes),
@@ -223,7 +285,11 @@ impl Settings {
             availability: self.availability.unwrap_or(defaults.availability),
             availability_grace: self.availability_grace.map_or(cache_ttl * 4, Duration::from_secs),
             token_label: self.token_label.unwrap_or(defaults.token_label),
-            allow_plaintext: self.allow_plaintext.unwrap_or(defaults.allow_plaintext),
+            slot: self.slot,
+            login: LoginMode::parse(self.login.as_deref(), file)?,
+            mechanisms: MechanismFilter::parse(self.mechanisms, file)?,
+            conformance,
+            allow_plaintext: self.allow_plaintext.unwrap_or(conformance),
             log: self.log.unwrap_or_default().build(file)?,
         })
     }
@@ -241,6 +307,19 @@ impl LogSettings {
         };
         Ok(LogConfig { level, file: self.file })
     }
+}
+
+/// The file that the caller, the environment or the default names.
+fn named_file(file: Option<&Path>) -> Option<PathBuf> {
+    let named = file.map(Path::to_path_buf).or_else(|| std::env::var_os(FILE_VARIABLE).map(PathBuf::from));
+    named.or_else(|| Path::new(DEFAULT_FILE).exists().then(|| PathBuf::from(DEFAULT_FILE)))
+}
+
+/// Whether the endpoint is on this machine, whatever the resolver says of other names.
+fn is_loopback(endpoint: &str) -> bool {
+    let host = endpoint.trim_start_matches("https://");
+    let host = host.strip_prefix('[').map_or_else(|| host.split(':').next(), |rest| rest.split(']').next()).unwrap_or_default();
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// The clients of DSM refuse plain http, and a path or trailing slash would break every request.

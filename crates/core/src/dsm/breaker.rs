@@ -56,6 +56,11 @@ impl Breaker {
         wait
     }
 
+    /// Whether nobody may try now.
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.lock().closed_until.is_some_and(|until| Moment::now() < until)
+    }
+
     pub(super) fn last_reason(&self) -> Arc<str> {
         self.0.lock().reason.clone().unwrap_or_else(|| "no answer".into())
     }

@@ -77,6 +77,12 @@ impl Dsm {
         self.transport.endpoint()
     }
 
+    /// Whether DSM could not be reached when it was asked last, and it is too early to ask again. Never the network.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        self.breaker.is_closed()
+    }
+
     /// Sends one request in our session; `path` begins with a slash. May be sent more than once when DSM cannot be reached.
     ///
     /// # Errors

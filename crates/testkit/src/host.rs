@@ -107,8 +107,18 @@ impl Host {
 
 /// Whether a variable of ours, set by whoever runs the tests, would change what the service does.
 fn is_setting(name: &str) -> bool {
-    const NAMES: [&str; 8] =
-        ["DSMA_APP_ID", "TLS_KEY_ID", "PORT", "CACHE_TTL", "BEARER_AUTH_ENABLED", "NITRO_ENABLED", "NODE_AGENT", "IDENTITY"];
+    const NAMES: [&str; 10] = [
+        "DSMA_CERT_FILE",
+        "DSMA_KEY_FILE",
+        "DSMA_APP_ID",
+        "TLS_KEY_ID",
+        "PORT",
+        "CACHE_TTL",
+        "BEARER_AUTH_ENABLED",
+        "NITRO_ENABLED",
+        "NODE_AGENT",
+        "IDENTITY",
+    ];
     name.starts_with("FORTANIX_") || NAMES.contains(&name)
 }
 

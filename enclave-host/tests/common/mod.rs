@@ -1,6 +1,7 @@
 //! What several tests need: keys that may be exported, requests, and a connection below HTTP.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub(crate) mod agent;
 pub(crate) mod ca;
 
 use std::io::{Read, Write};

@@ -333,3 +333,68 @@ fn certificates_are_kept_and_shown_and_login_with_them_is_sent_to_the_right_endp
         assert_eq!(reply.status, 400, "{bad}: {}", reply.text);
     }
 }
+
+fn list(client: &Dsm, path: &str) -> Vec<String> {
+    let answer = client.request("GET", path, None).success().json();
+    let items = if answer.is_array() { answer } else { answer["items"].clone() };
+    items.as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn listings_of_apps_and_groups_come_in_pages() {
+    let stack = Stack::start();
+    let (dsm, admin) = (stack.dsm(), stack.admin());
+    for name in ["one", "two", "three"] {
+        dsm.new_group(name);
+        dsm.new_app(name, &[]);
+    }
+    let filter = "filter=%7B%22name%22:%7B%22$in%22:%5B%22one%22,%22two%22,%22three%22%5D%7D%7D";
+    assert_eq!(list(&admin, &format!("/sys/v1/apps?{filter}&sort=app_name:asc")), ["one", "three", "two"]);
+    assert_eq!(list(&admin, &format!("/sys/v1/apps?{filter}&sort=app_name:desc&limit=2")), ["two", "three"]);
+    assert_eq!(list(&admin, &format!("/sys/v1/apps?{filter}&sort=app_name:asc&start=one")), ["three", "two"]);
+    assert_eq!(list(&admin, "/sys/v1/apps?role=admin"), ["Default admin"]);
+    assert_eq!(list(&admin, &format!("/sys/v1/groups?{filter}")), ["one", "three", "two"]);
+    assert_eq!(list(&admin, &format!("/sys/v1/groups?{filter}&sort_by=group_name:asc&previous_sort_value=one&limit=1")), ["three"]);
+
+    let mut path = format!("/sys/v1/apps?{filter}&continuation_token=&limit=2");
+    let mut seen = Vec::new();
+    loop {
+        let page = admin.request("GET", &path, None).success().json();
+        assert_eq!(page["metadata"]["count"], 3);
+        seen.extend(list(&admin, &path));
+        let Some(token) = page["metadata"]["continuation_token"].as_str() else { break };
+        path = format!("/sys/v1/apps?{filter}&limit=2&continuation_token={token}");
+    }
+    seen.sort();
+    assert_eq!(seen, ["one", "three", "two"]);
+    for bad in
+        ["apps?sort=x:asc", "apps?role=king", "apps?continuation_token=x", "apps?filter=%7B%22state%22:1%7D", "groups?sort_by=app_id:asc"]
+    {
+        assert_eq!(admin.request("GET", &format!("/sys/v1/{bad}"), None).status, 400, "{bad}");
+    }
+}
+
+/// A key that comes with the request is used, and leaves nothing behind.
+#[test]
+fn keys_that_requests_bring_along() {
+    let stack = Stack::start();
+    let dsm = stack.dsm();
+    // FIPS 197, appendix C.1.
+    let value = "AAECAwQFBgcICQoLDA0ODw==";
+    let inline = json!({"inline": {"value": value, "obj_type": "AES"}});
+    let body = json!({"key": inline, "alg": "AES", "mode": "ECB", "plain": "ABEiM0RVZneImaq7zN3u/w=="});
+    let sealed = dsm.request("POST", "/crypto/v1/encrypt", Some(body)).success().json();
+    assert_eq!((&sealed["cipher"], &sealed["kid"]), (&json!("acTg2Gp7BDDYzbeAcLTFWg=="), &Value::Null));
+    let wrong = json!({"inline": {"value": "AAEC", "obj_type": "AES"}});
+    for (path, body, status) in [
+        ("encrypt", json!({"key": wrong, "alg": "AES", "mode": "ECB", "plain": "AA=="}), 400),
+        ("keys/export", inline.clone(), 403),
+        ("keys/copy", json!({"key": inline, "name": "copy"}), 400),
+        ("wrapkey", json!({"key": inline, "subject": inline, "alg": "AES", "mode": "KW"}), 403),
+        ("keys/info", json!({"inline": {"value": value}}), 400),
+    ] {
+        let reply = dsm.request("POST", &format!("/crypto/v1/{path}"), Some(body));
+        assert_eq!(reply.status, status, "{path}: {}", reply.text);
+    }
+    assert_eq!(dsm.request("GET", "/crypto/v1/keys", None).json(), json!([]));
+}

@@ -296,3 +296,48 @@ fn credentials_of_users_that_do_not_hold() {
     assert_eq!(user.request("GET", "/sys/v1/accounts", None).success().json(), json!([]));
     assert_eq!(stack.dsm().request("POST", "/sys/v1/accounts", Some(json!({"name": "an app's"}))).status, 403);
 }
+
+/// Whoever guesses passwords has to wait, and nobody else has to.
+#[test]
+fn guessing_a_password_ends_in_a_lock() {
+    let stack = Stack::start();
+    for email in ["ann@example.com", "bob@example.com"] {
+        signup(&stack, email);
+    }
+    let login = |email: &str, password: &str| stack.dsm().with(basic(email, password)).request("POST", "/sys/v1/session/auth", None);
+    for _ in 0..5 {
+        assert_eq!(login("ann@example.com", "a wrong password").status, 401);
+    }
+    login("Ann@example.com", PASSWORD).success();
+    for email in ["ann@example.com", "nobody@example.com"] {
+        let statuses: Vec<u16> = (0..11).map(|_| login(email, "a wrong password").status).collect();
+        assert!(statuses[..10] == [401; 10] && statuses[10] == 423, "{email}: {statuses:?}");
+    }
+    let locked = login("ann@example.com", PASSWORD);
+    assert!(locked.status == 423 && locked.text.contains("try again in"), "{}", locked.text);
+    login("bob@example.com", PASSWORD).success();
+}
+
+#[test]
+fn an_account_ends_when_it_is_empty() {
+    let stack = Stack::start();
+    let (owner, account) = owner(&stack, "ann@example.com", "short-lived");
+    let path = format!("/sys/v1/accounts/{account}");
+    let group = owner.request("POST", "/sys/v1/groups", Some(json!({"name": "group"}))).success().json()["group_id"].clone();
+    let app = json!({"name": "app", "add_groups": {group.as_str().unwrap(): ["ENCRYPT"]}});
+    let app = owner.request("POST", "/sys/v1/apps", Some(app)).success().json()["app_id"].as_str().unwrap().to_owned();
+    let secret = owner.request("GET", &format!("/sys/v1/apps/{app}/credential"), None).success().json()["credential"]["secret"].clone();
+    let app = stack.dsm().with(basic(&app, secret.as_str().unwrap()));
+    let spec = json!({"name": "key", "obj_type": "AES", "key_size": 128, "group_id": group});
+    let kid = owner.request("POST", "/crypto/v1/keys", Some(spec)).success().json()["kid"].as_str().unwrap().to_owned();
+
+    assert_eq!(app.request("DELETE", &path, None).status, 403);
+    assert_eq!(stack.admin().request("DELETE", &path, None).status, 404, "another account's admin");
+    assert_eq!(owner.request("DELETE", &path, None).status, 409, "a key is left");
+    owner.request("DELETE", &format!("/crypto/v1/keys/{kid}"), None).success();
+    assert_eq!(owner.request("DELETE", &path, None).status, 204);
+    assert_eq!(owner.request("GET", "/sys/v1/accounts", None).success().json(), json!([]));
+    assert_eq!(app.request("POST", "/sys/v1/session/auth", None).status, 401, "its apps are gone");
+    let first = stack.admin().request("GET", "/sys/v1/accounts", None).success().json()[0]["acct_id"].as_str().unwrap().to_owned();
+    assert_eq!(stack.admin().request("DELETE", &format!("/sys/v1/accounts/{first}"), None).status, 409);
+}

@@ -75,7 +75,8 @@ pub use session::{
 };
 pub use set::{KeyOperation, KeyOperations, Permission, Permissions};
 pub use sobject::{
-    EllipticCurve, ObjectOrigin, ObjectType, RevocationReason, RsaOptions, Sobject, SobjectDescriptor, SobjectRequest, SobjectState,
+    EllipticCurve, InlineKey, ObjectOrigin, ObjectType, RevocationReason, RsaOptions, Sobject, SobjectDescriptor, SobjectRequest,
+    SobjectState,
 };
 pub use time::Time;
 pub use wrap::{KeyFormat, UnwrapKeyRequest, WrapKeyRequest, WrapKeyResponse};

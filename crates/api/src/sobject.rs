@@ -20,6 +20,24 @@ pub enum SobjectDescriptor {
     Name(String),
     /// A sealed key that DSM does not store.
     TransientKey(String),
+    /// The key itself, which DSM uses once.
+    Inline(InlineKey),
+}
+
+/// Key material in the place of a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InlineKey {
+    /// As for an import.
+    pub value: SecretBlob,
+    /// Type.
+    pub obj_type: ObjectType,
+}
+
+/// By type alone: a secret is no text to tell keys apart by.
+impl std::hash::Hash for InlineKey {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.obj_type.hash(state);
+    }
 }
 
 /// Clients write absent alternatives as explicit nulls.
@@ -28,6 +46,7 @@ struct DescriptorFields {
     kid: Option<Uuid>,
     name: Option<String>,
     transient_key: Option<String>,
+    inline: Option<InlineKey>,
 }
 
 impl TryFrom<DescriptorFields> for SobjectDescriptor {
@@ -35,10 +54,11 @@ impl TryFrom<DescriptorFields> for SobjectDescriptor {
 
     fn try_from(fields: DescriptorFields) -> Result<Self, Self::Error> {
         match fields {
-            DescriptorFields { kid: Some(kid), name: None, transient_key: None } => Ok(Self::Kid(kid)),
-            DescriptorFields { kid: None, name: Some(name), transient_key: None } => Ok(Self::Name(name)),
-            DescriptorFields { kid: None, name: None, transient_key: Some(key) } => Ok(Self::TransientKey(key)),
-            _ => Err("exactly one of kid, name and transient_key expected"),
+            DescriptorFields { kid: Some(kid), name: None, transient_key: None, inline: None } => Ok(Self::Kid(kid)),
+            DescriptorFields { kid: None, name: Some(name), transient_key: None, inline: None } => Ok(Self::Name(name)),
+            DescriptorFields { kid: None, name: None, transient_key: Some(key), inline: None } => Ok(Self::TransientKey(key)),
+            DescriptorFields { kid: None, name: None, transient_key: None, inline: Some(key) } => Ok(Self::Inline(key)),
+            _ => Err("exactly one of kid, name, transient_key and inline expected"),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use base64_simd::STANDARD;
 use clap::Subcommand;
+use dsma_api::{EllipticCurve, ObjectType};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::{PemObject, SectionKind};
 use serde_json::{Map, Value, json};
@@ -200,8 +201,10 @@ impl Key {
                 }
                 let Some(file) = import else {
                     set_default_size(&mut body, &obj_type);
-                    let key = client.ask("POST", "/crypto/v1/keys", Some(&body))?;
-                    return output.object(&if exportable { allow_export(client, &key)? } else { key });
+                    if exportable {
+                        body["key_ops"] = exportable_ops(&body)?;
+                    }
+                    return output.object(&client.ask("POST", "/crypto/v1/keys", Some(&body))?);
                 };
                 body["value"] = STANDARD.encode_to_string(&*material(&file)?).into();
                 output.object(&client.ask("PUT", "/crypto/v1/keys", Some(&body))?)
@@ -270,14 +273,11 @@ fn set_default_size(body: &mut Value, obj_type: &str) {
     }
 }
 
-/// Only DSM knows the default operations of a type: EXPORT is added to what it chose.
-fn allow_export(client: &Client, key: &Value) -> Result<Value, Error> {
-    let mut ops = key["key_ops"].clone();
-    if let Some(ops) = ops.as_array_mut() {
-        ops.push("EXPORT".into());
-    }
-    let path = format!("/crypto/v1/keys/{}", key["kid"].as_str().unwrap_or_default());
-    client.ask("PATCH", &path, Some(&json!({"key_ops": ops})))
+/// The default operations of the type, and EXPORT: with the request, so that there is no moment at which the key is half-made.
+fn exportable_ops(body: &Value) -> Result<Value, Error> {
+    let obj_type: ObjectType = serde_json::from_value(body["obj_type"].clone())?;
+    let curve: Option<EllipticCurve> = serde_json::from_value(body["elliptic_curve"].clone())?;
+    Ok(serde_json::to_value(crate::dsm::exportable(obj_type, curve))?)
 }
 
 /// The bytes of a file; what stands between the lines of a PEM file.

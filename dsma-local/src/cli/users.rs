@@ -66,10 +66,17 @@ impl User {
 /// Signs up, invites, and accepts the invitation as the new user.
 fn add(client: &Client, email: &str, password: &str, role: &str) -> Result<Value, Error> {
     client.ask("POST", "/sys/v1/users", Some(&json!({"user_email": email, "user_password": password})))?;
-    client.ask("POST", "/sys/v1/users/invite", Some(&json!({"user_email": email, "account_role": [role]})))?;
-    let groups = client.ask("GET", "/sys/v1/groups", None)?;
     let credential = Zeroizing::new(STANDARD.encode_to_string(format!("{email}:{password}")));
-    client.ask_as(&credential, "POST", "/sys/v1/users/process_invite", Some(&json!({"accepts": [groups[0]["acct_id"]]})))?;
+    let join = || {
+        client.ask("POST", "/sys/v1/users/invite", Some(&json!({"user_email": email, "account_role": [role]})))?;
+        let groups = client.ask("GET", "/sys/v1/groups", None)?;
+        client.ask_as(&credential, "POST", "/sys/v1/users/process_invite", Some(&json!({"accepts": [groups[0]["acct_id"]]})))
+    };
+    if let Err(error) = join() {
+        // A user who belongs to nothing is not left behind; where that fails as well, the first failure is the one to be told.
+        let _ = client.ask_as(&credential, "DELETE", "/sys/v1/users", None);
+        return Err(error);
+    }
     named(items(client.ask("GET", "/sys/v1/users", None)?), &email.to_lowercase(), "user_id")
 }
 

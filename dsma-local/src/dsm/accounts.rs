@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dsma_api::{Account, AccountRequest, ApiError, UserRole};
+use dsma_api::{Account, AccountRequest, Act, ApiError, UserRole};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -11,6 +11,7 @@ use super::authentication::Entity;
 use super::call::Call;
 use super::client_configs;
 use super::groups::valid_name;
+use super::paging::{ACCOUNTS, Paging};
 use super::reply::Reply;
 use crate::store::{ActionType, Member};
 
@@ -21,7 +22,8 @@ const WITHOUT_EFFECT: &[&str] = &["country", "organization", "phone", "notificat
 pub(super) fn list(call: &Call) -> Result<Reply, ApiError> {
     let accounts = visible(call)?.into_keys().map(|acct_id| call.dsm.store.any_account(acct_id));
     let accounts: Vec<Account> = accounts.filter_map(Result::transpose).collect::<Result<_, _>>()?;
-    Reply::ok(&accounts.into_iter().map(Shown::from).collect::<Vec<_>>())
+    let paging = Paging::read(&call.query, &ACCOUNTS)?;
+    paging.cut(accounts.into_iter().map(Shown::from).collect(), |shown| (shown.account.acct_id, &shown.account.name))
 }
 
 /// `GET /sys/v1/accounts/{id}`.
@@ -72,6 +74,26 @@ pub(super) fn update(call: &Call) -> Result<Reply, ApiError> {
         Ok::<_, ApiError>(call.audit(ActionType::Administrative, caller.principal(), account.acct_id, message))
     })?;
     Reply::ok(&Shown::from(account))
+}
+
+/// `DELETE /sys/v1/accounts/{id}`: the caller's own account, once it holds no sobject and no group with an approval policy.
+pub(super) fn delete(call: &Call) -> Result<Reply, ApiError> {
+    let caller = call.caller()?;
+    if call.id()? != call.store().acct_id() {
+        return Err(no_account());
+    }
+    caller.need_admin()?;
+    for (group_id, _) in call.store().approval_policies()? {
+        caller.gate.pass(group_id, Act::Policy)?;
+    }
+    let account = call.store().account()?;
+    let message = format!("Deleted account \"{}\"", account.name);
+    if !call.store().delete_account(call.audit(ActionType::Administrative, caller.principal(), account.acct_id, message))? {
+        return Err(ApiError::conflict(
+            "Account is not empty, or it came with this DSM: delete its sobjects first; the account that came with it stays",
+        ));
+    }
+    Ok(Reply::nothing())
 }
 
 /// The accounts that the caller may enter; an app's role there is of no interest.

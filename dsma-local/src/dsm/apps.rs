@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use dsma_api::{ApiError, App, AppGroups, AppRequest, Approver, CredentialResponse, IpAddressPolicy, PreviousCredential, Principal, Time};
+use dsma_api::{
+    ApiError, App, AppGroups, AppRequest, AppRole, Approver, CredentialResponse, IpAddressPolicy, PreviousCredential, Principal, Time,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -11,18 +13,30 @@ use super::authentication::Caller;
 use super::call::Call;
 use super::credentials::SECRET;
 use super::groups::{no_group, valid_name};
+use super::paging::{APPS, Paging, filter};
 use super::permissions::memberships;
 use super::quorum::not_an_approver;
 use super::reply::Reply;
 use super::{addresses, client_configs, credentials};
-use crate::store::{ActionType, AppRow, Audit};
+use crate::store::{ActionType, AppRow, Audit, Fields};
 
 /// `GET /sys/v1/apps`.
 pub(super) fn list(call: &Call) -> Result<Reply, ApiError> {
     call.caller()?.need_sight()?;
     let group_id = call.query.parsed::<Uuid>("group_id")?;
-    let rows = call.store().apps()?.into_iter().filter(|row| group_id.is_none_or(|id| row.groups.contains_key(&id)));
-    Reply::ok(&rows.map(|row| shown(call, row)).collect::<Vec<_>>())
+    let role = match call.query.get("role") {
+        None => None,
+        Some("admin") => Some(AppRole::Admin),
+        Some("crypto") => Some(AppRole::Crypto),
+        Some(_) => return Err(ApiError::bad_request("Invalid role: admin or crypto")),
+    };
+    let paging = Paging::read(&call.query, &APPS)?;
+    let mut rows = match filter(&call.query, Fields::Apps)? {
+        Some(condition) => call.store().apps_where(&condition)?,
+        None => call.store().apps()?,
+    };
+    rows.retain(|row| group_id.is_none_or(|id| row.groups.contains_key(&id)) && role.is_none_or(|role| row.app.role == role));
+    paging.cut(rows.into_iter().map(|row| shown(call, row)).collect(), |shown: &Shown| (shown.app.app_id, &shown.app.name))
 }
 
 /// `GET /sys/v1/apps/{id}`.

@@ -120,11 +120,14 @@ impl Call {
 /// The user with this address and password.
 ///
 /// # Errors
-/// 401 with one text, and after one hash, whichever of the two is wrong.
+/// 401 with one text, and after one hash, whichever of the two is wrong; 423 after too many of them.
 pub(super) fn by_password(dsm: &Dsm, email: &str, password: &str) -> Result<Login, ApiError> {
-    let known = dsm.store.user_by_email(&email.to_lowercase())?;
+    let name = email.to_lowercase();
+    dsm.throttle.attempt(&name)?;
+    let known = dsm.store.user_by_email(&name)?;
     let right = passwords::verify(password, known.as_ref().map(|(_, hash)| hash.as_str()))?;
     let (user, _) = known.filter(|_| right).ok_or_else(wrong)?;
+    dsm.throttle.succeeded(&name);
     Ok(Login { entity: Entity::User(user), token: None, acct_id: None })
 }
 

@@ -7,17 +7,22 @@ use uuid::Uuid;
 use super::authentication::Caller;
 use super::call::Call;
 use super::caller::{GROUP_ADMINISTRATOR, Who};
+use super::paging::{GROUPS, Paging, filter};
 use super::quorum::{read_policy, warn_without_people};
 use super::reply::Reply;
 use super::{client_configs, group_policies};
-use crate::store::{ActionType, Audit};
+use crate::store::{ActionType, Audit, Fields};
 
 /// `GET /sys/v1/groups`: the caller's groups, by name.
 pub(super) fn list(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
-    let mut groups = call.store().groups()?;
+    let paging = Paging::read(&call.query, &GROUPS)?;
+    let mut groups = match filter(&call.query, Fields::Groups)? {
+        Some(condition) => call.store().groups_where(&condition)?,
+        None => call.store().groups()?,
+    };
     groups.retain(|group| caller.permissions(group.group_id).is_some());
-    Reply::ok(&groups)
+    paging.cut(groups, |group| (group.group_id, &group.name))
 }
 
 /// `GET /sys/v1/groups/{id}`.

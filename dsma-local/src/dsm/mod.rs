@@ -22,6 +22,7 @@ mod inside;
 mod logs;
 mod operations;
 mod outside;
+mod paging;
 mod permissions;
 mod plugins;
 mod provision;
@@ -31,6 +32,7 @@ mod secrets;
 mod sessions;
 mod sobjects;
 mod system;
+mod throttle;
 mod users;
 
 use std::sync::Arc;
@@ -44,6 +46,7 @@ use uuid::Uuid;
 pub(crate) use self::enclave::{Enclave, provision_enclave};
 pub(crate) use self::provision::{Account, provision};
 use self::sessions::Sessions;
+pub(crate) use self::sobjects::exportable;
 use crate::error::Error;
 use crate::http::query;
 use crate::http::reply::dress;
@@ -65,6 +68,7 @@ pub(crate) struct Dsm {
     /// The same store as nobody's account sees it.
     nobody: Store,
     sessions: Sessions,
+    throttle: throttle::Throttle,
     endpoints: Endpoints,
     settings: Settings,
 }
@@ -83,7 +87,14 @@ impl Dsm {
     /// The service over this store.
     pub(crate) fn new(store: Store, settings: Settings) -> Self {
         let sessions = Sessions::new(settings.session_idle);
-        Self { nobody: store.in_account(Uuid::nil()), store, sessions, endpoints: endpoints(), settings }
+        Self {
+            nobody: store.in_account(Uuid::nil()),
+            store,
+            sessions,
+            throttle: throttle::Throttle::default(),
+            endpoints: endpoints(),
+            settings,
+        }
     }
 
     /// Writes what is in memory only. No request may be running.
@@ -144,8 +155,8 @@ fn endpoints() -> Endpoints {
         .route("/sys/v1/session/select_account", post(sessions::select_account))
         // --- authority
         .route("/sys/v1/accounts", get(accounts::list).post(accounts::create))
-        .route("/sys/v1/accounts/{id}", get(accounts::show).patch(accounts::update))
         .route("/sys/v1/accounts/{id}/usage", get(accounts::usage))
+        .route("/sys/v1/accounts/{id}", get(accounts::show).patch(accounts::update).delete(accounts::delete))
         .route("/sys/v1/users", get(users::list).post(users::signup).delete(users::delete))
         .route("/sys/v1/users/accounts", get(users::accounts))
         .route("/sys/v1/users/invite", post(users::invite))

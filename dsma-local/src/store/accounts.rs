@@ -34,6 +34,21 @@ impl Store {
         .map(|_| ())
     }
 
+    /// Deletes the account with its groups, apps and memberships, where it holds no sobject; `false` where it does. The account that came
+    /// with the store stays: its id is the store's mark. Its audit log stays as well.
+    pub(crate) fn delete_account(&self, audit: Audit) -> Result<bool, Error> {
+        self.write(audit, |transaction| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM sobjects WHERE acct_id = ?1) OR EXISTS (SELECT 1 FROM account WHERE acct_id = ?1)";
+            if transaction.query_row(sql, [self.acct_id], |row| row.get(0))? {
+                return Ok(false);
+            }
+            for table in ["approvals", "apps", "groups", "members"] {
+                transaction.execute(&format!("DELETE FROM {table} WHERE acct_id = ?1"), [self.acct_id])?;
+            }
+            Ok(transaction.execute("DELETE FROM accounts WHERE acct_id = ?1", [self.acct_id])? == 1)
+        })
+    }
+
     /// Changes the account in one transaction: `change` sees it as it is then, and may refuse.
     pub(crate) fn update_account<E: From<Error>>(&self, change: impl FnOnce(&mut Account) -> Result<Audit, E>) -> Result<Account, E> {
         let changed = self.write_with::<_, E>(|transaction| {

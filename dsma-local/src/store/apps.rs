@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use dsma_api::{App, AppGroups, Permissions, Time};
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, OptionalExtension, Transaction, params_from_iter};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{Audit, Store};
+use super::{Audit, Condition, Store};
 use crate::error::Error;
 
 /// Kind of a sealed value, see `seal.rs`.
@@ -43,6 +43,17 @@ impl Store {
         self.read(|connection| {
             let mut statement = connection.prepare_cached("SELECT app_id FROM apps WHERE acct_id = ?1 ORDER BY app_id")?;
             let ids: Vec<Uuid> = statement.query_map([self.acct_id], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            ids.into_iter().filter_map(|app_id| read(connection, app_id).transpose()).collect()
+        })
+    }
+
+    /// The apps that fit, by id.
+    pub(crate) fn apps_where(&self, condition: &Condition) -> Result<Vec<AppRow>, Error> {
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare(&format!("SELECT app_id FROM apps WHERE {} AND acct_id = ? ORDER BY app_id", condition.sql()))?;
+            let parameters = condition.parameters().iter().cloned().chain([self.acct_id.as_bytes().to_vec().into()]);
+            let ids = statement.query_map(params_from_iter(parameters), |row| row.get(0))?.collect::<Result<Vec<Uuid>, _>>()?;
             ids.into_iter().filter_map(|app_id| read(connection, app_id).transpose()).collect()
         })
     }

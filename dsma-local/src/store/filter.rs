@@ -67,12 +67,26 @@ impl Condition {
 
 /// Translates an expression such as `{"$and":[{"key_size":{"$gte":256}},{"obj_type":"AES"}]}`. The error says what is wrong with it.
 pub(crate) fn compile(expression: &Json, now: Time) -> Result<Condition, String> {
-    let condition = Compiler { now }.expression(expression, 0)?;
+    compile_for(expression, now, Fields::Sobjects)
+}
+
+/// As [`compile`], for listings of other objects: these have fewer fields.
+pub(crate) fn compile_for(expression: &Json, now: Time, fields: Fields) -> Result<Condition, String> {
+    let condition = Compiler { now, fields }.expression(expression, 0)?;
     if condition.parameters.len() > MAX_CONDITIONS { Err("it is too long".into()) } else { Ok(condition) }
+}
+
+/// What an expression is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fields {
+    Sobjects,
+    Apps,
+    Groups,
 }
 
 struct Compiler {
     now: Time,
+    fields: Fields,
 }
 
 /// What a field's values are.
@@ -114,6 +128,24 @@ const FIELDS: &[(&str, &str, Kind)] = &[
     ("parent", "links ->> '$.parent'", Kind::Text),
     ("replaced", "links ->> '$.replaced'", Kind::Text),
     ("replacement", "links ->> '$.replacement'", Kind::Text),
+];
+
+/// Fields of apps, of which there are few: their documents are read.
+const APP_FIELDS: &[(&str, &str, Kind)] = &[
+    ("name", "name", Kind::Text),
+    ("app_type", "doc ->> '$.app_type'", Kind::Text),
+    ("created_at", "doc ->> '$.created_at'", Kind::Time),
+    ("auth_type", "doc ->> '$.auth_type'", Kind::Text),
+    ("description", "doc ->> '$.description'", Kind::Text),
+    ("enabled", "doc ->> '$.enabled'", Kind::Flag),
+    ("interface", "doc ->> '$.interface'", Kind::Text),
+];
+/// Fields of groups.
+const GROUP_FIELDS: &[(&str, &str, Kind)] = &[
+    ("name", "name", Kind::Text),
+    ("created_at", "doc ->> '$.created_at'", Kind::Time),
+    ("description", "doc ->> '$.description'", Kind::Text),
+    ("wrapping_key_name", "doc ->> '$.wrapping_key_name'", Kind::Text),
 ];
 
 /// Names of other objects: the field of the sobject that refers to one, and where its name is. The names that fit are looked for once,
@@ -162,7 +194,7 @@ impl Compiler {
             "$or" => Ok(Condition::any(&self.list(value, depth)?)),
             "$nor" => Ok(Condition::any(&self.list(value, depth)?).not()),
             "$not" => Ok(self.expression(value, depth + 1)?.not()),
-            "key_ops" => self.key_ops(value, depth),
+            "key_ops" if self.fields == Fields::Sobjects => self.key_ops(value, depth),
             // The way to write a field whose name begins with a dollar.
             field => self.field(field.strip_prefix('\\').unwrap_or(field), value, depth),
         });
@@ -183,6 +215,15 @@ impl Compiler {
     }
 
     fn find(&self, name: &str) -> Result<Field, String> {
+        let table = match self.fields {
+            Fields::Sobjects => return self.find_of_sobjects(name),
+            Fields::Apps => APP_FIELDS,
+            Fields::Groups => GROUP_FIELDS,
+        };
+        Self::look_up(table, name)
+    }
+
+    fn find_of_sobjects(&self, name: &str) -> Result<Field, String> {
         if name == "state" {
             let (sql, parameters) = state_at(self.now);
             return Ok(Field::new(sql, parameters, Kind::Text));
@@ -193,7 +234,11 @@ impl Compiler {
         if let Some((_, within, sql)) = NAMES.iter().find(|(field, ..)| *field == name) {
             return Ok(Field { within: *within, ..Field::new(*sql, Vec::new(), Kind::Text) });
         }
-        let (_, sql, kind) = FIELDS.iter().find(|(field, ..)| *field == name).ok_or_else(|| format!("unknown field {name:?}"))?;
+        Self::look_up(FIELDS, name)
+    }
+
+    fn look_up(table: &[(&str, &str, Kind)], name: &str) -> Result<Field, String> {
+        let (_, sql, kind) = table.iter().find(|(field, ..)| *field == name).ok_or_else(|| format!("unknown field {name:?}"))?;
         Ok(Field::new(format!("({sql})"), Vec::new(), *kind))
     }
 

@@ -1,10 +1,10 @@
 //! Groups.
 
 use dsma_api::{Group, GroupApprovalPolicy, GroupPolicies};
-use rusqlite::OptionalExtension;
+use rusqlite::{OptionalExtension, params_from_iter};
 use uuid::Uuid;
 
-use super::{Audit, Store};
+use super::{Audit, Condition, Store};
 use crate::error::Error;
 
 impl Store {
@@ -54,6 +54,17 @@ impl Store {
         self.read(|connection| {
             let mut statement = connection.prepare_cached("SELECT doc FROM groups WHERE acct_id = ?1 ORDER BY name")?;
             let docs = statement.query_map([self.acct_id], |row| row.get::<_, String>(0))?;
+            docs.map(|doc| Ok(serde_json::from_str(&doc?)?)).collect()
+        })
+    }
+
+    /// The groups that fit, by name.
+    pub(crate) fn groups_where(&self, condition: &Condition) -> Result<Vec<Group>, Error> {
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare(&format!("SELECT doc FROM groups WHERE {} AND acct_id = ? ORDER BY name", condition.sql()))?;
+            let parameters = condition.parameters().iter().cloned().chain([self.acct_id.as_bytes().to_vec().into()]);
+            let docs = statement.query_map(params_from_iter(parameters), |row| row.get::<_, String>(0))?;
             docs.map(|doc| Ok(serde_json::from_str(&doc?)?)).collect()
         })
     }

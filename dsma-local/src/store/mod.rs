@@ -30,7 +30,7 @@ use uuid::Uuid;
 pub(crate) use self::approvals::ApprovalRow;
 pub(crate) use self::apps::AppRow;
 pub(crate) use self::audit::{ActionType, Audit, AuditFilter, Visible, line_number};
-pub(crate) use self::filter::{Condition, compile};
+pub(crate) use self::filter::{Condition, Fields, compile, compile_for};
 pub(crate) use self::key_file::{FILE as KEY_FILE, check as check_key_file, protect as protect_key_file};
 pub(crate) use self::listing::{Order, Page, SobjectFilter};
 pub(crate) use self::records::{Record, Records};

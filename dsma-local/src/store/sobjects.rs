@@ -180,7 +180,7 @@ fn find(connection: &Connection, acct_id: Uuid, descriptor: &SobjectDescriptor) 
             .prepare_cached(&format!("SELECT {COLUMNS} FROM sobjects WHERE name = ?1 AND acct_id = ?2"))?
             .query_row((name, acct_id), |row| Ok(from_row(row)))
             .optional()?,
-        SobjectDescriptor::TransientKey(_) => None,
+        SobjectDescriptor::TransientKey(_) | SobjectDescriptor::Inline(_) => None,
     };
     row.transpose()
 }

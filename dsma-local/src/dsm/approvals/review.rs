@@ -156,7 +156,8 @@ fn check_password(call: &Call, caller: &Caller, reviewer: &Reviewer, password: O
         (_, None) => Ok(false),
         (Who::App(_), Some(_)) => Err(ApiError::bad_request("Field `password` is for users: apps approve without one")),
         (Who::User(user, _), Some(password)) => {
-            by_password(&call.dsm, &user.user_email, password).map_err(|_| ApiError::forbidden("The password is wrong"))?;
+            by_password(&call.dsm, &user.user_email, password)
+                .map_err(|error| if error.status == 423 { error } else { ApiError::forbidden("The password is wrong") })?;
             Ok(true)
         }
     }

@@ -136,6 +136,7 @@ impl Bound {
         // Transient keys have no id: each blob is its own, and belongs to one session.
         let transient = match key {
             SobjectDescriptor::TransientKey(blob) => STANDARD.encode_to_string(Hash::Sha256.digest(blob.as_bytes())),
+            SobjectDescriptor::Inline(key) => STANDARD.encode_to_string(Hash::Sha256.digest(key.value.as_ref())),
             _ => String::new(),
         };
         Self { kind: format!("parts/{direction}/{}/{}/{transient}", call.store().acct_id(), caller.id()), kid: row.kid }

@@ -6,7 +6,7 @@ use dsma_api::{
 use dsma_crypto::Key;
 use uuid::Uuid;
 
-use super::{line, material, name_taken, policies, transient};
+use super::{inline, line, material, name_taken, policies, transient};
 use crate::dsm::authentication::Caller;
 use crate::dsm::call::Call;
 use crate::dsm::groups::no_group;
@@ -21,7 +21,7 @@ pub(crate) struct Opened {
 /// The sobject, stored or transient, where `authorize` lets this caller do `operation` with it.
 pub(crate) fn find(call: &Call, caller: &Caller, descriptor: &SobjectDescriptor, operation: Operation) -> Result<SobjectRow, ApiError> {
     let row = look_up(call, caller, descriptor)?;
-    authorize(operation, caller.permissions(row.group_id), &KeyFacts::from(&row.sobject), Time::now())?;
+    authorize(operation, permissions(caller, descriptor, &row), &KeyFacts::from(&row.sobject), Time::now())?;
     policies::may_use(call.store(), &row, operation)?;
     caller.gate.pass(row.group_id, Act::Use(operation))?;
     Ok(row)
@@ -36,13 +36,21 @@ pub(crate) fn open(call: &Call, caller: &Caller, descriptor: &SobjectDescriptor,
 /// masked text only.
 pub(crate) fn open_token(call: &Call, caller: &Caller, descriptor: &SobjectDescriptor) -> Result<(Opened, bool), ApiError> {
     let row = look_up(call, caller, descriptor)?;
-    let held = caller.permissions(row.group_id);
+    let held = permissions(caller, descriptor, &row);
     let masked_only = held.is_some_and(|held| held.contains(Permission::MaskDecrypt) && !held.contains(Permission::Decrypt));
     let held = held.map(|held| if masked_only { held.with(Permission::Decrypt) } else { held });
     authorize(Operation::Decrypt, held, &KeyFacts::from(&row.sobject), Time::now())?;
     policies::may_use(call.store(), &row, Operation::Decrypt)?;
     caller.gate.pass(row.group_id, Act::Use(Operation::Decrypt))?;
     Ok((with_key(call, row)?, masked_only))
+}
+
+/// What the caller may do with a sobject: by its group, or, with a key that it brings itself, whatever uses one.
+fn permissions(caller: &Caller, descriptor: &SobjectDescriptor, row: &SobjectRow) -> Option<Permissions> {
+    match descriptor {
+        SobjectDescriptor::Inline(_) => Some(inline::PERMISSIONS),
+        _ => caller.permissions(row.group_id),
+    }
 }
 
 /// Changes a stored sobject in one transaction, by virtue of `permission`, and logs that it was `verb`.
@@ -106,6 +114,7 @@ pub(super) fn authorize_creation(caller: &Caller, group_id: Uuid) -> Result<(), 
 fn look_up(call: &Call, caller: &Caller, descriptor: &SobjectDescriptor) -> Result<SobjectRow, ApiError> {
     match descriptor {
         SobjectDescriptor::TransientKey(key) => transient::open(call, caller, key),
+        SobjectDescriptor::Inline(key) => inline::row(call, caller, key),
         stored => call.store().sobject(stored)?.ok_or_else(no_sobject),
     }
 }

@@ -17,7 +17,7 @@ use crate::store::{ActionType, SobjectRow};
 pub(crate) fn copy(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
     let CopySobjectRequest { key, request } = call.json()?;
-    if matches!(key, SobjectDescriptor::TransientKey(_)) {
+    if matches!(key, SobjectDescriptor::TransientKey(_) | SobjectDescriptor::Inline(_)) {
         return Err(ApiError::bad_request("A stored sobject is expected: /crypto/v1/keys/persist stores a transient one"));
     }
     let original = find(call, &caller, &key, Operation::Info)?;

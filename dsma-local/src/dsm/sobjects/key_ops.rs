@@ -56,6 +56,11 @@ impl Kind {
     }
 }
 
+/// The default operations of a generated key of this type, and EXPORT: for whoever asks for it in one request.
+pub(crate) fn exportable(obj_type: ObjectType, curve: Option<EllipticCurve>) -> KeyOperations {
+    Kind { obj_type, curve }.usual()
+}
+
 /// What a public key can do.
 pub(super) const PUBLIC: KeyOperations =
     KeyOperations::of(&[Verify, Encrypt, WrapKey, AgreeKey, Encapsulate, AppManageable, Export, HighVolume]);

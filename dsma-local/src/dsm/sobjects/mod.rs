@@ -8,6 +8,7 @@ mod components;
 mod copy;
 mod create;
 mod export;
+mod inline;
 mod key_ops;
 mod lifecycle;
 mod links;
@@ -28,6 +29,7 @@ pub(super) use self::components::{check_component, join_components, split_compon
 pub(super) use self::copy::copy;
 pub(super) use self::create::{Source, generate, import, keep, readable};
 pub(super) use self::export::{check_wrapping, export, export_by_path};
+pub(crate) use self::key_ops::exportable;
 pub(super) use self::lifecycle::{activate, delete, destroy, remove_private, revoke};
 pub(super) use self::listing::list;
 pub(super) use self::publish::public_key;
@@ -86,7 +88,8 @@ fn shown(mut sobject: Sobject) -> Sobject {
 
 /// A line of the audit log about this sobject: `verb` begins it.
 pub(super) fn line(call: &Call, caller: &Caller, action_type: ActionType, verb: &str, row: &SobjectRow) -> Audit {
-    let name = row.sobject.name.as_deref().unwrap_or_default();
+    let unnamed = if row.kid.is_nil() { "(not stored)" } else { "" };
+    let name = row.sobject.name.as_deref().unwrap_or(unnamed);
     let line = call.audit(action_type, caller.principal(), row.kid, format!("{verb} sobject \"{name}\""));
     Audit { group_id: Some(row.group_id), ..line }
 }

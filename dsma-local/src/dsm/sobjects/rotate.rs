@@ -158,7 +158,7 @@ fn inherit_policy(new: &mut SobjectRow, old: &SobjectRow) -> Result<(), ApiError
 }
 
 fn manageable(sobjects: &Sobjects<'_>, caller: &Caller, descriptor: &SobjectDescriptor) -> Result<SobjectRow, ApiError> {
-    if matches!(descriptor, SobjectDescriptor::TransientKey(_)) {
+    if matches!(descriptor, SobjectDescriptor::TransientKey(_) | SobjectDescriptor::Inline(_)) {
         return Err(ApiError::bad_request("A stored sobject is expected"));
     }
     let row = sobjects.find(descriptor)?.ok_or_else(no_sobject)?;

@@ -11,12 +11,11 @@ use uuid::Uuid;
 pub(super) use self::membership::{accounts, invite, leave, process_invite, resend_invite};
 use super::authentication::{Entity, by_password};
 use super::call::Call;
+use super::paging::{Paging, USERS};
 use super::passwords;
 use super::quorum::not_an_approver;
 use super::reply::Reply;
 use crate::store::{ActionType, Audit, Member};
-
-const DEFAULT_LIMIT: usize = 1000;
 
 /// `POST /sys/v1/users`, for anybody.
 pub(super) fn signup(call: &Call) -> Result<Reply, ApiError> {
@@ -49,9 +48,12 @@ pub(super) fn list(call: &Call) -> Result<Reply, ApiError> {
         caller.need_admin()?;
     }
     let group_id = call.query.parsed::<Uuid>("group_id")?;
-    let (limit, offset) = (call.query.parsed("limit")?.unwrap_or(DEFAULT_LIMIT), call.query.parsed("offset")?.unwrap_or(0));
+    if call.query.parsed::<Uuid>("acct_id")?.is_some_and(|acct_id| acct_id != call.store().acct_id()) {
+        return Err(ApiError::forbidden("acct_id is not the account that the session has selected"));
+    }
+    let paging = Paging::read(&call.query, &USERS)?;
     let members = call.store().members()?.into_iter().filter(|(_, member)| group_id.is_none_or(|id| member.groups.contains_key(&id)));
-    Reply::ok(&members.skip(offset).take(limit).map(|(user, member)| shown(user, Some(&member))).collect::<Vec<_>>())
+    paging.cut(members.map(|(user, member)| shown(user, Some(&member))).collect(), |user: &User| (user.user_id, &user.user_email))
 }
 
 /// `GET /sys/v1/users/{id}`: oneself, and the members of the account.
@@ -122,7 +124,7 @@ pub(super) fn change_password(call: &Call) -> Result<Reply, ApiError> {
     let user = person(call)?;
     let request: Request = call.json()?;
     by_password(&call.dsm, &user.user_email, &request.current_password)
-        .map_err(|_| ApiError::forbidden("The current password is wrong"))?;
+        .map_err(|error| if error.status == 423 { error } else { ApiError::forbidden("The current password is wrong") })?;
     let password = passwords::hash(&request.new_password)?;
     let line = line(call, Principal::User(user.user_id), "Changed password of", &user);
     call.dsm.store.set_password(user.user_id, &password, line)?;

@@ -29,6 +29,8 @@ fn groups(admin: &Client<'_>) {
     admin.call("PATCH", &path, policies);
     admin.call("GET", "/sys/v1/groups", None);
     admin.call("GET", "/sys/v1/groups?limit=1&offset=0", None);
+    admin.call("GET", "/sys/v1/groups?continuation_token=&limit=1&sort_by=group_id:desc", None);
+    admin.call("GET", "/sys/v1/apps?continuation_token=&limit=1&sort=app_name:asc&role=admin", None);
     admin.call("DELETE", &path, None);
 }
 

@@ -42,6 +42,10 @@ pub(super) fn walk(app: &Client<'_>) {
     first.call("DELETE", &format!("/sys/v1/users/{second_id}/accounts"), None);
     second.call("POST", "/sys/v1/users/change_password", json!({"current_password": PASSWORD, "new_password": "another long password"}));
     let (third, _) = user(&nobody, "third@example.com");
+    let account = text(&third.call("POST", "/sys/v1/accounts", json!({"name": "short-lived"}))["acct_id"]);
+    third.call("GET", "/sys/v1/accounts?sort_by=acct_id:desc&limit=1", None);
+    third.call("POST", "/sys/v1/session/select_account", json!({"acct_id": account}));
+    third.call("DELETE", &format!("/sys/v1/accounts/{account}"), None);
     third.call("DELETE", "/sys/v1/users", None);
 }
 

@@ -81,8 +81,8 @@ fn filters_and_pages() {
         admin.request("GET", &format!("/sys/v1/logs?{query}"), None).success().json()["hits"].as_array().unwrap().clone()
     };
     let all = query("");
-    // The default group, two apps, an enclave's group, app and key, five keys, one login.
-    assert_eq!(all.len(), 12);
+    // Two groups and three apps, an enclave's group, app and key, five keys, one login.
+    assert_eq!(all.len(), 14);
     let mut paged = Vec::new();
     let mut after = String::new();
     loop {
@@ -98,10 +98,10 @@ fn filters_and_pages() {
     assert_eq!(query("size=3&from=2"), all[2..5]);
     assert_eq!(query(&format!("object_id={}", kids[2])).len(), 1);
     assert_eq!(query("action_type=AUTH").len(), 1);
-    assert_eq!(query("action_type=Administrative&actor_type=app").len(), 11);
+    assert_eq!(query("action_type=Administrative&actor_type=app").len(), 13);
     assert_eq!(query(&format!("actor_id={}", all[0]["_source"]["actor_id"].as_str().unwrap())).len(), 6);
     assert_eq!(query("range_from=32503680000").len(), 0);
-    assert_eq!(query("range_from=1600000000&range_to=32503680000").len(), 12);
+    assert_eq!(query("range_from=1600000000&range_to=32503680000").len(), 14);
     assert_eq!(admin.request("GET", "/sys/v1/logs?size=1001", None).status, 400);
     assert_eq!(admin.request("GET", "/sys/v1/logs?object_id=x", None).status, 400);
     assert_eq!(session.request("GET", "/sys/v1/logs?size=1", None).success().json()["hits"].as_array().unwrap().len(), 1);

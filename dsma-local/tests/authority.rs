@@ -137,7 +137,7 @@ fn apps_are_managed_by_admin_apps_and_may_read_themselves() {
         let reply = dsm.request(method, &path, body);
         assert_eq!((reply.status, reply.text.as_str()), (403, "Only an app with role admin may do this"), "{method} {path}");
     }
-    assert_eq!(admin.request("GET", "/sys/v1/apps", None).success().json().as_array().unwrap().len(), 3);
+    assert_eq!(admin.request("GET", "/sys/v1/apps", None).success().json().as_array().unwrap().len(), 4);
 }
 
 #[test]

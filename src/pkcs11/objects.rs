@@ -12,6 +12,7 @@ mod local;
 mod metadata;
 mod numbers;
 mod object;
+mod profile;
 mod stored;
 pub(super) mod table;
 mod template;
@@ -30,6 +31,7 @@ pub(super) use self::held::{Held, next_handle};
 pub(super) use self::key::{LocalKey, Prepared, curve};
 pub(super) use self::numbers::{ml_dsa_set, ml_kem_set};
 pub(super) use self::object::{Body, KeyKind, KeySource, Object};
+pub(super) use self::profile::profiles;
 use self::table::{CHANGES, COPIES};
 pub(super) use self::table::{Form, SECRET_VALUE};
 pub(super) use self::template::Attributes;
@@ -125,7 +127,7 @@ pub(super) fn find_objects_init(session: CK_SESSION_HANDLE, template: &Template<
         for wanted in template.iter()? {
             wanted.value().len().map_err(|_| Error::AttributeValueInvalid)?;
         }
-        if only_session_objects(template)? {
+        if only_here(template)? {
             return Ok(Search { found: search_held(&session, template)?, next: 0 });
         }
         let mut found = search(&session, &*session.token.refresh(LISTING_AGE)?, template)?;
@@ -239,11 +241,18 @@ fn matches(object: &Object, template: &Template<'_>) -> Result<bool> {
     Ok(true)
 }
 
-/// Whether the template asks for session objects alone: DSM has none.
-fn only_session_objects(template: &Template<'_>) -> Result<bool> {
+/// Whether the template asks for session objects alone, or for classes that DSM has nothing of: many clients look for profiles before
+/// they log in.
+fn only_here(template: &Template<'_>) -> Result<bool> {
     for wanted in template.iter()? {
-        if wanted.kind() == CKA_TOKEN {
-            return Ok(wanted.value().bytes()? == [CK_FALSE]);
+        let value = wanted.value();
+        let here = match wanted.kind() {
+            CKA_TOKEN => value.bytes()? == [CK_FALSE],
+            CKA_CLASS => value.bytes()? == CKO_PROFILE.to_ne_bytes(),
+            _ => false,
+        };
+        if here {
+            return Ok(true);
         }
     }
     Ok(false)

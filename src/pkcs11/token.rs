@@ -12,7 +12,7 @@ use dsma_crypto::digest::{Digest, Hash};
 use super::conformance::{Holder, SoftToken};
 use super::error::During;
 use super::index::{Handles, Index};
-use super::objects::{Held, Object, Part};
+use super::objects::{Held, Object, Part, profiles};
 use super::sync::{lock, read, write};
 use super::{Error, Result};
 
@@ -102,16 +102,13 @@ impl Token {
         };
         let ignored = config.login == LoginMode::Ignore;
         let (who, open) = (if ignored { Who::User } else { Who::Nobody }, config.login == LoginMode::Optional && own_engine.is_some());
+        let held = Held::new(HELD_BYTES);
+        for profile in profiles() {
+            // There is room for the first few.
+            let _ = held.put(Arc::new(profile));
+        }
         let view = View { version: 0, who, open, engine: own_engine.clone(), index: Arc::default() };
-        Ok(Self {
-            slot,
-            config,
-            own_engine,
-            state: Mutex::default(),
-            view: RwLock::new(Arc::new(view)),
-            version: AtomicU64::new(0),
-            held: Held::new(HELD_BYTES),
-        })
+        Ok(Self { slot, config, own_engine, state: Mutex::default(), view: RwLock::new(Arc::new(view)), version: AtomicU64::new(0), held })
     }
 
     /// Id of the slot that it is in.

@@ -101,7 +101,7 @@ fn trap_19_pins() {
         assert_eq!(token.flags & CKF_PROTECTED_AUTHENTICATION_PATH, 0);
         assert_eq!(&token.label[..9], b"My token ");
         let session = module.open(CKF_SERIAL_SESSION);
-        assert_eq!(module.find(session, &[]).len(), 0, "nobody to ask before the login");
+        assert!(module.find(session, &[]).iter().all(|object| is_profile(&module, session, *object)), "nobody to ask before the login");
         assert_eq!(module.login(session, pin), expected, "{}", pin.is_some());
     }
 }
@@ -179,4 +179,24 @@ fn a_key_that_is_deleted_is_gone() {
     let object = module.object(session, CKO_SECRET_KEY, &key.label);
     bench.stack.dsm().request("DELETE", &format!("/crypto/v1/keys/{}", key.kid), None).success();
     assert_eq!(module.encrypt(session, &crate::module::gcm(), object, b"data"), Err(CKR_KEY_HANDLE_INVALID));
+}
+
+fn is_profile(module: &Module, session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE) -> bool {
+    module.attribute(session, object, CKA_CLASS) == Ok(CKO_PROFILE.to_ne_bytes().to_vec())
+}
+
+#[test]
+fn profiles_are_told_without_asking_dsm() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let config = dir.path().join("pkcs11.conf");
+    // Nobody listens on port 1.
+    let text = format!("api_endpoint = \"https://127.0.0.1:1\"\napi_key = {:?}\n", shared().stack.api_key());
+    std::fs::write(&config, text).expect("a file is written");
+    let module = Module::with_config(&config);
+    let session = module.open(CKF_SERIAL_SESSION | CKF_RW_SESSION);
+    let found = module.find(session, &[(CKA_CLASS, &CKO_PROFILE.to_ne_bytes())]);
+    let ids: Vec<_> = found.iter().map(|object| module.attribute(session, *object, CKA_PROFILE_ID).expect("an id")).collect();
+    assert_eq!(ids, [CKP_BASELINE_PROVIDER, CKP_EXTENDED_PROVIDER].map(|id| id.to_ne_bytes().to_vec()));
+    assert_eq!(call!(module, C_DestroyObject(session, found[0])), CKR_ACTION_PROHIBITED);
+    assert_eq!(module.attribute(session, found[0], CKA_KEY_TYPE), Err(CKR_ATTRIBUTE_TYPE_INVALID));
 }

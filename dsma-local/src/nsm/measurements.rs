@@ -143,7 +143,7 @@ mod tests {
         ] {
             assert_eq!(Measurements::of_json(&text).unwrap(), image('a'), "{text}");
         }
-        let mut signed = nitro.clone();
+        let mut signed = nitro;
         signed["PCR8"] = "b".repeat(96).into();
         assert_eq!(Measurements::of_json(&json!({"Measurements": signed})).unwrap().0[&8], vec![0xbb; 48]);
         signed["PCR8"] = "".into();

@@ -115,7 +115,7 @@ fn descendants(app: &Client<'_>) {
     }
     if app.has("POST", "/crypto/v1/keys/persist") {
         let session = app.with(app.dsm.login());
-        let mut spec = exportable.clone();
+        let mut spec = exportable;
         spec["transient"] = json!(true);
         spec["name"] = json!("transient");
         let transient = session.call("POST", "/crypto/v1/keys", spec)["transient_key"].clone();

@@ -27,17 +27,17 @@ enum Part {
         literal: Vec<String>,
     },
     Or {
-        or: Vec<Part>,
+        or: Vec<Self>,
         #[serde(flatten)]
         common: Common,
     },
     Concat {
-        concat: Vec<Part>,
+        concat: Vec<Self>,
         #[serde(flatten)]
         common: Common,
     },
     Multiple {
-        multiple: Box<Part>,
+        multiple: Box<Self>,
         min_repetitions: Option<usize>,
         max_repetitions: Option<usize>,
         #[serde(flatten)]

@@ -34,7 +34,7 @@ enum DateConstraint {
 #[serde(untagged)]
 enum AppliesTo {
     All(All),
-    Subparts(BTreeMap<String, AppliesTo>),
+    Subparts(BTreeMap<String, Self>),
 }
 
 /// The word `all`.
@@ -48,7 +48,7 @@ pub(super) enum All {
 pub(super) struct Node {
     pub(super) range: Range<usize>,
     pub(super) date: Option<DatePart>,
-    pub(super) subparts: Vec<(usize, Node)>,
+    pub(super) subparts: Vec<(usize, Self)>,
 }
 
 impl Constraints {

@@ -17,6 +17,7 @@ pub(super) enum DatePart {
 /// The form of a date, and the dates that it lies before and after, these not included.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::enum_variant_names, reason = "the names of the published schema")]
 pub(super) enum DateForm {
     DmyDate(Limits),
     MonthDayDate(Limits),

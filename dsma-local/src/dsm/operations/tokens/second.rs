@@ -27,6 +27,7 @@ pub(in crate::dsm) struct Second {
 /// How much of a text's form its token may change; here it changes none of it.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::enum_variant_names, reason = "the names of the published schema")]
 enum Mode {
     PreserveFormat,
     PreserveVariant,

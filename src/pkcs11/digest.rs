@@ -1,10 +1,15 @@
 //! Message digesting functions (section 5.12).
 
-use cryptoki_sys::CK_SESSION_HANDLE;
+use cryptoki_sys::{CK_MECHANISM_TYPE, CK_OBJECT_HANDLE, CK_SESSION_HANDLE};
 use dsma_crypto::digest::{Hash, Hasher};
+use zeroize::Zeroizing;
 
 use super::ffi::{Input, Mechanism, Output, Room};
+use super::objects::KeySource;
 use super::{Error, Result, mechanisms, session_table};
+
+/// What a written state begins with: the version of its form.
+const STATE: &[u8] = b"dsma digest 1\0";
 
 /// A running digest.
 pub(super) struct Digesting {
@@ -12,6 +17,55 @@ pub(super) struct Digesting {
     hasher: Hasher,
     /// Parts have been given: only C_DigestFinal can finish it (trap 4).
     in_parts: bool,
+}
+
+impl Digesting {
+    /// Appends to the message.
+    pub(super) fn add(&mut self, part: &[u8]) -> Result {
+        self.hasher.update(part);
+        self.in_parts = true;
+        Ok(())
+    }
+
+    /// The state, to go on from in another session; `None` for a hash whose state cannot be written down.
+    fn save(&self) -> Option<Zeroizing<Vec<u8>>> {
+        let mut state = Zeroizing::new(STATE.to_vec());
+        state.push(u8::from(self.in_parts));
+        state.extend_from_slice(&mechanisms::digest_number(self.hash).to_be_bytes());
+        state.extend_from_slice(&self.hasher.save()?);
+        Some(state)
+    }
+
+    fn restore(state: &[u8]) -> Option<Self> {
+        let (in_parts, state) = state.strip_prefix(STATE)?.split_first()?;
+        let (number, state) = state.split_first_chunk()?;
+        let hash = mechanisms::digest_of(CK_MECHANISM_TYPE::from_be_bytes(*number))?;
+        Some(Self { hash, hasher: Hasher::restore(hash, state)?, in_parts: *in_parts == 1 })
+    }
+}
+
+/// C_GetOperationState: of a digest alone. The others hold keys.
+pub(super) fn get_operation_state(session: CK_SESSION_HANDLE, mut state: Output<'_>) -> Result {
+    let session = session_table::get(session)?;
+    if session.is_busy_with_keys() {
+        return Err(Error::StateUnsaveable);
+    }
+    let mut taken = session.digest.take()?;
+    let saved = taken.get()?.save();
+    taken.keep();
+    let saved = saved.ok_or(Error::StateUnsaveable)?;
+    match state.room(saved.len())? {
+        Room::Told(answer) => answer,
+        Room::Enough => state.write(&saved),
+    }
+}
+
+/// C_SetOperationState. It takes the place of a digest that runs.
+pub(super) fn set_operation_state(session: CK_SESSION_HANDLE, state: Input<'_>) -> Result {
+    let session = session_table::get(session)?;
+    let restored = Digesting::restore(state.bytes()?).ok_or(Error::SavedStateInvalid)?;
+    session.digest.cancel();
+    session.digest.start(|| Ok(restored))
 }
 
 /// C_DigestInit.
@@ -48,8 +102,18 @@ pub(super) fn digest_update(session: CK_SESSION_HANDLE, part: Input<'_>) -> Resu
     let session = session_table::get(session)?;
     let mut taken = session.digest.take()?;
     let running = taken.get()?;
-    running.hasher.update(part.bytes()?);
-    running.in_parts = true;
+    running.add(part.bytes()?)?;
+    taken.keep();
+    Ok(())
+}
+
+/// C_DigestKey: for secret keys of this process. A digest of a key that is not shown would tell something of it.
+pub(super) fn digest_key(session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE) -> Result {
+    let session = session_table::get(session)?;
+    let mut taken = session.digest.take()?;
+    let key = session.key(key)?;
+    let KeySource::Local(local) = key.source()? else { return Err(Error::KeyIndigestible) };
+    taken.get()?.add(local.secret_bytes().ok_or(Error::KeyIndigestible)?)?;
     taken.keep();
     Ok(())
 }

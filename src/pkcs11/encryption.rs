@@ -56,7 +56,7 @@ pub(super) fn encrypt(session: CK_SESSION_HANDLE, data: Input<'_>, encrypted: Ou
 
 /// C_EncryptUpdate.
 pub(super) fn encrypt_update(session: CK_SESSION_HANDLE, part: Input<'_>, encrypted: Output<'_>) -> Result {
-    update(&session_table::get(session)?.encrypt, &part, encrypted)
+    update(&session_table::get(session)?.encrypt, &part, encrypted, |_| Ok(()))
 }
 
 /// C_EncryptFinal.
@@ -81,7 +81,7 @@ pub(super) fn decrypt(session: CK_SESSION_HANDLE, encrypted: Input<'_>, data: Ou
 
 /// C_DecryptUpdate.
 pub(super) fn decrypt_update(session: CK_SESSION_HANDLE, encrypted: Input<'_>, part: Output<'_>) -> Result {
-    update(&session_table::get(session)?.decrypt, &encrypted, part)
+    update(&session_table::get(session)?.decrypt, &encrypted, part, |_| Ok(()))
 }
 
 /// C_DecryptFinal.
@@ -114,7 +114,8 @@ fn in_one_call(slot: &Slot<Ciphering>, input: &Input<'_>, mut output: Output<'_>
     taken.end()?.run(input, &mut output)
 }
 
-fn update(slot: &Slot<Ciphering>, part: &Input<'_>, mut output: Output<'_>) -> Result {
+/// C_EncryptUpdate or C_DecryptUpdate; `observe` is shown the plaintext as it passes, for the functions that do two things at once.
+pub(super) fn update(slot: &Slot<Ciphering>, part: &Input<'_>, mut output: Output<'_>, mut observe: impl FnMut(&[u8]) -> Result) -> Result {
     let mut taken = slot.take()?;
     let running = taken.get()?;
     let len = part.len()?;
@@ -129,8 +130,15 @@ fn update(slot: &Slot<Ciphering>, part: &Input<'_>, mut output: Output<'_>) -> R
                 taken.keep();
                 return answer;
             }
+            // Before it may be overwritten in place.
+            if !decrypting {
+                observe(part.bytes()?)?;
+            }
             let written = stream.update(output.cipher(part, 0..len)?).map_err(|error| Error::from_crypto(error, during(decrypting)))?;
             *seen = total;
+            if decrypting {
+                observe(output.written(written)?)?;
+            }
             output.tell(written);
         }
         Stage::Collecting(data) => {
@@ -139,6 +147,9 @@ fn update(slot: &Slot<Ciphering>, part: &Input<'_>, mut output: Output<'_>) -> R
                 return answer;
             }
             data.try_reserve(len).map_err(|_| Error::HostMemory)?;
+            if !decrypting {
+                observe(part.bytes()?)?;
+            }
             data.extend_from_slice(part.bytes()?);
             output.tell(0);
         }

@@ -6,16 +6,20 @@
 #![allow(unsafe_code)]
 
 mod buffers;
+mod derivation;
 mod functions;
 mod init_args;
 mod interfaces;
 mod mechanism;
+mod message;
 mod template;
 
 pub(super) use buffers::{Fill, Input, List, Output, Place, Room};
+pub(super) use derivation::{HkdfSalt, KdfField};
 pub(super) use functions::NEWEST;
 pub(super) use init_args::InitArgs;
-pub(super) use mechanism::Mechanism;
+pub(super) use mechanism::{Mechanism, OaepParams};
+pub(super) use message::{MessageParameter, MessageParams};
 pub(super) use template::Template;
 
 use super::{Error, Result};

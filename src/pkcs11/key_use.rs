@@ -2,11 +2,13 @@
 //! halves by the listing.
 
 use dsma_api::Operation;
-use dsma_core::{allows_cipher, allows_signature};
+use dsma_core::{Peer, allows_cipher, allows_signature};
+use dsma_crypto::digest::Hash;
 use dsma_crypto::{Buffers, CipherParams, CipherStream, Error as Crypto, Key, Mac, MacScheme, MacStream, Message, SignatureScheme};
+use zeroize::Zeroizing;
 
 use super::error::During;
-use super::objects::{KeySource, Object};
+use super::objects::{KeySource, Object, Prepared};
 use super::{Error, Result};
 
 impl Object {
@@ -69,6 +71,44 @@ impl Object {
         here(local.key()?.verify(scheme, message, signature), During::Protect)
     }
 
+    /// Signs with ML-DSA: the message, or its digest where `hash` is given.
+    pub(super) fn sign_ml_dsa(&self, hash: Option<Hash>, message: Message<'_>, context: &[u8]) -> Result<Vec<u8>> {
+        match self.source()? {
+            KeySource::Local(key) => match (key.prepared(), hash, message) {
+                (Prepared::MlDsa(key), None, Message::Data(data)) => here(key.sign(data, context), During::Protect),
+                (Prepared::MlDsa(key), Some(hash), message) => here(key.sign_prehash(hash, message, context), During::Protect),
+                _ => Err(Error::KeyTypeInconsistent),
+            },
+            KeySource::Dsm(key) => {
+                let signed = key.engine().sign_ml_dsa(&key.key_ref(), hash, message, context);
+                signed.map_err(|error| Error::from_engine(&error, During::Protect))
+            }
+        }
+    }
+
+    /// Whether the ML-DSA signature holds. Needs only the public key.
+    pub(super) fn verify_ml_dsa(&self, hash: Option<Hash>, message: Message<'_>, context: &[u8], signature: &[u8]) -> Result<bool> {
+        let local = match self.source()? {
+            KeySource::Local(key) => key,
+            KeySource::Dsm(key) => key.usable_public(Operation::Verify, |_| true)?.ok_or(Error::KeyTypeInconsistent)?,
+        };
+        let made;
+        let public = match local.prepared() {
+            Prepared::MlDsaPublic(key) => key,
+            Prepared::MlDsa(key) => {
+                made = key.public();
+                &made
+            }
+            _ => return Err(Error::KeyTypeInconsistent),
+        };
+        let holds = match (hash, message) {
+            (None, Message::Data(data)) => public.verify(data, context, signature),
+            (Some(hash), message) => public.verify_prehash(hash, message, context, signature),
+            (None, Message::Digest(_)) => return Err(Error::GeneralError),
+        };
+        here(holds, During::Protect)
+    }
+
     /// The authentication code of the data, whole.
     pub(super) fn mac(&self, scheme: &MacScheme, data: &[u8]) -> Result<Mac> {
         match self.source()? {
@@ -95,6 +135,121 @@ impl Object {
     pub(super) fn start_mac(&self, scheme: &MacScheme, verifying: bool) -> Result<Option<MacStream>> {
         let operation = if verifying { Operation::MacVerify } else { Operation::MacGenerate };
         self.with_key(operation, During::Protect, |key| here(key.start_mac(scheme), During::Protect))
+    }
+
+    /// What a signature holds, where its scheme does not hide it; `None` where the signature does not hold. Needs only the public key.
+    pub(super) fn recover(&self, scheme: &SignatureScheme, signature: &[u8]) -> Result<Option<Vec<u8>>> {
+        let local = match self.source()? {
+            KeySource::Local(key) => key,
+            KeySource::Dsm(key) => {
+                let usable = key.usable_public(Operation::Verify, |sobject| allows_signature(sobject, scheme))?;
+                usable.ok_or(Error::KeyFunctionNotPermitted)?
+            }
+        };
+        let recovered = match local.key()? {
+            Key::RsaPublic(key) => key.recover(scheme, signature),
+            Key::Rsa(key) => key.public().recover(scheme, signature),
+            _ => return Err(Error::KeyTypeInconsistent),
+        };
+        match recovered {
+            Err(Crypto::Authentication) => Ok(None),
+            recovered => here(recovered, During::Protect).map(Some),
+        }
+    }
+
+    /// Encrypts key material.
+    pub(super) fn wrap(&self, params: &CipherParams<'_>, material: Buffers<'_>, tag: &mut [u8]) -> Result<usize> {
+        let local = match self.source()? {
+            KeySource::Local(key) => key,
+            KeySource::Dsm(key) => match key.usable_public(Operation::WrapKey, |sobject| allows_cipher(sobject, params))? {
+                Some(public) => public,
+                None => {
+                    let wrapped = key.engine().wrap(&key.key_ref(), params, material, tag);
+                    return wrapped.map_err(|error| Error::from_engine(&error, During::Protect));
+                }
+            },
+        };
+        here(local.key()?.encrypt(params, material, tag), During::Protect)
+    }
+
+    /// Decrypts key material.
+    pub(super) fn unwrap(&self, params: &CipherParams<'_>, wrapped: Buffers<'_>, tag: &[u8]) -> Result<usize> {
+        match self.source()? {
+            KeySource::Local(key) => here(key.key()?.decrypt(params, wrapped, tag), During::Decrypt),
+            KeySource::Dsm(key) => {
+                let unwrapped = key.engine().unwrap(&key.key_ref(), params, wrapped, tag);
+                unwrapped.map_err(|error| Error::from_engine(&error, During::Decrypt))
+            }
+        }
+    }
+
+    /// The secret that this private key and another's public key have in common.
+    pub(super) fn agree(&self, peer: &Peer) -> Result<Zeroizing<Vec<u8>>> {
+        match self.source()? {
+            KeySource::Local(key) => match (key.prepared(), peer) {
+                (Prepared::Key(Key::Ec(key)), Peer::Ec(peer)) => here(key.agree(peer), During::Protect),
+                (Prepared::X25519(key), Peer::X25519(peer)) => {
+                    here(key.agree(peer).map(|secret| Zeroizing::new(secret.to_vec())), During::Protect)
+                }
+                _ => Err(Error::KeyTypeInconsistent),
+            },
+            KeySource::Dsm(key) => {
+                let agreed = key.engine().agree(&key.key_ref(), peer);
+                agreed.map_err(|error| Error::from_engine(&error, During::Protect))
+            }
+        }
+    }
+
+    /// Runs `derive` on a secret key to derive from.
+    pub(super) fn with_base_key(&self, derive: impl FnOnce(&Key) -> Result) -> Result {
+        match self.source()? {
+            KeySource::Local(key) => derive(key.key()?),
+            KeySource::Dsm(key) => {
+                let base = key.engine().derivable(&key.key_ref());
+                let base = base.map_err(|error| Error::from_engine(&error, During::Protect))?;
+                derive(base.local().ok_or(Error::KeyFunctionNotPermitted)?)
+            }
+        }
+    }
+
+    /// The bytes of a secret key, to derive from.
+    pub(super) fn secret(&self) -> Result<Zeroizing<Vec<u8>>> {
+        if let KeySource::Local(key) = self.source()? {
+            return key.secret_bytes().map(|bytes| Zeroizing::new(bytes.to_vec())).ok_or(Error::KeyTypeInconsistent);
+        }
+        let mut secret = Zeroizing::default();
+        self.with_base_key(|key| {
+            *secret = key.secret_bytes().ok_or(Error::KeyTypeInconsistent)?.to_vec();
+            Ok(())
+        })?;
+        Ok(secret)
+    }
+
+    /// A fresh secret, and its encapsulation for the owner of the private key.
+    pub(super) fn encapsulate(&self) -> Result<(Vec<u8>, Zeroizing<[u8; 32]>)> {
+        let local = match self.source()? {
+            KeySource::Local(key) => key,
+            KeySource::Dsm(key) => key.usable_public(Operation::Encapsulate, |_| true)?.ok_or(Error::KeyTypeInconsistent)?,
+        };
+        match local.prepared() {
+            Prepared::MlKemPublic(key) => here(key.encapsulate(), During::Protect),
+            Prepared::MlKem(key) => here(key.public().encapsulate(), During::Protect),
+            _ => Err(Error::KeyTypeInconsistent),
+        }
+    }
+
+    /// The secret in an encapsulation.
+    pub(super) fn decapsulate(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        match self.source()? {
+            KeySource::Local(key) => match key.prepared() {
+                Prepared::MlKem(key) => here(key.decapsulate(ciphertext).map(|secret| Zeroizing::new(secret.to_vec())), During::Decrypt),
+                _ => Err(Error::KeyTypeInconsistent),
+            },
+            KeySource::Dsm(key) => {
+                let secret = key.engine().decapsulate(&key.key_ref(), ciphertext);
+                secret.map_err(|error| Error::from_engine(&error, During::Decrypt))
+            }
+        }
     }
 
     /// Runs `start` on the key, where it is or may be here; `None` for one that stays in DSM.

@@ -8,7 +8,10 @@
 mod attributes;
 mod conformance;
 mod der;
+mod derivation;
 mod digest;
+mod dual;
+mod encapsulation;
 mod encryption;
 mod entry;
 mod error;
@@ -19,14 +22,20 @@ mod key_use;
 mod keygen;
 mod mechanisms;
 #[allow(dead_code, reason = "chapters that are being written use it")]
+mod message_encryption;
+mod message_signing;
+mod nonces;
 mod objects;
 mod operation;
 mod random;
+mod recovery;
 mod session_table;
 mod sessions;
 mod signing;
 mod slots;
 mod sync;
 mod token;
+mod verify_signature;
+mod wrapping;
 
 use error::{Error, Result};

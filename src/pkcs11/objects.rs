@@ -29,7 +29,7 @@ pub(super) use self::dsm::{DsmObject, Part, Readable};
 pub(super) use self::held::{Held, next_handle};
 #[allow(unused_imports, reason = "for chapters that are being written")]
 pub(super) use self::key::{LocalKey, Prepared, curve};
-pub(super) use self::numbers::{ml_dsa_set, ml_kem_set};
+pub(super) use self::numbers::{ml_dsa_set, ml_kem_set, peer};
 pub(super) use self::object::{Body, KeyKind, KeySource, Object};
 pub(super) use self::profile::profiles;
 use self::table::{CHANGES, COPIES};

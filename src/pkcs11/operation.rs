@@ -67,7 +67,8 @@ impl<T> Slot<T> {
         }
     }
 
-    fn is_active(&self) -> bool {
+    /// Whether there is one.
+    pub(super) fn is_active(&self) -> bool {
         lock(&self.0).is_active()
     }
 }

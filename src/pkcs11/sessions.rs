@@ -10,11 +10,15 @@ use super::conformance::{Holder, SoftToken};
 use super::digest::Digesting;
 use super::encryption::Ciphering;
 use super::ffi::{Input, Place};
+use super::message_encryption::Sealing;
+use super::message_signing::Messages;
 use super::objects::{Object, Search};
 use super::operation::Slot;
+use super::recovery::Recovering;
 use super::signing::Signing;
 use super::sync::lock;
 use super::token::{Token, View, ViewCopy, Who};
+use super::verify_signature::Awaiting;
 use super::{Error, Result, general, session_table};
 
 /// A session: a place for one operation of each kind. Operations of different kinds do not disturb each other (trap 8).
@@ -31,6 +35,13 @@ pub(super) struct Session {
     pub(super) digest: Slot<Digesting>,
     pub(super) sign: Slot<Signing>,
     pub(super) verify: Slot<Signing>,
+    pub(super) sign_recover: Slot<Signing>,
+    pub(super) verify_recover: Slot<Recovering>,
+    pub(super) verify_signature: Slot<Awaiting>,
+    pub(super) message_encrypt: Slot<Sealing>,
+    pub(super) message_decrypt: Slot<Sealing>,
+    pub(super) message_sign: Slot<Messages>,
+    pub(super) message_verify: Slot<Messages>,
 }
 
 impl Session {
@@ -47,6 +58,13 @@ impl Session {
             digest: Slot::new(),
             sign: Slot::new(),
             verify: Slot::new(),
+            sign_recover: Slot::new(),
+            verify_recover: Slot::new(),
+            verify_signature: Slot::new(),
+            message_encrypt: Slot::new(),
+            message_decrypt: Slot::new(),
+            message_sign: Slot::new(),
+            message_verify: Slot::new(),
         }
     }
 
@@ -107,6 +125,17 @@ impl Session {
         }
     }
 
+    /// Whether an operation runs whose state holds a key.
+    pub(super) fn is_busy_with_keys(&self) -> bool {
+        self.encrypt.is_active()
+            || self.decrypt.is_active()
+            || self.sign.is_active()
+            || self.verify.is_active()
+            || self.sign_recover.is_active()
+            || self.verify_recover.is_active()
+            || self.verify_signature.is_active()
+    }
+
     /// Ends what works on private objects (trap 20).
     fn cancel_private(&self) {
         self.search.cancel();
@@ -114,6 +143,13 @@ impl Session {
         self.decrypt.cancel_if(Ciphering::uses_private_object);
         self.sign.cancel_if(Signing::uses_private_object);
         self.verify.cancel_if(Signing::uses_private_object);
+        self.sign_recover.cancel_if(Signing::uses_private_object);
+        self.verify_recover.cancel_if(Recovering::uses_private_object);
+        self.verify_signature.cancel_if(Awaiting::uses_private_object);
+        self.message_encrypt.cancel_if(Sealing::uses_private_object);
+        self.message_decrypt.cancel_if(Sealing::uses_private_object);
+        self.message_sign.cancel_if(Messages::uses_private_object);
+        self.message_verify.cancel_if(Messages::uses_private_object);
     }
 }
 
@@ -238,23 +274,25 @@ pub(super) fn logout(session: CK_SESSION_HANDLE) -> Result {
 pub(super) fn session_cancel(session: CK_SESSION_HANDLE, flags: CK_FLAGS) -> Result {
     let session = session_table::get(session)?;
     let named = |flag: CK_FLAGS| flags & flag != 0;
-    if named(CKF_FIND_OBJECTS) {
-        session.search.cancel();
-    }
-    if named(CKF_ENCRYPT) {
-        session.encrypt.cancel();
-    }
-    if named(CKF_DECRYPT) {
-        session.decrypt.cancel();
-    }
-    if named(CKF_DIGEST) {
-        session.digest.cancel();
-    }
-    if named(CKF_SIGN) {
-        session.sign.cancel();
-    }
-    if named(CKF_VERIFY) {
+    let cancel_if_named = |flag, cancel: &dyn Fn()| {
+        if named(flag) {
+            cancel();
+        }
+    };
+    cancel_if_named(CKF_FIND_OBJECTS, &|| session.search.cancel());
+    cancel_if_named(CKF_ENCRYPT, &|| session.encrypt.cancel());
+    cancel_if_named(CKF_DECRYPT, &|| session.decrypt.cancel());
+    cancel_if_named(CKF_DIGEST, &|| session.digest.cancel());
+    cancel_if_named(CKF_SIGN, &|| session.sign.cancel());
+    cancel_if_named(CKF_SIGN_RECOVER, &|| session.sign_recover.cancel());
+    cancel_if_named(CKF_VERIFY, &|| {
         session.verify.cancel();
-    }
+        session.verify_signature.cancel();
+    });
+    cancel_if_named(CKF_VERIFY_RECOVER, &|| session.verify_recover.cancel());
+    cancel_if_named(CKF_MESSAGE_ENCRYPT, &|| session.message_encrypt.cancel());
+    cancel_if_named(CKF_MESSAGE_DECRYPT, &|| session.message_decrypt.cancel());
+    cancel_if_named(CKF_MESSAGE_SIGN, &|| session.message_sign.cancel());
+    cancel_if_named(CKF_MESSAGE_VERIFY, &|| session.message_verify.cancel());
     Ok(())
 }

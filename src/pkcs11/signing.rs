@@ -68,7 +68,7 @@ pub(super) fn sign(session: CK_SESSION_HANDLE, data: Input<'_>, mut signature: O
         return answer;
     }
     let running = taken.end()?;
-    running.sign(&running.whole(data.bytes()?), &mut signature)
+    running.sign_whole(data.bytes()?, &mut signature)
 }
 
 /// C_SignUpdate.
@@ -84,9 +84,7 @@ pub(super) fn sign_final(session: CK_SESSION_HANDLE, mut signature: Output<'_>) 
         taken.keep();
         return answer;
     }
-    let mut running = taken.end()?;
-    let whole = running.end_parts()?;
-    running.sign(&whole, &mut signature)
+    taken.end()?.sign_parts(&mut signature)
 }
 
 /// C_VerifyInit.
@@ -104,8 +102,7 @@ pub(super) fn verify(session: CK_SESSION_HANDLE, data: Input<'_>, signature: Inp
     let session = session_table::get(session)?;
     let mut taken = session.verify.take()?;
     taken.get()?.not_in_parts()?;
-    let running = taken.end()?;
-    running.verify(&running.whole(data.bytes()?), signature.bytes()?)
+    taken.end()?.verify_whole(data.bytes()?, signature.bytes()?)
 }
 
 /// C_VerifyUpdate.
@@ -116,13 +113,11 @@ pub(super) fn verify_update(session: CK_SESSION_HANDLE, part: Input<'_>) -> Resu
 /// C_VerifyFinal. Java ends an unwanted verification with an empty signature.
 pub(super) fn verify_final(session: CK_SESSION_HANDLE, signature: Input<'_>) -> Result {
     let session = session_table::get(session)?;
-    let mut running = session.verify.take()?.end()?;
-    let whole = running.end_parts()?;
-    running.verify(&whole, signature.bytes()?)
+    session.verify.take()?.end()?.verify_parts(signature.bytes()?)
 }
 
 impl Signing {
-    fn new((object, spec): (Arc<Object>, SignatureSpec), verifying: bool) -> Self {
+    pub(super) fn new((object, spec): (Arc<Object>, SignatureSpec), verifying: bool) -> Self {
         Self { object, spec, verifying, parts: Parts::None }
     }
 
@@ -131,12 +126,44 @@ impl Signing {
         self.object.is_private()
     }
 
+    /// Length of the signature.
+    pub(super) const fn signature_len(&self) -> usize {
+        self.spec.signature_len
+    }
+
+    /// Signs data in one piece.
+    pub(super) fn sign_whole(&self, data: &[u8], signature: &mut Output<'_>) -> Result {
+        self.sign(&self.whole(data), signature)
+    }
+
+    /// Signs what was given in parts.
+    pub(super) fn sign_parts(&mut self, signature: &mut Output<'_>) -> Result {
+        let whole = self.end_parts()?;
+        self.sign(&whole, signature)
+    }
+
+    /// Verifies the signature of data in one piece.
+    pub(super) fn verify_whole(&self, data: &[u8], signature: &[u8]) -> Result {
+        self.verify(&self.whole(data), signature)
+    }
+
+    /// Verifies the signature of what was given in parts.
+    pub(super) fn verify_parts(&mut self, signature: &[u8]) -> Result {
+        let whole = self.end_parts()?;
+        self.verify(&whole, signature)
+    }
+
+    /// Forgets what was given in parts.
+    pub(super) fn forget_parts(&mut self) {
+        self.parts = Parts::None;
+    }
+
     /// A one-shot function cannot finish what was begun in parts (trap 4).
-    fn not_in_parts(&self) -> Result<&Self> {
+    pub(super) fn not_in_parts(&self) -> Result<&Self> {
         if matches!(self.parts, Parts::None) { Ok(self) } else { Err(Error::OperationNotInitialized) }
     }
 
-    fn add(&mut self, part: &[u8]) -> Result {
+    pub(super) fn add(&mut self, part: &[u8]) -> Result {
         if matches!(self.parts, Parts::None) {
             self.parts = self.first_part()?;
         }
@@ -161,13 +188,13 @@ impl Signing {
 
     /// Decides how the parts are taken: for an authentication code, by the one look into the key cache.
     fn first_part(&self) -> Result<Parts> {
-        match (self.spec.hash, self.spec.scheme) {
+        match (self.spec.hash, &self.spec.scheme) {
             (Some(hash), _) => Ok(Parts::Hashed(Box::new(Hasher::new(hash)))),
-            (None, Scheme::Mac(scheme)) => Ok(match self.object.start_mac(&scheme, self.verifying)? {
+            (None, Scheme::Mac(scheme)) => Ok(match self.object.start_mac(scheme, self.verifying)? {
                 Some(stream) => Parts::Code(stream),
                 None => Parts::Plain(Zeroizing::default()),
             }),
-            (None, Scheme::Signature(_)) => Ok(Parts::Plain(Zeroizing::default())),
+            (None, Scheme::Signature(_) | Scheme::MlDsa { .. }) => Ok(Parts::Plain(Zeroizing::default())),
         }
     }
 
@@ -199,16 +226,18 @@ impl Signing {
         }
         Ok(match self.spec.scheme {
             Scheme::Signature(SignatureScheme::RsaPkcs1Raw | SignatureScheme::RsaRaw | SignatureScheme::EdDsa) => Message::Data(data),
+            Scheme::MlDsa { .. } => Message::Data(data),
             _ => Message::Digest(data),
         })
     }
 
     /// Signs into memory of our own: the caller's buffers may be one.
     fn sign(&self, whole: &Whole<'_>, signature: &mut Output<'_>) -> Result {
-        match self.spec.scheme {
+        match &self.spec.scheme {
+            Scheme::MlDsa { hash, context } => signature.write(&self.object.sign_ml_dsa(*hash, self.message(whole)?, context)?),
             Scheme::Signature(scheme) => {
                 let mut made = [0; LONGEST];
-                let len = self.object.sign(&scheme, self.message(whole)?, &mut made)?;
+                let len = self.object.sign(scheme, self.message(whole)?, &mut made)?;
                 signature.write(made.get(..len).ok_or(Error::GeneralError)?)
             }
             Scheme::Mac(scheme) => {
@@ -216,7 +245,7 @@ impl Signing {
                 let code = match whole {
                     Whole::Code(code) => code,
                     whole => {
-                        made = self.object.mac(&scheme, whole.data())?;
+                        made = self.object.mac(scheme, whole.data())?;
                         &made
                     }
                 };
@@ -229,10 +258,11 @@ impl Signing {
         if signature.len() != self.spec.signature_len {
             return Err(Error::SignatureLenRange);
         }
-        let holds = match (self.spec.scheme, whole) {
-            (Scheme::Signature(scheme), whole) => self.object.verify(&scheme, self.message(whole)?, signature)?,
+        let holds = match (&self.spec.scheme, whole) {
+            (Scheme::Signature(scheme), whole) => self.object.verify(scheme, self.message(whole)?, signature)?,
+            (Scheme::MlDsa { hash, context }, whole) => self.object.verify_ml_dsa(*hash, self.message(whole)?, context, signature)?,
             (Scheme::Mac(_), Whole::Code(code)) => code.begins_with(signature),
-            (Scheme::Mac(scheme), whole) => self.object.verify_mac(&scheme, whole.data(), signature)?,
+            (Scheme::Mac(scheme), whole) => self.object.verify_mac(scheme, whole.data(), signature)?,
         };
         if holds { Ok(()) } else { Err(Error::SignatureInvalid) }
     }

@@ -86,8 +86,10 @@ const fn key(entry: &Entry) -> &'static str {
         KeyFamily::Ec => "EC",
         KeyFamily::Edwards => "Ed25519",
         KeyFamily::Montgomery => "X25519",
+        KeyFamily::Agreement => "EC, X25519",
         KeyFamily::MlDsa => "ML-DSA",
         KeyFamily::MlKem => "ML-KEM",
+        KeyFamily::Secret => "any secret key",
     }
 }
 

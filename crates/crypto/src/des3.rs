@@ -32,6 +32,10 @@ impl Des3Key {
         self.len
     }
 
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
     pub(crate) fn encrypt(&self, params: &CipherParams<'_>, data: Buffers<'_>, tag: &mut [u8]) -> Result<usize, Error> {
         check(params)?;
         block::encrypt(&*self.bytes, params, data, tag)

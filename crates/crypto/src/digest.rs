@@ -1,5 +1,7 @@
 //! SHA-1 and SHA-2 (FIPS 180-4) without allocation; SHA-3 (FIPS 202), BLAKE2, Streebog and old ones. In one call or in parts.
 
+use zeroize::Zeroizing;
+
 use crate::aws_lc::HashState;
 use crate::rare_hash::RareHash;
 
@@ -105,6 +107,19 @@ impl Hasher {
             State::Library(state) => state.update(data),
             State::Rare(state) => state.update(data),
         }
+    }
+
+    /// The state written down, for [`Hasher::restore`] in a program of the same build; SHA-1 and SHA-2 alone. It holds the last bytes of
+    /// the message.
+    #[must_use]
+    pub fn save(&self) -> Option<Zeroizing<Vec<u8>>> {
+        self.state.save()
+    }
+
+    /// Goes on from a state; `None` where it is none of this hash.
+    #[must_use]
+    pub fn restore(hash: Hash, state: &[u8]) -> Option<Self> {
+        HashState::restore(hash, state).map(|state| Self { hash, state })
     }
 
     /// The digest of all that was appended.

@@ -2,7 +2,8 @@
 
 use crate::{
     AesKey, Buffers, ChaCha20Key, CipherParams, CipherStream, Des3Key, EcPrivateKey, EcPublicKey, Ed25519PrivateKey, Ed25519PublicKey,
-    Error, HmacKey, Mac, MacScheme, MacStream, Message, RsaPrivateKey, RsaPublicKey, SignatureScheme,
+    Error, HmacKey, Mac, MacScheme, MacStream, Message, MlDsaPrivateKey, MlKemPrivateKey, RsaPrivateKey, RsaPublicKey, SignatureScheme,
+    X25519PrivateKey,
 };
 
 /// A parsed key, ready for use by many threads at once. It shows nothing of its content; the memory is overwritten when it is dropped.
@@ -27,6 +28,12 @@ pub enum Key {
     Ed25519(Ed25519PrivateKey),
     /// An Ed25519 public key.
     Ed25519Public(Ed25519PublicKey),
+    /// An X25519 private key. It agrees on secrets, by its own functions.
+    X25519(X25519PrivateKey),
+    /// An ML-DSA private key. It signs, with a context, by its own functions.
+    MlDsa(MlDsaPrivateKey),
+    /// An ML-KEM private key. It decapsulates, by its own functions.
+    MlKem(MlKemPrivateKey),
 }
 
 impl Key {
@@ -75,7 +82,7 @@ impl Key {
             Self::EcPublic(key) => key.verify(scheme, message, signature),
             Self::Ed25519(key) => key.public().verify(scheme, message, signature),
             Self::Ed25519Public(key) => key.verify(scheme, message, signature),
-            Self::Aes(_) | Self::ChaCha20(_) | Self::Des3(_) | Self::Hmac(_) => Err(Error::Unsupported),
+            _ => Err(Error::Unsupported),
         }
     }
 
@@ -142,10 +149,23 @@ impl Key {
         }
     }
 
-    /// The public half, for a private key or a public one; `None` for a secret key.
+    /// The bytes of an AES, triple DES or HMAC key, for a derivation from them.
+    #[must_use]
+    pub fn secret_bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Aes(key) => Some(key.bytes()),
+            Self::Des3(key) => Some(key.bytes()),
+            Self::Hmac(key) => Some(key.bytes()),
+            _ => None,
+        }
+    }
+
+    /// The public half, for a private key or a public one; `None` for a secret key, and for the kinds whose public keys are types of their
+    /// own.
     pub fn public(&self) -> Option<Self> {
         match self {
             Self::Aes(_) | Self::ChaCha20(_) | Self::Des3(_) | Self::Hmac(_) => None,
+            Self::X25519(_) | Self::MlDsa(_) | Self::MlKem(_) => None,
             Self::Rsa(key) => Some(Self::RsaPublic(key.public())),
             Self::RsaPublic(key) => Some(Self::RsaPublic(key.clone())),
             Self::Ec(key) => Some(Self::EcPublic(key.public())),
@@ -167,7 +187,9 @@ impl Key {
                 Self::Rsa(key) => 2048 + 16 * key.modulus_len(),
                 Self::RsaPublic(key) => 1024 + 4 * key.modulus_len(),
                 Self::Ec(_) | Self::EcPublic(_) => 1024,
-                Self::Ed25519(_) | Self::Ed25519Public(_) => 0,
+                Self::Ed25519(_) | Self::Ed25519Public(_) | Self::X25519(_) => 0,
+                // Expanded, with the public half beside it.
+                Self::MlDsa(_) | Self::MlKem(_) => 16 << 10,
             }
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! A [`Key`] is parsed once and then used by any number of threads through a shared reference; what costs time at parsing (an RSA
 //! consistency check is 220 microseconds) is never paid per call. Keys that neither encrypt nor sign in its way (X25519, ML-DSA,
-//! ML-KEM) are types of their own. Every primitive is aws-lc's, or RustCrypto's where it has none: nothing here computes on its own. All `unsafe`
-//! of the crate lies in the room `aws_lc`; everything outside it is safe code that chooses and checks.
+//! ML-KEM) have functions of their own. Every primitive is aws-lc's, or RustCrypto's where it has none: nothing here computes on its own.
+//! All `unsafe` of the crate lies in the room `aws_lc`; everything outside it is safe code that chooses and checks.
 #![deny(unsafe_code)]
 
 mod aes;

@@ -74,6 +74,10 @@ impl HmacKey {
         self.bytes.len()
     }
 
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     pub(crate) fn start_mac(&self, scheme: &MacScheme) -> Result<MacStream, Error> {
         match *scheme {
             MacScheme::Hmac { hash } => Ok(MacStream(State::Hmac(HmacContext::new(hash, &self.bytes)?))),

@@ -23,6 +23,11 @@ impl Input<'_> {
         Self { data, len, call: PhantomData }
     }
 
+    /// Whether the caller passed NULL.
+    pub(in crate::pkcs11) const fn is_absent(&self) -> bool {
+        self.data.is_null()
+    }
+
     /// How many bytes there are.
     ///
     /// # Errors
@@ -73,6 +78,26 @@ impl Output<'_> {
     /// Whether the caller asks for the length only.
     pub(in crate::pkcs11) const fn is_query(&self) -> bool {
         self.data.is_null()
+    }
+
+    /// Whether the caller wants nothing at all: not even the length.
+    pub(in crate::pkcs11) const fn is_absent(&self) -> bool {
+        self.data.is_null() && self.len.is_null()
+    }
+
+    /// The first bytes of the buffer, after they were written.
+    ///
+    /// # Errors
+    /// [`Error::BufferTooSmall`] where it has not as many.
+    pub(in crate::pkcs11) fn written(&self, len: usize) -> Result<&[u8]> {
+        if len == 0 {
+            return Ok(&[]);
+        }
+        if self.data.is_null() || self.capacity()? < len {
+            return Err(Error::BufferTooSmall);
+        }
+        // SAFETY: not NULL, and by `new`'s contract valid for the capacity, which covers the length; the caller has written it.
+        Ok(unsafe { std::slice::from_raw_parts(self.data, len) })
     }
 
     /// How many bytes the buffer holds; 0 for a query.

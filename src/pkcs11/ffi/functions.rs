@@ -8,8 +8,11 @@ use std::ffi::c_void;
 use cryptoki_sys::*;
 
 use super::interfaces::{find_interface, get_function_list, get_interface_list};
-use super::{Error, Fill, InitArgs, Input, List, Mechanism, Output, Place, Template};
-use crate::pkcs11::{digest, encryption, entry, general, keygen, objects, random, sessions, signing, slots};
+use super::{Error, Fill, InitArgs, Input, List, Mechanism, MessageParameter, Output, Place, Template};
+use crate::pkcs11::{
+    derivation, digest, dual, encapsulation, encryption, entry, general, keygen, message_encryption, message_signing, objects, random, recovery,
+    sessions, signing, slots, verify_signature, wrapping,
+};
 
 /// The version that [`general::get_info`] and the newest table name.
 pub(in crate::pkcs11) const NEWEST: CK_VERSION = CK_VERSION { major: 3, minor: 2 };
@@ -100,9 +103,9 @@ functions! {
         C_CloseSession(session: CK_SESSION_HANDLE) = sessions::close_session(session);
         C_CloseAllSessions(slot: CK_SLOT_ID) = sessions::close_all_sessions(slot);
         C_GetSessionInfo(session: CK_SESSION_HANDLE, info: *mut CK_SESSION_INFO) = sessions::get_session_info(session, Place::new(info));
-        C_GetOperationState(session: CK_SESSION_HANDLE, state: *mut CK_BYTE, state_len: *mut CK_ULONG) = NOT_SUPPORTED;
+        C_GetOperationState(session: CK_SESSION_HANDLE, state: *mut CK_BYTE, state_len: *mut CK_ULONG) = digest::get_operation_state(session, Output::new(state, state_len));
         C_SetOperationState(session: CK_SESSION_HANDLE, state: *mut CK_BYTE, state_len: CK_ULONG, encryption_key: CK_OBJECT_HANDLE,
-            authentication_key: CK_OBJECT_HANDLE) = NOT_SUPPORTED;
+            authentication_key: CK_OBJECT_HANDLE) = digest::set_operation_state(session, Input::new(state, state_len));
         C_Login(session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: *mut CK_UTF8CHAR, pin_len: CK_ULONG) =
             sessions::login(session, user, Input::new(pin, pin_len));
         C_Logout(session: CK_SESSION_HANDLE) = sessions::logout(session);
@@ -148,7 +151,7 @@ functions! {
             digest::digest(session, Input::new(data, data_len), Output::new(digest, digest_len));
         C_DigestUpdate(session: CK_SESSION_HANDLE, part: *mut CK_BYTE, part_len: CK_ULONG) =
             digest::digest_update(session, Input::new(part, part_len));
-        C_DigestKey(session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE) = NOT_SUPPORTED;
+        C_DigestKey(session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE) = digest::digest_key(session, key);
         C_DigestFinal(session: CK_SESSION_HANDLE, digest: *mut CK_BYTE, digest_len: *mut CK_ULONG) =
             digest::digest_final(session, Output::new(digest, digest_len));
 
@@ -160,9 +163,11 @@ functions! {
             signing::sign_update(session, Input::new(part, part_len));
         C_SignFinal(session: CK_SESSION_HANDLE, signature: *mut CK_BYTE, signature_len: *mut CK_ULONG) =
             signing::sign_final(session, Output::new(signature, signature_len));
-        C_SignRecoverInit(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) = NOT_SUPPORTED;
+        C_SignRecoverInit(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) =
+            recovery::sign_recover_init(session, Mechanism::new(mechanism), key);
         C_SignRecover(session: CK_SESSION_HANDLE, data: *mut CK_BYTE, data_len: CK_ULONG, signature: *mut CK_BYTE,
-            signature_len: *mut CK_ULONG) = NOT_SUPPORTED;
+            signature_len: *mut CK_ULONG) =
+            recovery::sign_recover(session, Input::new(data, data_len), Output::new(signature, signature_len));
         C_VerifyInit(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) =
             signing::verify_init(session, Mechanism::new(mechanism), key);
         C_Verify(session: CK_SESSION_HANDLE, data: *mut CK_BYTE, data_len: CK_ULONG, signature: *mut CK_BYTE, signature_len: CK_ULONG) =
@@ -171,18 +176,24 @@ functions! {
             signing::verify_update(session, Input::new(part, part_len));
         C_VerifyFinal(session: CK_SESSION_HANDLE, signature: *mut CK_BYTE, signature_len: CK_ULONG) =
             signing::verify_final(session, Input::new(signature, signature_len));
-        C_VerifyRecoverInit(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) = NOT_SUPPORTED;
+        C_VerifyRecoverInit(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) =
+            recovery::verify_recover_init(session, Mechanism::new(mechanism), key);
         C_VerifyRecover(session: CK_SESSION_HANDLE, signature: *mut CK_BYTE, signature_len: CK_ULONG, data: *mut CK_BYTE,
-            data_len: *mut CK_ULONG) = NOT_SUPPORTED;
+            data_len: *mut CK_ULONG) =
+            recovery::verify_recover(session, Input::new(signature, signature_len), Output::new(data, data_len));
 
         C_DigestEncryptUpdate(session: CK_SESSION_HANDLE, part: *mut CK_BYTE, part_len: CK_ULONG, encrypted: *mut CK_BYTE,
-            encrypted_len: *mut CK_ULONG) = NOT_SUPPORTED;
+            encrypted_len: *mut CK_ULONG) =
+            dual::digest_encrypt_update(session, Input::new(part, part_len), Output::new(encrypted, encrypted_len));
         C_DecryptDigestUpdate(session: CK_SESSION_HANDLE, encrypted: *mut CK_BYTE, encrypted_len: CK_ULONG, part: *mut CK_BYTE,
-            part_len: *mut CK_ULONG) = NOT_SUPPORTED;
+            part_len: *mut CK_ULONG) =
+            dual::decrypt_digest_update(session, Input::new(encrypted, encrypted_len), Output::new(part, part_len));
         C_SignEncryptUpdate(session: CK_SESSION_HANDLE, part: *mut CK_BYTE, part_len: CK_ULONG, encrypted: *mut CK_BYTE,
-            encrypted_len: *mut CK_ULONG) = NOT_SUPPORTED;
+            encrypted_len: *mut CK_ULONG) =
+            dual::sign_encrypt_update(session, Input::new(part, part_len), Output::new(encrypted, encrypted_len));
         C_DecryptVerifyUpdate(session: CK_SESSION_HANDLE, encrypted: *mut CK_BYTE, encrypted_len: CK_ULONG, part: *mut CK_BYTE,
-            part_len: *mut CK_ULONG) = NOT_SUPPORTED;
+            part_len: *mut CK_ULONG) =
+            dual::decrypt_verify_update(session, Input::new(encrypted, encrypted_len), Output::new(part, part_len));
 
         C_GenerateKey(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, template: *mut CK_ATTRIBUTE, count: CK_ULONG,
             key: *mut CK_OBJECT_HANDLE) =
@@ -193,11 +204,15 @@ functions! {
             keygen::generate_key_pair(session, Mechanism::new(mechanism), &Template::new(public_template, public_count),
                 &Template::new(private_template, private_count), Place::new(public_key), Place::new(private_key));
         C_WrapKey(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, wrapping_key: CK_OBJECT_HANDLE, key: CK_OBJECT_HANDLE,
-            wrapped: *mut CK_BYTE, wrapped_len: *mut CK_ULONG) = NOT_SUPPORTED;
+            wrapped: *mut CK_BYTE, wrapped_len: *mut CK_ULONG) =
+            wrapping::wrap_key(session, Mechanism::new(mechanism), wrapping_key, key, Output::new(wrapped, wrapped_len));
         C_UnwrapKey(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, unwrapping_key: CK_OBJECT_HANDLE, wrapped: *mut CK_BYTE,
-            wrapped_len: CK_ULONG, template: *mut CK_ATTRIBUTE, count: CK_ULONG, key: *mut CK_OBJECT_HANDLE) = NOT_SUPPORTED;
+            wrapped_len: CK_ULONG, template: *mut CK_ATTRIBUTE, count: CK_ULONG, key: *mut CK_OBJECT_HANDLE) =
+            wrapping::unwrap_key(session, Mechanism::new(mechanism), unwrapping_key, Input::new(wrapped, wrapped_len),
+                &Template::new(template, count), Place::new(key));
         C_DeriveKey(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, base_key: CK_OBJECT_HANDLE, template: *mut CK_ATTRIBUTE,
-            count: CK_ULONG, key: *mut CK_OBJECT_HANDLE) = NOT_SUPPORTED;
+            count: CK_ULONG, key: *mut CK_OBJECT_HANDLE) =
+            derivation::derive_key(session, Mechanism::new(mechanism), base_key, &Template::new(template, count), Place::new(key));
 
         C_SeedRandom(session: CK_SESSION_HANDLE, seed: *mut CK_BYTE, seed_len: CK_ULONG) = random::seed_random(session);
         C_GenerateRandom(session: CK_SESSION_HANDLE, random: *mut CK_BYTE, random_len: CK_ULONG) =
@@ -211,47 +226,71 @@ functions! {
             name_len: CK_ULONG) = sessions::login_user(session, user, Input::new(pin, pin_len), Input::new(name, name_len));
         C_SessionCancel(session: CK_SESSION_HANDLE, flags: CK_FLAGS) = sessions::session_cancel(session, flags);
 
-        C_MessageEncryptInit(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) = NOT_SUPPORTED;
+        C_MessageEncryptInit(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) =
+            message_encryption::init(session, Mechanism::new(mechanism), key, false);
         C_EncryptMessage(session: CK_SESSION_HANDLE, parameter: *mut c_void, parameter_len: CK_ULONG, aad: *mut CK_BYTE, aad_len: CK_ULONG,
-            data: *mut CK_BYTE, data_len: CK_ULONG, encrypted: *mut CK_BYTE, encrypted_len: *mut CK_ULONG) = NOT_SUPPORTED;
+            data: *mut CK_BYTE, data_len: CK_ULONG, encrypted: *mut CK_BYTE, encrypted_len: *mut CK_ULONG) =
+            message_encryption::encrypt_message(session, MessageParameter::new(parameter, parameter_len), Input::new(aad, aad_len), Input::new(data, data_len),
+                Output::new(encrypted, encrypted_len));
         C_EncryptMessageBegin(session: CK_SESSION_HANDLE, parameter: *mut c_void, parameter_len: CK_ULONG, aad: *mut CK_BYTE,
-            aad_len: CK_ULONG) = NOT_SUPPORTED;
+            aad_len: CK_ULONG) =
+            message_encryption::begin(session, MessageParameter::new(parameter, parameter_len), Input::new(aad, aad_len), false);
         C_EncryptMessageNext(session: CK_SESSION_HANDLE, parameter: *mut c_void, parameter_len: CK_ULONG, part: *mut CK_BYTE,
-            part_len: CK_ULONG, encrypted: *mut CK_BYTE, encrypted_len: *mut CK_ULONG, flags: CK_FLAGS) = NOT_SUPPORTED;
-        C_MessageEncryptFinal(session: CK_SESSION_HANDLE) = NOT_SUPPORTED;
-        C_MessageDecryptInit(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) = NOT_SUPPORTED;
+            part_len: CK_ULONG, encrypted: *mut CK_BYTE, encrypted_len: *mut CK_ULONG, flags: CK_FLAGS) =
+            message_encryption::next(session, MessageParameter::new(parameter, parameter_len), Input::new(part, part_len), Output::new(encrypted, encrypted_len), flags, false);
+        C_MessageEncryptFinal(session: CK_SESSION_HANDLE) = message_encryption::end(session, false);
+        C_MessageDecryptInit(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) =
+            message_encryption::init(session, Mechanism::new(mechanism), key, true);
         C_DecryptMessage(session: CK_SESSION_HANDLE, parameter: *mut c_void, parameter_len: CK_ULONG, aad: *mut CK_BYTE, aad_len: CK_ULONG,
-            encrypted: *mut CK_BYTE, encrypted_len: CK_ULONG, data: *mut CK_BYTE, data_len: *mut CK_ULONG) = NOT_SUPPORTED;
+            encrypted: *mut CK_BYTE, encrypted_len: CK_ULONG, data: *mut CK_BYTE, data_len: *mut CK_ULONG) =
+            message_encryption::decrypt_message(session, MessageParameter::new(parameter, parameter_len), Input::new(aad, aad_len), Input::new(encrypted, encrypted_len),
+                Output::new(data, data_len));
         C_DecryptMessageBegin(session: CK_SESSION_HANDLE, parameter: *mut c_void, parameter_len: CK_ULONG, aad: *mut CK_BYTE,
-            aad_len: CK_ULONG) = NOT_SUPPORTED;
+            aad_len: CK_ULONG) =
+            message_encryption::begin(session, MessageParameter::new(parameter, parameter_len), Input::new(aad, aad_len), true);
         C_DecryptMessageNext(session: CK_SESSION_HANDLE, parameter: *mut c_void, parameter_len: CK_ULONG, encrypted: *mut CK_BYTE,
-            encrypted_len: CK_ULONG, part: *mut CK_BYTE, part_len: *mut CK_ULONG, flags: CK_FLAGS) = NOT_SUPPORTED;
-        C_MessageDecryptFinal(session: CK_SESSION_HANDLE) = NOT_SUPPORTED;
-        C_MessageSignInit(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) = NOT_SUPPORTED;
+            encrypted_len: CK_ULONG, part: *mut CK_BYTE, part_len: *mut CK_ULONG, flags: CK_FLAGS) =
+            message_encryption::next(session, MessageParameter::new(parameter, parameter_len), Input::new(encrypted, encrypted_len), Output::new(part, part_len), flags, true);
+        C_MessageDecryptFinal(session: CK_SESSION_HANDLE) = message_encryption::end(session, true);
+        C_MessageSignInit(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) =
+            message_signing::message_sign_init(session, Mechanism::new(mechanism), key);
         C_SignMessage(session: CK_SESSION_HANDLE, parameter: *mut c_void, parameter_len: CK_ULONG, data: *mut CK_BYTE, data_len: CK_ULONG,
-            signature: *mut CK_BYTE, signature_len: *mut CK_ULONG) = NOT_SUPPORTED;
-        C_SignMessageBegin(session: CK_SESSION_HANDLE, parameter: *mut c_void, parameter_len: CK_ULONG) = NOT_SUPPORTED;
+            signature: *mut CK_BYTE, signature_len: *mut CK_ULONG) =
+            message_signing::sign_message(session, Input::new(parameter.cast(), parameter_len), Input::new(data, data_len), Output::new(signature, signature_len));
+        C_SignMessageBegin(session: CK_SESSION_HANDLE, parameter: *mut c_void, parameter_len: CK_ULONG) =
+            message_signing::sign_message_begin(session, Input::new(parameter.cast(), parameter_len));
         C_SignMessageNext(session: CK_SESSION_HANDLE, parameter: *mut c_void, parameter_len: CK_ULONG, part: *mut CK_BYTE,
-            part_len: CK_ULONG, signature: *mut CK_BYTE, signature_len: *mut CK_ULONG) = NOT_SUPPORTED;
-        C_MessageSignFinal(session: CK_SESSION_HANDLE) = NOT_SUPPORTED;
-        C_MessageVerifyInit(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) = NOT_SUPPORTED;
+            part_len: CK_ULONG, signature: *mut CK_BYTE, signature_len: *mut CK_ULONG) =
+            message_signing::sign_message_next(session, Input::new(parameter.cast(), parameter_len), Input::new(part, part_len), Output::new(signature, signature_len));
+        C_MessageSignFinal(session: CK_SESSION_HANDLE) = message_signing::message_sign_final(session);
+        C_MessageVerifyInit(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) =
+            message_signing::message_verify_init(session, Mechanism::new(mechanism), key);
         C_VerifyMessage(session: CK_SESSION_HANDLE, parameter: *mut c_void, parameter_len: CK_ULONG, data: *mut CK_BYTE, data_len: CK_ULONG,
-            signature: *mut CK_BYTE, signature_len: CK_ULONG) = NOT_SUPPORTED;
-        C_VerifyMessageBegin(session: CK_SESSION_HANDLE, parameter: *mut c_void, parameter_len: CK_ULONG) = NOT_SUPPORTED;
+            signature: *mut CK_BYTE, signature_len: CK_ULONG) =
+            message_signing::verify_message(session, Input::new(parameter.cast(), parameter_len), Input::new(data, data_len), Input::new(signature, signature_len));
+        C_VerifyMessageBegin(session: CK_SESSION_HANDLE, parameter: *mut c_void, parameter_len: CK_ULONG) =
+            message_signing::verify_message_begin(session, Input::new(parameter.cast(), parameter_len));
         C_VerifyMessageNext(session: CK_SESSION_HANDLE, parameter: *mut c_void, parameter_len: CK_ULONG, part: *mut CK_BYTE,
-            part_len: CK_ULONG, signature: *mut CK_BYTE, signature_len: CK_ULONG) = NOT_SUPPORTED;
-        C_MessageVerifyFinal(session: CK_SESSION_HANDLE) = NOT_SUPPORTED;
+            part_len: CK_ULONG, signature: *mut CK_BYTE, signature_len: CK_ULONG) =
+            message_signing::verify_message_next(session, Input::new(parameter.cast(), parameter_len), Input::new(part, part_len), Input::new(signature, signature_len));
+        C_MessageVerifyFinal(session: CK_SESSION_HANDLE) = message_signing::message_verify_final(session);
     }
     v3_2 {
         C_EncapsulateKey(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, public_key: CK_OBJECT_HANDLE, template: *mut CK_ATTRIBUTE,
-            count: CK_ULONG, ciphertext: *mut CK_BYTE, ciphertext_len: *mut CK_ULONG, key: *mut CK_OBJECT_HANDLE) = NOT_SUPPORTED;
+            count: CK_ULONG, ciphertext: *mut CK_BYTE, ciphertext_len: *mut CK_ULONG, key: *mut CK_OBJECT_HANDLE) =
+            encapsulation::encapsulate_key(session, Mechanism::new(mechanism), public_key, &Template::new(template, count),
+                Output::new(ciphertext, ciphertext_len), Place::new(key));
         C_DecapsulateKey(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, private_key: CK_OBJECT_HANDLE, template: *mut CK_ATTRIBUTE,
-            count: CK_ULONG, ciphertext: *mut CK_BYTE, ciphertext_len: CK_ULONG, key: *mut CK_OBJECT_HANDLE) = NOT_SUPPORTED;
+            count: CK_ULONG, ciphertext: *mut CK_BYTE, ciphertext_len: CK_ULONG, key: *mut CK_OBJECT_HANDLE) =
+            encapsulation::decapsulate_key(session, Mechanism::new(mechanism), private_key, &Template::new(template, count),
+                Input::new(ciphertext, ciphertext_len), Place::new(key));
         C_VerifySignatureInit(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE, signature: *mut CK_BYTE,
-            signature_len: CK_ULONG) = NOT_SUPPORTED;
-        C_VerifySignature(session: CK_SESSION_HANDLE, data: *mut CK_BYTE, data_len: CK_ULONG) = NOT_SUPPORTED;
-        C_VerifySignatureUpdate(session: CK_SESSION_HANDLE, part: *mut CK_BYTE, part_len: CK_ULONG) = NOT_SUPPORTED;
-        C_VerifySignatureFinal(session: CK_SESSION_HANDLE) = NOT_SUPPORTED;
+            signature_len: CK_ULONG) =
+            verify_signature::verify_signature_init(session, Mechanism::new(mechanism), key, Input::new(signature, signature_len));
+        C_VerifySignature(session: CK_SESSION_HANDLE, data: *mut CK_BYTE, data_len: CK_ULONG) = verify_signature::verify_signature(session, Input::new(data, data_len));
+        C_VerifySignatureUpdate(session: CK_SESSION_HANDLE, part: *mut CK_BYTE, part_len: CK_ULONG) =
+            verify_signature::verify_signature_update(session, Input::new(part, part_len));
+        C_VerifySignatureFinal(session: CK_SESSION_HANDLE) = verify_signature::verify_signature_final(session);
         C_GetSessionValidationFlags(session: CK_SESSION_HANDLE, kind: CK_SESSION_VALIDATION_FLAGS_TYPE, flags: *mut CK_FLAGS) = NOT_SUPPORTED;
         C_AsyncComplete(session: CK_SESSION_HANDLE, function: *mut CK_UTF8CHAR, result: *mut CK_ASYNC_DATA) = NOT_SUPPORTED;
         C_AsyncGetID(session: CK_SESSION_HANDLE, function: *mut CK_UTF8CHAR, id: *mut CK_ULONG) = NOT_SUPPORTED;

@@ -36,12 +36,35 @@ pub(in crate::pkcs11) struct ChaCha20Poly1305Params<'a> {
     pub(in crate::pkcs11) aad: Input<'a>,
 }
 
+/// `CK_EDDSA_PARAMS`.
+pub(in crate::pkcs11) struct EddsaParams<'a> {
+    /// `phFlag`.
+    pub(in crate::pkcs11) over_digest: CK_BBOOL,
+    pub(in crate::pkcs11) context: Input<'a>,
+}
+
+/// `CK_SIGN_ADDITIONAL_CONTEXT`.
+pub(in crate::pkcs11) struct SignContext<'a> {
+    pub(in crate::pkcs11) hedge: CK_HEDGE_TYPE,
+    pub(in crate::pkcs11) context: Input<'a>,
+}
+
 /// `CK_RSA_PKCS_OAEP_PARAMS`.
 pub(in crate::pkcs11) struct OaepParams<'a> {
     pub(in crate::pkcs11) hash: CK_MECHANISM_TYPE,
     pub(in crate::pkcs11) mgf: CK_RSA_PKCS_MGF_TYPE,
     pub(in crate::pkcs11) source: CK_RSA_PKCS_OAEP_SOURCE_TYPE,
     pub(in crate::pkcs11) label: Input<'a>,
+}
+
+impl OaepParams<'_> {
+    /// # Safety
+    /// The label's pointer is NULL or valid for its length, as long as the value lives.
+    pub(super) const unsafe fn new(oaep: &CK_RSA_PKCS_OAEP_PARAMS) -> Self {
+        // SAFETY: the caller's promise.
+        let label = unsafe { Input::new(oaep.pSourceData.cast::<CK_BYTE>(), oaep.ulSourceDataLen) };
+        Self { hash: oaep.hashAlg, mgf: oaep.mgf, source: oaep.source, label }
+    }
 }
 
 impl<'a> Mechanism<'a> {
@@ -153,15 +176,36 @@ impl<'a> Mechanism<'a> {
         Ok(ChaCha20Poly1305Params { nonce, aad })
     }
 
+    /// For `CKM_EDDSA`.
+    ///
+    /// # Errors
+    /// [`Error::MechanismParamInvalid`] for any other length.
+    pub(in crate::pkcs11) fn eddsa(&self) -> Result<EddsaParams<'a>> {
+        let given: CK_EDDSA_PARAMS = self.param()?;
+        // SAFETY: by `new`'s contract the structure is the standard's, so its pointer is NULL or valid for its length.
+        let context = unsafe { Input::new(given.pContextData, given.ulContextDataLen) };
+        Ok(EddsaParams { over_digest: given.phFlag, context })
+    }
+
+    /// For `CKM_ML_DSA` and its kin.
+    ///
+    /// # Errors
+    /// [`Error::MechanismParamInvalid`] for any other length.
+    pub(in crate::pkcs11) fn sign_context(&self) -> Result<SignContext<'a>> {
+        let given: CK_SIGN_ADDITIONAL_CONTEXT = self.param()?;
+        // SAFETY: by `new`'s contract the structure is the standard's, so its pointer is NULL or valid for its length.
+        let context = unsafe { Input::new(given.pContext, given.ulContextLen) };
+        Ok(SignContext { hedge: given.hedgeVariant, context })
+    }
+
     /// For `CKM_RSA_PKCS_OAEP`.
     ///
     /// # Errors
     /// [`Error::MechanismParamInvalid`] for any other length.
     pub(in crate::pkcs11) fn oaep(&self) -> Result<OaepParams<'a>> {
         let oaep: CK_RSA_PKCS_OAEP_PARAMS = self.param()?;
-        // SAFETY: by `new`'s contract the structure is the standard's, so its pointer is NULL or valid for its length.
-        let label = unsafe { Input::new(oaep.pSourceData.cast(), oaep.ulSourceDataLen) };
-        Ok(OaepParams { hash: oaep.hashAlg, mgf: oaep.mgf, source: oaep.source, label })
+        // SAFETY: by `new`'s contract the structure is the standard's.
+        Ok(unsafe { OaepParams::new(&oaep) })
     }
 
     fn read(&self) -> Result<CK_MECHANISM> {
@@ -170,7 +214,7 @@ impl<'a> Mechanism<'a> {
     }
 
     /// The parameter as a `T`, which is made of integers and pointers, so that any bytes are one.
-    fn param<T: Copy>(&self) -> Result<T> {
+    pub(super) fn param<T: Copy>(&self) -> Result<T> {
         let mechanism = self.read()?;
         if mechanism.pParameter.is_null() || length(mechanism.ulParameterLen)? != size_of::<T>() {
             return Err(Error::MechanismParamInvalid);

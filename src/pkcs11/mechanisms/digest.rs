@@ -13,30 +13,36 @@ struct Row {
     ecdsa: CK_MECHANISM_TYPE,
     hmac: CK_MECHANISM_TYPE,
     hmac_general: CK_MECHANISM_TYPE,
+    ml_dsa: CK_MECHANISM_TYPE,
+    x9_63: CK_EC_KDF_TYPE,
 }
+
+/// A number that the standard does not have: no mechanism is found by it.
+const NONE: CK_ULONG = CK_UNAVAILABLE_INFORMATION;
 
 #[rustfmt::skip]
 const ROWS: [Row; 9] = [
     row(Hash::Sha1, CKM_SHA_1, CKG_MGF1_SHA1, CKM_SHA1_RSA_PKCS, CKM_SHA1_RSA_PKCS_PSS, CKM_ECDSA_SHA1,
-        (CKM_SHA_1_HMAC, CKM_SHA_1_HMAC_GENERAL)),
+        (CKM_SHA_1_HMAC, CKM_SHA_1_HMAC_GENERAL), NONE, CKD_SHA1_KDF),
     row(Hash::Sha224, CKM_SHA224, CKG_MGF1_SHA224, CKM_SHA224_RSA_PKCS, CKM_SHA224_RSA_PKCS_PSS, CKM_ECDSA_SHA224,
-        (CKM_SHA224_HMAC, CKM_SHA224_HMAC_GENERAL)),
+        (CKM_SHA224_HMAC, CKM_SHA224_HMAC_GENERAL), CKM_HASH_ML_DSA_SHA224, CKD_SHA224_KDF),
     row(Hash::Sha256, CKM_SHA256, CKG_MGF1_SHA256, CKM_SHA256_RSA_PKCS, CKM_SHA256_RSA_PKCS_PSS, CKM_ECDSA_SHA256,
-        (CKM_SHA256_HMAC, CKM_SHA256_HMAC_GENERAL)),
+        (CKM_SHA256_HMAC, CKM_SHA256_HMAC_GENERAL), CKM_HASH_ML_DSA_SHA256, CKD_SHA256_KDF),
     row(Hash::Sha384, CKM_SHA384, CKG_MGF1_SHA384, CKM_SHA384_RSA_PKCS, CKM_SHA384_RSA_PKCS_PSS, CKM_ECDSA_SHA384,
-        (CKM_SHA384_HMAC, CKM_SHA384_HMAC_GENERAL)),
+        (CKM_SHA384_HMAC, CKM_SHA384_HMAC_GENERAL), CKM_HASH_ML_DSA_SHA384, CKD_SHA384_KDF),
     row(Hash::Sha512, CKM_SHA512, CKG_MGF1_SHA512, CKM_SHA512_RSA_PKCS, CKM_SHA512_RSA_PKCS_PSS, CKM_ECDSA_SHA512,
-        (CKM_SHA512_HMAC, CKM_SHA512_HMAC_GENERAL)),
+        (CKM_SHA512_HMAC, CKM_SHA512_HMAC_GENERAL), CKM_HASH_ML_DSA_SHA512, CKD_SHA512_KDF),
     row(Hash::Sha3_224, CKM_SHA3_224, CKG_MGF1_SHA3_224, CKM_SHA3_224_RSA_PKCS, CKM_SHA3_224_RSA_PKCS_PSS, CKM_ECDSA_SHA3_224,
-        (CKM_SHA3_224_HMAC, CKM_SHA3_224_HMAC_GENERAL)),
+        (CKM_SHA3_224_HMAC, CKM_SHA3_224_HMAC_GENERAL), CKM_HASH_ML_DSA_SHA3_224, CKD_SHA3_224_KDF),
     row(Hash::Sha3_256, CKM_SHA3_256, CKG_MGF1_SHA3_256, CKM_SHA3_256_RSA_PKCS, CKM_SHA3_256_RSA_PKCS_PSS, CKM_ECDSA_SHA3_256,
-        (CKM_SHA3_256_HMAC, CKM_SHA3_256_HMAC_GENERAL)),
+        (CKM_SHA3_256_HMAC, CKM_SHA3_256_HMAC_GENERAL), CKM_HASH_ML_DSA_SHA3_256, CKD_SHA3_256_KDF),
     row(Hash::Sha3_384, CKM_SHA3_384, CKG_MGF1_SHA3_384, CKM_SHA3_384_RSA_PKCS, CKM_SHA3_384_RSA_PKCS_PSS, CKM_ECDSA_SHA3_384,
-        (CKM_SHA3_384_HMAC, CKM_SHA3_384_HMAC_GENERAL)),
+        (CKM_SHA3_384_HMAC, CKM_SHA3_384_HMAC_GENERAL), CKM_HASH_ML_DSA_SHA3_384, CKD_SHA3_384_KDF),
     row(Hash::Sha3_512, CKM_SHA3_512, CKG_MGF1_SHA3_512, CKM_SHA3_512_RSA_PKCS, CKM_SHA3_512_RSA_PKCS_PSS, CKM_ECDSA_SHA3_512,
-        (CKM_SHA3_512_HMAC, CKM_SHA3_512_HMAC_GENERAL)),
+        (CKM_SHA3_512_HMAC, CKM_SHA3_512_HMAC_GENERAL), CKM_HASH_ML_DSA_SHA3_512, CKD_SHA3_512_KDF),
 ];
 
+#[allow(clippy::too_many_arguments, reason = "a row of a table")]
 const fn row(
     hash: Hash,
     digest: CK_MECHANISM_TYPE,
@@ -45,18 +51,26 @@ const fn row(
     rsa_pss: CK_MECHANISM_TYPE,
     ecdsa: CK_MECHANISM_TYPE,
     (hmac, hmac_general): (CK_MECHANISM_TYPE, CK_MECHANISM_TYPE),
+    ml_dsa: CK_MECHANISM_TYPE,
+    x9_63: CK_EC_KDF_TYPE,
 ) -> Row {
-    Row { hash, digest, mgf, rsa_pkcs, rsa_pss, ecdsa, hmac, hmac_general }
+    Row { hash, digest, mgf, rsa_pkcs, rsa_pss, ecdsa, hmac, hmac_general, ml_dsa, x9_63 }
 }
 
 fn find(number: CK_ULONG, column: impl Fn(&Row) -> CK_ULONG) -> Option<Hash> {
     const TABLE: &[Row] = &ROWS;
-    TABLE.iter().find(|row| column(row) == number).map(|row| row.hash)
+    TABLE.iter().find(|row| number != NONE && column(row) == number).map(|row| row.hash)
 }
 
 /// Hash of a digest mechanism; the same numbers name hashes in the parameters of others.
 pub(super) fn of_digest(kind: CK_MECHANISM_TYPE) -> Option<Hash> {
     find(kind, |row| row.digest)
+}
+
+/// The digest mechanism of a hash.
+pub(super) fn number(hash: Hash) -> CK_MECHANISM_TYPE {
+    const TABLE: &[Row] = &ROWS;
+    TABLE.iter().find(|row| row.hash == hash).map_or(NONE, |row| row.digest)
 }
 
 /// Hash of a mask generation function.
@@ -87,4 +101,14 @@ pub(super) fn of_hmac(kind: CK_MECHANISM_TYPE) -> Option<Hash> {
 /// Hash of `CKM_SHAx_HMAC_GENERAL`.
 pub(super) fn of_hmac_general(kind: CK_MECHANISM_TYPE) -> Option<Hash> {
     find(kind, |row| row.hmac_general)
+}
+
+/// Hash of `CKM_HASH_ML_DSA_SHAx`; none for `CKM_ML_DSA`.
+pub(super) fn of_ml_dsa(kind: CK_MECHANISM_TYPE) -> Option<Hash> {
+    find(kind, |row| row.ml_dsa)
+}
+
+/// Hash of an ANSI X9.63 key derivation function.
+pub(super) fn of_x9_63(kdf: CK_EC_KDF_TYPE) -> Option<Hash> {
+    find(kdf, |row| row.x9_63)
 }

@@ -2,10 +2,13 @@
 
 mod aes;
 mod chacha20;
+mod derivation;
 mod des3;
 mod digest;
 mod ecdsa;
+mod eddsa;
 mod mac;
+mod ml_dsa;
 mod params;
 mod rsa;
 mod table;
@@ -15,6 +18,7 @@ use std::sync::Arc;
 use cryptoki_sys::*;
 use dsma_crypto::digest::Hash;
 
+pub(super) use self::derivation::Derivation;
 pub(super) use self::params::{CipherSpec, Scheme, SignatureSpec};
 pub(super) use self::table::TABLE;
 use self::table::{Entry, KeyFamily};
@@ -51,6 +55,16 @@ pub(super) fn generation(session: &Session, mechanism: Mechanism<'_>, function: 
     Ok(entry.kind)
 }
 
+/// The hash with this number.
+pub(super) fn digest_of(kind: CK_MECHANISM_TYPE) -> Option<Hash> {
+    digest::of_digest(kind)
+}
+
+/// The number of a hash.
+pub(super) fn digest_number(hash: Hash) -> CK_MECHANISM_TYPE {
+    digest::number(hash)
+}
+
 /// Key and parameters for a signature (`function` is CKF_SIGN) or its verification (CKF_VERIFY).
 ///
 /// # Errors
@@ -65,6 +79,8 @@ pub(super) fn signature(
     let spec = match object.kind() {
         Some(KeyKind::Ec(curve)) => ecdsa::signature(entry.kind, mechanism, curve)?,
         Some(KeyKind::Rsa) => rsa::signature(entry.kind, mechanism, object.modulus_len())?,
+        Some(KeyKind::Ed25519) => eddsa::signature(mechanism)?,
+        Some(KeyKind::MlDsa(set)) => ml_dsa::signature(entry.kind, mechanism, set)?,
         _ => mac::signature(entry.kind, mechanism)?,
     };
     Ok((object, spec))
@@ -90,6 +106,68 @@ pub(super) fn cipher(
     Ok((object, spec))
 }
 
+/// The key for messages that are encrypted (`function` is CKF_MESSAGE_ENCRYPT) or decrypted (CKF_MESSAGE_DECRYPT).
+///
+/// # Errors
+/// As [`signature`]; the parameter is each message's own.
+pub(super) fn sealing(session: &Session, mechanism: Mechanism<'_>, key: CK_OBJECT_HANDLE, function: CK_FLAGS) -> Result<Arc<Object>> {
+    mechanism_and_key(session, mechanism, key, function).map(|(_, object)| object)
+}
+
+/// How a key is wrapped.
+pub(super) enum Wrapping {
+    /// As an encryption.
+    Cipher(CipherSpec),
+    /// By an AES key of its own, in key wrap with padding, which is itself encrypted in OAEP.
+    RsaAes { aes_len: usize, oaep: CipherSpec },
+}
+
+/// Key and parameters for wrapping (`function` is CKF_WRAP) or unwrapping (CKF_UNWRAP).
+///
+/// # Errors
+/// As [`signature`].
+pub(super) fn wrapping(
+    session: &Session,
+    mechanism: Mechanism<'_>,
+    key: CK_OBJECT_HANDLE,
+    function: CK_FLAGS,
+) -> Result<(Arc<Object>, Wrapping)> {
+    let (entry, object) = mechanism_and_key(session, mechanism, key, function)?;
+    let how = match (entry.kind, entry.key) {
+        (CKM_RSA_AES_KEY_WRAP, _) => {
+            let given = mechanism.rsa_aes()?;
+            let aes_len = match given.aes_bits {
+                128 | 192 | 256 => given.aes_bits as usize / 8,
+                _ => return Err(Error::MechanismParamInvalid),
+            };
+            Wrapping::RsaAes { aes_len, oaep: rsa::oaep(&given.oaep, object.modulus_len())? }
+        }
+        (kind, KeyFamily::Rsa) => Wrapping::Cipher(rsa::cipher(kind, mechanism, object.modulus_len())?),
+        (kind, _) => Wrapping::Cipher(aes::cipher(kind, mechanism)?),
+    };
+    Ok((object, how))
+}
+
+/// Base key and parameters for a derivation.
+///
+/// # Errors
+/// As [`signature`].
+pub(super) fn derivation(session: &Session, mechanism: Mechanism<'_>, key: CK_OBJECT_HANDLE) -> Result<(Arc<Object>, Derivation)> {
+    let (entry, object) = mechanism_and_key(session, mechanism, key, CKF_DERIVE)?;
+    let derivation = derivation::read(entry.kind, mechanism, session, &object)?;
+    Ok((object, derivation))
+}
+
+/// The key for an encapsulation (`function` is CKF_ENCAPSULATE) or a decapsulation (CKF_DECAPSULATE).
+///
+/// # Errors
+/// As [`signature`].
+pub(super) fn encapsulation(session: &Session, mechanism: Mechanism<'_>, key: CK_OBJECT_HANDLE, function: CK_FLAGS) -> Result<Arc<Object>> {
+    let (_, object) = mechanism_and_key(session, mechanism, key, function)?;
+    mechanism.no_param()?;
+    Ok(object)
+}
+
 fn mechanism_and_key(
     session: &Session,
     mechanism: Mechanism<'_>,
@@ -98,32 +176,45 @@ fn mechanism_and_key(
 ) -> Result<(&'static Entry, Arc<Object>)> {
     let entry = find(session, mechanism, function)?;
     let object = session.key(key)?;
-    let family = match object.kind() {
-        Some(KeyKind::Aes) => KeyFamily::Aes,
-        Some(KeyKind::ChaCha20) => KeyFamily::ChaCha20,
-        Some(KeyKind::Des3) => KeyFamily::Des3,
-        Some(KeyKind::Secret(_)) => KeyFamily::Generic,
-        Some(KeyKind::Rsa) => KeyFamily::Rsa,
-        Some(KeyKind::Ec(_)) => KeyFamily::Ec,
-        Some(KeyKind::Ed25519) => KeyFamily::Edwards,
-        Some(KeyKind::X25519) => KeyFamily::Montgomery,
-        Some(KeyKind::MlDsa(_)) => KeyFamily::MlDsa,
-        Some(KeyKind::MlKem(_)) => KeyFamily::MlKem,
-        None => KeyFamily::None,
-    };
-    if entry.key != family {
+    if !object.kind().is_some_and(|kind| takes(entry.key, kind)) {
         return Err(Error::KeyTypeInconsistent);
     }
     if !object.allows_mechanism(entry.kind) {
         return Err(Error::MechanismInvalid);
     }
     let usage = match function {
-        CKF_SIGN => CKA_SIGN,
-        CKF_VERIFY => CKA_VERIFY,
-        CKF_ENCRYPT => CKA_ENCRYPT,
-        _ => CKA_DECRYPT,
+        CKF_SIGN | CKF_MESSAGE_SIGN => CKA_SIGN,
+        CKF_VERIFY | CKF_MESSAGE_VERIFY => CKA_VERIFY,
+        CKF_SIGN_RECOVER => CKA_SIGN_RECOVER,
+        CKF_VERIFY_RECOVER => CKA_VERIFY_RECOVER,
+        CKF_ENCRYPT | CKF_MESSAGE_ENCRYPT => CKA_ENCRYPT,
+        CKF_DECRYPT | CKF_MESSAGE_DECRYPT => CKA_DECRYPT,
+        CKF_WRAP => CKA_WRAP,
+        CKF_UNWRAP => CKA_UNWRAP,
+        CKF_DERIVE => CKA_DERIVE,
+        CKF_ENCAPSULATE => CKA_ENCAPSULATE,
+        CKF_DECAPSULATE => CKA_DECAPSULATE,
+        _ => return Err(Error::GeneralError),
     };
     if object.is_true(usage) { Ok((entry, object)) } else { Err(Error::KeyFunctionNotPermitted) }
+}
+
+/// Whether a mechanism of this family works with such keys.
+const fn takes(family: KeyFamily, kind: KeyKind) -> bool {
+    match family {
+        KeyFamily::None => false,
+        KeyFamily::Aes => matches!(kind, KeyKind::Aes),
+        KeyFamily::ChaCha20 => matches!(kind, KeyKind::ChaCha20),
+        KeyFamily::Des3 => matches!(kind, KeyKind::Des3),
+        KeyFamily::Generic => matches!(kind, KeyKind::Secret(_)),
+        KeyFamily::Rsa => matches!(kind, KeyKind::Rsa),
+        KeyFamily::Ec => matches!(kind, KeyKind::Ec(_)),
+        KeyFamily::Edwards => matches!(kind, KeyKind::Ed25519),
+        KeyFamily::Agreement => matches!(kind, KeyKind::Ec(_) | KeyKind::X25519),
+        KeyFamily::MlDsa => matches!(kind, KeyKind::MlDsa(_)),
+        KeyFamily::MlKem => matches!(kind, KeyKind::MlKem(_)),
+        KeyFamily::Secret => kind.is_secret(),
+    }
 }
 
 /// The row of a mechanism that has this function and that the session's token offers.

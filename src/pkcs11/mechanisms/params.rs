@@ -13,7 +13,6 @@ const DES_BLOCK: usize = 8;
 const WRAP: usize = 8;
 
 /// A signature mechanism with its parameters.
-#[derive(Clone, Copy)]
 pub(in crate::pkcs11) struct SignatureSpec {
     pub(in crate::pkcs11) scheme: Scheme,
     /// Applied to the data here; where there is none, the caller gives what is signed.
@@ -26,15 +25,19 @@ pub(in crate::pkcs11) struct SignatureSpec {
 impl SignatureSpec {
     /// Whether what is signed is at most as long as the key's number: a digest, or what RSA pads.
     pub(in crate::pkcs11) const fn is_short(&self) -> bool {
-        !matches!(self.scheme, Scheme::Mac(_) | Scheme::Signature(SignatureScheme::EdDsa))
+        !matches!(self.scheme, Scheme::Mac(_) | Scheme::MlDsa { .. } | Scheme::Signature(SignatureScheme::EdDsa))
     }
 }
 
 /// What the standard calls a signature: one that a private key makes, or an authentication code.
-#[derive(Clone, Copy)]
 pub(in crate::pkcs11) enum Scheme {
     Signature(SignatureScheme),
     Mac(MacScheme),
+    /// Of a message, or of its digest.
+    MlDsa {
+        hash: Option<Hash>,
+        context: Box<[u8]>,
+    },
 }
 
 /// A cipher mechanism with its parameters.

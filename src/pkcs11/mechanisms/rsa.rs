@@ -3,6 +3,7 @@
 use cryptoki_sys::*;
 use dsma_crypto::SignatureScheme;
 
+use super::super::ffi::OaepParams;
 use super::params::{CipherSpec, OwnedParams, Scheme, SignatureSpec};
 use super::{Error, Mechanism, Result, digest};
 
@@ -49,17 +50,18 @@ pub(super) fn cipher(kind: CK_MECHANISM_TYPE, mechanism: Mechanism<'_>, modulus_
             mechanism.no_param()?;
             Ok(CipherSpec::untagged(OwnedParams::RsaRaw { modulus_len }))
         }
-        CKM_RSA_PKCS_OAEP => {
-            let oaep = mechanism.oaep()?;
-            let hash = digest::of_digest(oaep.hash).ok_or(Error::MechanismParamInvalid)?;
-            let mgf1 = digest::of_mgf(oaep.mgf).ok_or(Error::MechanismParamInvalid)?;
-            let label = oaep.label.bytes().map_err(|_| Error::MechanismParamInvalid)?;
-            // Without a source the label is empty; many callers leave `source` 0 then.
-            if oaep.source != CKZ_DATA_SPECIFIED && !(oaep.source == 0 && label.is_empty()) {
-                return Err(Error::MechanismParamInvalid);
-            }
-            Ok(CipherSpec::untagged(OwnedParams::RsaOaep { hash, mgf1, label: label.into(), modulus_len }))
-        }
+        CKM_RSA_PKCS_OAEP => oaep(&mechanism.oaep()?, modulus_len),
         _ => Err(Error::MechanismInvalid),
     }
+}
+
+pub(super) fn oaep(given: &OaepParams<'_>, modulus_len: usize) -> Result<CipherSpec> {
+    let hash = digest::of_digest(given.hash).ok_or(Error::MechanismParamInvalid)?;
+    let mgf1 = digest::of_mgf(given.mgf).ok_or(Error::MechanismParamInvalid)?;
+    let label = given.label.bytes().map_err(|_| Error::MechanismParamInvalid)?;
+    // Without a source the label is empty; many callers leave `source` 0 then.
+    if given.source != CKZ_DATA_SPECIFIED && !(given.source == 0 && label.is_empty()) {
+        return Err(Error::MechanismParamInvalid);
+    }
+    Ok(CipherSpec::untagged(OwnedParams::RsaOaep { hash, mgf1, label: label.into(), modulus_len }))
 }

@@ -45,10 +45,14 @@ pub(crate) enum KeyFamily {
     Edwards,
     /// CKK_EC_MONTGOMERY.
     Montgomery,
+    /// CKK_EC or CKK_EC_MONTGOMERY.
+    Agreement,
     /// CKK_ML_DSA.
     MlDsa,
     /// CKK_ML_KEM.
     MlKem,
+    /// Any secret key.
+    Secret,
 }
 
 /// Where a mechanism runs.
@@ -62,8 +66,11 @@ pub(crate) enum Place {
     HereOnly,
 }
 
-const SIGNING: CK_FLAGS = CKF_SIGN | CKF_VERIFY;
+const SIGNING: CK_FLAGS = CKF_SIGN | CKF_VERIFY | CKF_MESSAGE_SIGN | CKF_MESSAGE_VERIFY;
 const ENCRYPTION: CK_FLAGS = CKF_ENCRYPT | CKF_DECRYPT;
+const RECOVERY: CK_FLAGS = CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER;
+const WRAPPING: CK_FLAGS = CKF_WRAP | CKF_UNWRAP;
+const MESSAGES: CK_FLAGS = CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT;
 
 /// One row; the name comes from the number's own.
 macro_rules! rows {
@@ -103,9 +110,9 @@ rows! {
     CKM_SHA3_384_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
     CKM_SHA3_512_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
 
-    CKM_RSA_PKCS: Rsa, SIGNING | ENCRYPTION, "", HereOrDsm;
-    CKM_RSA_X_509: Rsa, SIGNING | ENCRYPTION, "", HereOrDsm;
-    CKM_RSA_PKCS_OAEP: Rsa, ENCRYPTION, "CK_RSA_PKCS_OAEP_PARAMS", HereOrDsm;
+    CKM_RSA_PKCS: Rsa, SIGNING | ENCRYPTION | RECOVERY | WRAPPING, "", HereOrDsm;
+    CKM_RSA_X_509: Rsa, SIGNING | ENCRYPTION | RECOVERY, "", HereOrDsm;
+    CKM_RSA_PKCS_OAEP: Rsa, ENCRYPTION | WRAPPING, "CK_RSA_PKCS_OAEP_PARAMS", HereOrDsm;
     CKM_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm;
     CKM_SHA1_RSA_PKCS: Rsa, SIGNING, "", HereOrDsm;
     CKM_SHA224_RSA_PKCS: Rsa, SIGNING, "", HereOrDsm;
@@ -126,6 +133,8 @@ rows! {
     CKM_SHA3_384_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm;
     CKM_SHA3_512_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm;
 
+    CKM_RSA_AES_KEY_WRAP: Rsa, WRAPPING, "CK_RSA_AES_KEY_WRAP_PARAMS", HereOnly;
+
     CKM_ECDSA: Ec, SIGNING, "", HereOrDsm;
     CKM_ECDSA_SHA1: Ec, SIGNING, "", HereOrDsm;
     CKM_ECDSA_SHA224: Ec, SIGNING, "", HereOrDsm;
@@ -137,24 +146,42 @@ rows! {
     CKM_ECDSA_SHA3_384: Ec, SIGNING, "", HereOrDsm;
     CKM_ECDSA_SHA3_512: Ec, SIGNING, "", HereOrDsm;
 
+    CKM_EDDSA: Edwards, SIGNING, "none, or CK_EDDSA_PARAMS without context", HereOrDsm;
+    CKM_ECDH1_DERIVE: Agreement, CKF_DERIVE, "CK_ECDH1_DERIVE_PARAMS", HereOnly;
+
+    CKM_ML_DSA: MlDsa, SIGNING, "none, or CK_SIGN_ADDITIONAL_CONTEXT", HereOrDsm;
+    CKM_HASH_ML_DSA_SHA224: MlDsa, SIGNING, "none, or CK_SIGN_ADDITIONAL_CONTEXT", HereOrDsm;
+    CKM_HASH_ML_DSA_SHA256: MlDsa, SIGNING, "none, or CK_SIGN_ADDITIONAL_CONTEXT", HereOrDsm;
+    CKM_HASH_ML_DSA_SHA384: MlDsa, SIGNING, "none, or CK_SIGN_ADDITIONAL_CONTEXT", HereOrDsm;
+    CKM_HASH_ML_DSA_SHA512: MlDsa, SIGNING, "none, or CK_SIGN_ADDITIONAL_CONTEXT", HereOrDsm;
+    CKM_HASH_ML_DSA_SHA3_224: MlDsa, SIGNING, "none, or CK_SIGN_ADDITIONAL_CONTEXT", HereOrDsm;
+    CKM_HASH_ML_DSA_SHA3_256: MlDsa, SIGNING, "none, or CK_SIGN_ADDITIONAL_CONTEXT", HereOrDsm;
+    CKM_HASH_ML_DSA_SHA3_384: MlDsa, SIGNING, "none, or CK_SIGN_ADDITIONAL_CONTEXT", HereOrDsm;
+    CKM_HASH_ML_DSA_SHA3_512: MlDsa, SIGNING, "none, or CK_SIGN_ADDITIONAL_CONTEXT", HereOrDsm;
+    CKM_ML_KEM: MlKem, CKF_ENCAPSULATE | CKF_DECAPSULATE, "", HereOnly;
+
     CKM_AES_ECB: Aes, ENCRYPTION, "", HereOrDsm;
     CKM_AES_CBC: Aes, ENCRYPTION, "IV of 16 bytes", HereOrDsm;
-    CKM_AES_CBC_PAD: Aes, ENCRYPTION, "IV of 16 bytes", HereOrDsm;
+    CKM_AES_CBC_PAD: Aes, ENCRYPTION | WRAPPING, "IV of 16 bytes", HereOrDsm;
     CKM_AES_CTR: Aes, ENCRYPTION, "CK_AES_CTR_PARAMS", HereOrDsm;
     CKM_AES_CFB128: Aes, ENCRYPTION, "IV of 16 bytes", HereOrDsm;
     CKM_AES_OFB: Aes, ENCRYPTION, "IV of 16 bytes", HereOrDsm;
-    CKM_AES_GCM: Aes, ENCRYPTION, "CK_GCM_PARAMS", HereOrDsm;
-    CKM_AES_CCM: Aes, ENCRYPTION, "CK_CCM_PARAMS", HereOrDsm;
-    CKM_AES_KEY_WRAP: Aes, ENCRYPTION, "none, or the IV of RFC 3394", HereOrDsm;
-    CKM_AES_KEY_WRAP_KWP: Aes, ENCRYPTION, "none, or the IV of RFC 5649", HereOrDsm;
+    CKM_AES_GCM: Aes, ENCRYPTION | WRAPPING | MESSAGES, "CK_GCM_PARAMS", HereOrDsm;
+    CKM_AES_CCM: Aes, ENCRYPTION | MESSAGES, "CK_CCM_PARAMS", HereOrDsm;
+    CKM_AES_KEY_WRAP: Aes, ENCRYPTION | WRAPPING, "none, or the IV of RFC 3394", HereOrDsm;
+    CKM_AES_KEY_WRAP_KWP: Aes, ENCRYPTION | WRAPPING, "none, or the IV of RFC 5649", HereOrDsm;
     CKM_AES_CMAC: Aes, SIGNING, "", HereOrDsm;
     CKM_AES_CMAC_GENERAL: Aes, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
-    CKM_CHACHA20_POLY1305: ChaCha20, ENCRYPTION, "CK_SALSA20_CHACHA20_POLY1305_PARAMS", HereOnly;
+    CKM_CHACHA20_POLY1305: ChaCha20, ENCRYPTION | MESSAGES, "CK_SALSA20_CHACHA20_POLY1305_PARAMS", HereOnly;
     CKM_DES3_ECB: Des3, ENCRYPTION, "", HereOrDsm;
     CKM_DES3_CBC: Des3, ENCRYPTION, "IV of 8 bytes", HereOrDsm;
     CKM_DES3_CBC_PAD: Des3, ENCRYPTION, "IV of 8 bytes", HereOrDsm;
     CKM_DES3_CMAC: Des3, SIGNING, "", HereOrDsm;
     CKM_DES3_CMAC_GENERAL: Des3, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
+
+    CKM_HKDF_DERIVE: Secret, CKF_DERIVE, "CK_HKDF_PARAMS", HereOnly;
+    CKM_SP800_108_COUNTER_KDF: Secret, CKF_DERIVE, "CK_SP800_108_KDF_PARAMS", HereOnly;
+    CKM_SP800_108_FEEDBACK_KDF: Secret, CKF_DERIVE, "CK_SP800_108_FEEDBACK_KDF_PARAMS", HereOnly;
 
     CKM_SHA_1_HMAC: Generic, SIGNING, "", HereOrDsm;
     CKM_SHA224_HMAC: Generic, SIGNING, "", HereOrDsm;
@@ -196,7 +223,7 @@ impl KeyFamily {
             Self::ChaCha20 => (32, 32, 0),
             Self::Generic => (8, 8192, 0),
             Self::Rsa => (1024, 8192, 0),
-            Self::Ec => (256, 521, CKF_EC_F_P | CKF_EC_OID | CKF_EC_UNCOMPRESS),
+            Self::Ec | Self::Agreement => (256, 521, CKF_EC_F_P | CKF_EC_OID | CKF_EC_UNCOMPRESS),
             Self::Edwards | Self::Montgomery => (255, 255, CKF_EC_F_P | CKF_EC_OID | CKF_EC_CURVENAME),
         }
     }

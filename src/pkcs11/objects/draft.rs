@@ -74,6 +74,11 @@ impl<'o> Draft<'o> {
         Ok(draft)
     }
 
+    /// CKA_CLASS.
+    pub(in crate::pkcs11) const fn class(&self) -> CK_OBJECT_CLASS {
+        self.class
+    }
+
     /// CKA_KEY_TYPE.
     pub(in crate::pkcs11) const fn key_type(&self) -> Option<CK_KEY_TYPE> {
         self.key_type
@@ -120,6 +125,15 @@ impl<'o> Draft<'o> {
     pub(in crate::pkcs11) fn finish_secret(self, session: &Session, bytes: &[u8]) -> Result<CK_OBJECT_HANDLE> {
         let key = LocalKey::secret(self.key_type.ok_or(Error::TemplateInconsistent)?, bytes)?;
         self.finish_with(session, Some(key))
+    }
+
+    /// Makes a secret key of bytes that were derived: as many of them as the template asks for.
+    ///
+    /// # Errors
+    /// [`Error::KeySizeRange`] where there are not as many; else as [`Draft::finish_secret`].
+    pub(in crate::pkcs11) fn finish_derived(self, session: &Session, bytes: &[u8]) -> Result<CK_OBJECT_HANDLE> {
+        let bytes = bytes.get(..self.value_len().unwrap_or(bytes.len())).ok_or(Error::KeySizeRange)?;
+        self.finish_secret(session, bytes)
     }
 
     /// Makes a private key of PKCS #8.

@@ -1,9 +1,10 @@
 //! Keys from the numbers of a template (C_CreateObject), put into the encodings that the key parsers check.
 
 use cryptoki_sys::*;
+use dsma_core::Peer;
 use dsma_crypto::{
-    Curve, Ed25519PrivateKey, Ed25519PublicKey, MlDsaPrivateKey, MlDsaPublicKey, MlDsaSet, MlKemPrivateKey, MlKemPublicKey, MlKemSet,
-    X25519PrivateKey, X25519PublicKey,
+    Curve, EcPublicKey, Ed25519PrivateKey, Ed25519PublicKey, MlDsaPrivateKey, MlDsaPublicKey, MlDsaSet, MlKemPrivateKey, MlKemPublicKey,
+    MlKemSet, X25519PrivateKey, X25519PublicKey,
 };
 use zeroize::Zeroizing;
 
@@ -64,7 +65,10 @@ fn public(key_type: CK_KEY_TYPE, template: &Attributes) -> Result<LocalKey> {
             let [modulus, exponent] = numbers;
             der::sequence(&[&modulus?, &exponent?]).to_vec()
         }
-        CKK_EC => ec_public(named_curve(key_type, template)?, point(required(template, CKA_EC_POINT)?)),
+        CKK_EC => {
+            let curve = named_curve(key_type, template)?;
+            ec_public(curve, point_on(curve, required(template, CKA_EC_POINT)?))
+        }
         CKK_EC_EDWARDS | CKK_EC_MONTGOMERY => {
             named_curve(key_type, template)?;
             let point = point(required(template, CKA_EC_POINT)?).try_into().map_err(|_| Error::AttributeValueInvalid)?;
@@ -118,6 +122,20 @@ fn ec_public(curve: Curve, point: &[u8]) -> Vec<u8> {
 /// CKA_EC_POINT: DER on Weierstrass curves, raw bytes on the others by version 3 of the standard, and either in the field (trap 27).
 fn point(value: &[u8]) -> &[u8] {
     der::read_octet_string(value).unwrap_or(value)
+}
+
+/// The same on a Weierstrass curve, where a bare point can look like DER: it begins with the same byte.
+fn point_on(curve: Curve, value: &[u8]) -> &[u8] {
+    if value.len() == 1 + 2 * curve.coordinate_len() { value } else { point(value) }
+}
+
+/// The public key of an agreement's other side, from its point in either form, for a key of this kind.
+pub(in crate::pkcs11) fn peer(kind: KeyKind, value: &[u8]) -> Option<Peer> {
+    match kind {
+        KeyKind::Ec(curve) => EcPublicKey::from_spki_der(&ec_public(curve, point_on(curve, value))).ok().map(Peer::Ec),
+        KeyKind::X25519 => point(value).try_into().ok().map(|point| Peer::X25519(X25519PublicKey::from_bytes(point))),
+        _ => None,
+    }
 }
 
 /// PKCS #8 from the seed where it is there, else from the expanded key.

@@ -4,9 +4,11 @@ mod forward;
 mod lead;
 mod mac;
 mod manage;
+mod ml_dsa;
 mod objects;
 mod operations;
 mod policy;
+mod secrets;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -18,6 +20,7 @@ pub use self::lead::{Lead, Resolution};
 use self::objects::Objects;
 pub use self::objects::Snapshot;
 pub use self::policy::{allows_cipher, allows_signature};
+pub use self::secrets::Peer;
 use crate::cache::KeyCache;
 use crate::{CachedKey, Config, Dsm, Error, KeyRef};
 

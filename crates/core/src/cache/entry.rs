@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use dsma_api::{EllipticCurve, ObjectType, Sobject};
 use dsma_crypto::{
-    AesKey, Des3Key, EcPrivateKey, EcPublicKey, Ed25519PrivateKey, Ed25519PublicKey, HmacKey, Key, RsaPrivateKey, RsaPublicKey,
+    AesKey, Des3Key, EcPrivateKey, EcPublicKey, Ed25519PrivateKey, Ed25519PublicKey, HmacKey, Key, MlDsaPrivateKey, MlKemPrivateKey,
+    RsaPrivateKey, RsaPublicKey, X25519PrivateKey,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -45,8 +46,13 @@ impl CachedKey {
         let local = match (sobject.obj_type, value) {
             (ObjectType::Aes, Some(value)) => Some(Key::Aes(AesKey::from_bytes(value.as_ref())?)),
             (ObjectType::Des3, Some(value)) => Some(Key::Des3(Des3Key::from_bytes(value.as_ref())?)),
+            (ObjectType::Mldsa, Some(value)) => Some(Key::MlDsa(MlDsaPrivateKey::from_der(value.as_ref())?)),
+            (ObjectType::Mlkem, Some(value)) => Some(Key::MlKem(MlKemPrivateKey::from_der(value.as_ref())?)),
             (ObjectType::Hmac, Some(value)) => Some(Key::Hmac(HmacKey::from_bytes(value.as_ref())?)),
             (ObjectType::Rsa, Some(value)) => Some(Key::Rsa(RsaPrivateKey::from_der(value.as_ref())?)),
+            (ObjectType::Ec, Some(value)) if sobject.elliptic_curve == Some(EllipticCurve::X25519) => {
+                Some(Key::X25519(X25519PrivateKey::from_der(value.as_ref())?))
+            }
             (ObjectType::Ec, Some(value)) => curve_key(
                 &sobject,
                 || EcPrivateKey::from_der(value.as_ref()).map(Key::Ec),
@@ -142,7 +148,7 @@ mod tests {
         assert!(matches!(curve("Ed25519", "", public).local(), Some(Key::Ed25519Public(_))));
         let public = "MCowBQYDK2VuAyEAhSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=";
         let agreement = curve("X25519", "MC4CAQAwBQYDK2VuBCIEIHcHbQpzGKV9PBbBclGyZkXfTC+S68CZmat3+4fFHbkq", public);
-        assert!(agreement.local().is_none());
+        assert!(matches!(agreement.local(), Some(Key::X25519(_))));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use std::ptr;
 
 use aws_lc_sys as sys;
+use zeroize::Zeroizing;
 
 use super::check;
 use super::owned::Owned;
@@ -85,6 +86,58 @@ impl HashState {
     }
 }
 
+impl HashState {
+    /// The bytes of a plain context.
+    pub(crate) fn save(&self) -> Option<Zeroizing<Vec<u8>>> {
+        match self {
+            Self::Sha1(context) => Some(bytes_of(context)),
+            Self::Sha224(context) | Self::Sha256(context) => Some(bytes_of(context)),
+            Self::Sha384(context) | Self::Sha512(context) => Some(bytes_of(context)),
+            Self::Other(_) => None,
+        }
+    }
+
+    /// A plain context from its bytes. The numbers that the library takes as lengths are checked; any others are a state.
+    pub(crate) fn restore(hash: Hash, bytes: &[u8]) -> Option<Self> {
+        let mut state = Self::new(hash);
+        let sound = match &mut state {
+            Self::Sha1(context) => fill(context, bytes) && context.num < 64,
+            Self::Sha224(context) | Self::Sha256(context) => {
+                let len = context.md_len;
+                fill(context, bytes) && context.num < 64 && context.md_len == len
+            }
+            Self::Sha384(context) | Self::Sha512(context) => {
+                let len = context.md_len;
+                fill(context, bytes) && context.num < 128 && context.md_len == len
+            }
+            Self::Other(_) => false,
+        };
+        sound.then_some(state)
+    }
+}
+
+/// A context of plain numbers, without padding between them.
+trait Plain: Copy {}
+impl Plain for sys::SHA_CTX {}
+impl Plain for sys::SHA256_CTX {}
+impl Plain for sys::SHA512_CTX {}
+
+fn bytes_of<T: Plain>(context: &T) -> Zeroizing<Vec<u8>> {
+    // SAFETY: the reference covers the range, and every byte of it is initialised: `start` zeroes what the library leaves.
+    let bytes = unsafe { std::slice::from_raw_parts(ptr::from_ref(context).cast::<u8>(), size_of::<T>()) };
+    Zeroizing::new(bytes.to_vec())
+}
+
+/// Overwrites a context, where there are as many bytes as it has.
+fn fill<T: Plain>(context: &mut T, bytes: &[u8]) -> bool {
+    if bytes.len() != size_of::<T>() {
+        return false;
+    }
+    // SAFETY: both ranges have this length, and they are apart; every bit pattern is a context of numbers.
+    unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), ptr::from_mut(context).cast::<u8>(), bytes.len()) };
+    true
+}
+
 impl Drop for HashState {
     /// The context holds the last bytes of the message and a state from which a MAC's key could be used. The library overwrites its own.
     fn drop(&mut self) {
@@ -153,9 +206,9 @@ pub(crate) fn shake256(parts: &[&[u8]]) -> Result<[u8; 64], Error> {
 
 /// A context, initialised by the library.
 fn start<T>(initialise: unsafe extern "C" fn(*mut T) -> c_int) -> T {
-    let mut context = MaybeUninit::uninit();
-    // SAFETY: the function is one of the SHA*_Init of the library with the context type that it takes: it writes the whole context,
-    // reads nothing, and cannot fail.
+    // Zeroed, because some initialisers leave the buffer as it is until there is something in it.
+    let mut context = MaybeUninit::zeroed();
+    // SAFETY: the function is one of the SHA*_Init of the library with the context type that it takes: it reads nothing, and cannot fail.
     unsafe {
         initialise(context.as_mut_ptr());
         context.assume_init()

@@ -1,0 +1,42 @@
+//! ML-DSA: signatures with a context, of a message or of its digest.
+
+use dsma_api::{Blob, MlDsaMode, Operation, SignRequest, SignatureMode, SobjectDescriptor};
+use dsma_crypto::digest::Hash;
+use dsma_crypto::{Key, Message};
+
+use super::Accelerator;
+use super::forward::wire_hash;
+use crate::{Error, KeyRef};
+
+impl Accelerator {
+    /// Signs: the message itself where `prehash` is `None` (FIPS 204, algorithm 2), else its digest (algorithm 4). The context has at
+    /// most 255 bytes.
+    ///
+    /// # Errors
+    /// As [`Self::sign`].
+    pub fn sign_ml_dsa(&self, key: &KeyRef, prehash: Option<Hash>, message: Message<'_>, context: &[u8]) -> Result<Vec<u8>, Error> {
+        let key = self.granted(key, Operation::Sign)?;
+        match (key.local(), prehash, message) {
+            (Some(Key::MlDsa(local)), None, Message::Data(data)) => Ok(local.sign(data, context)?),
+            (Some(Key::MlDsa(local)), Some(hash), message) => Ok(local.sign_prehash(hash, message, context)?),
+            (Some(_), ..) | (None, None, Message::Digest(_)) => Err(dsma_crypto::Error::Unsupported.into()),
+            (None, prehash, message) => {
+                let (data, hash) = match message {
+                    Message::Data(data) => (Some(Blob::from(data)), None),
+                    Message::Digest(digest) => (None, Some(Blob::from(digest))),
+                };
+                let variant = if prehash.is_some() { MlDsaMode::PreHash } else { MlDsaMode::Pure };
+                let reply = self.counted().dsm.sign(&SignRequest {
+                    key: Some(SobjectDescriptor::Kid(key.kid())),
+                    hash_alg: prehash.map(wire_hash),
+                    hash,
+                    data,
+                    mode: Some(SignatureMode::MlDsa(variant)),
+                    deterministic_signature: None,
+                    context: (!context.is_empty()).then(|| Blob::from(context)),
+                })?;
+                Ok(reply.signature.0)
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Parameters of key derivation and of the combined key wrap: structures that point to structures.
+
+use cryptoki_sys::*;
+
+use super::mechanism::OaepParams;
+use super::{Error, Input, Mechanism, Result, length, read};
+
+/// More data fields than any derivation has.
+const MOST_FIELDS: usize = 64;
+
+/// `CK_ECDH1_DERIVE_PARAMS`.
+pub(in crate::pkcs11) struct Ecdh<'a> {
+    pub(in crate::pkcs11) kdf: CK_EC_KDF_TYPE,
+    pub(in crate::pkcs11) shared_data: Input<'a>,
+    pub(in crate::pkcs11) public_data: Input<'a>,
+}
+
+/// `CK_HKDF_PARAMS`.
+pub(in crate::pkcs11) struct Hkdf<'a> {
+    pub(in crate::pkcs11) extract: bool,
+    pub(in crate::pkcs11) expand: bool,
+    pub(in crate::pkcs11) hash: CK_MECHANISM_TYPE,
+    pub(in crate::pkcs11) salt: HkdfSalt<'a>,
+    pub(in crate::pkcs11) info: Input<'a>,
+}
+
+/// The salt of HKDF.
+pub(in crate::pkcs11) enum HkdfSalt<'a> {
+    None,
+    Data(Input<'a>),
+    Key(CK_OBJECT_HANDLE),
+}
+
+/// `CK_SP800_108_KDF_PARAMS` and `CK_SP800_108_FEEDBACK_KDF_PARAMS`.
+pub(in crate::pkcs11) struct Sp800108<'a> {
+    pub(in crate::pkcs11) prf: CK_SP800_108_PRF_TYPE,
+    pub(in crate::pkcs11) fields: Vec<KdfField<'a>>,
+    pub(in crate::pkcs11) initial: Input<'a>,
+}
+
+/// One data field of SP 800-108.
+pub(in crate::pkcs11) enum KdfField<'a> {
+    /// The iteration variable; a counter, where it has a format.
+    Iteration(Option<CK_SP800_108_COUNTER_FORMAT>),
+    /// A counter beside another iteration variable.
+    Counter(CK_SP800_108_COUNTER_FORMAT),
+    /// The length of what is derived.
+    Length(CK_SP800_108_DKM_LENGTH_FORMAT),
+    /// Bytes.
+    Fixed(Input<'a>),
+}
+
+/// `CK_RSA_AES_KEY_WRAP_PARAMS`.
+pub(in crate::pkcs11) struct RsaAes<'a> {
+    pub(in crate::pkcs11) aes_bits: CK_ULONG,
+    pub(in crate::pkcs11) oaep: OaepParams<'a>,
+}
+
+impl<'a> Mechanism<'a> {
+    /// For `CKM_ECDH1_DERIVE`.
+    ///
+    /// # Errors
+    /// [`Error::MechanismParamInvalid`] for any other length.
+    pub(in crate::pkcs11) fn ecdh(&self) -> Result<Ecdh<'a>> {
+        let given: CK_ECDH1_DERIVE_PARAMS = self.param()?;
+        // SAFETY: by `Mechanism::new`'s contract the structure is the standard's, so its pointers are NULL or valid for their lengths.
+        unsafe {
+            Ok(Ecdh {
+                kdf: given.kdf,
+                shared_data: Input::new(given.pSharedData, given.ulSharedDataLen),
+                public_data: Input::new(given.pPublicData, given.ulPublicDataLen),
+            })
+        }
+    }
+
+    /// For `CKM_HKDF_DERIVE` and `CKM_HKDF_DATA`.
+    ///
+    /// # Errors
+    /// [`Error::MechanismParamInvalid`] for any other length, and for a kind of salt that there is not.
+    pub(in crate::pkcs11) fn hkdf(&self) -> Result<Hkdf<'a>> {
+        let given: CK_HKDF_PARAMS = self.param()?;
+        // SAFETY: by `Mechanism::new`'s contract the structure is the standard's, so its pointers are NULL or valid for their lengths.
+        let (salt, info) = unsafe { (Input::new(given.pSalt, given.ulSaltLen), Input::new(given.pInfo, given.ulInfoLen)) };
+        let salt = match given.ulSaltType {
+            // Nothing needs a salt where nothing is extracted, and some callers leave the kind 0 there.
+            CKF_HKDF_SALT_NULL => HkdfSalt::None,
+            0 if given.bExtract == CK_FALSE => HkdfSalt::None,
+            CKF_HKDF_SALT_DATA => HkdfSalt::Data(salt),
+            CKF_HKDF_SALT_KEY => HkdfSalt::Key(given.hSaltKey),
+            _ => return Err(Error::MechanismParamInvalid),
+        };
+        Ok(Hkdf { extract: given.bExtract != CK_FALSE, expand: given.bExpand != CK_FALSE, hash: given.prfHashMechanism, salt, info })
+    }
+
+    /// For `CKM_SP800_108_COUNTER_KDF`.
+    ///
+    /// # Errors
+    /// [`Error::MechanismParamInvalid`] for any other length, for further keys, and for fields that cannot be.
+    pub(in crate::pkcs11) fn counter_kdf(&self) -> Result<Sp800108<'a>> {
+        let given: CK_SP800_108_KDF_PARAMS = self.param()?;
+        // SAFETY: NULL and 0 are an empty input.
+        let initial = unsafe { Input::new(std::ptr::null(), 0) };
+        self.fields(given.prfType, given.pDataParams, given.ulNumberOfDataParams, given.ulAdditionalDerivedKeys, initial)
+    }
+
+    /// For `CKM_SP800_108_FEEDBACK_KDF`.
+    ///
+    /// # Errors
+    /// As [`Mechanism::counter_kdf`].
+    pub(in crate::pkcs11) fn feedback_kdf(&self) -> Result<Sp800108<'a>> {
+        let given: CK_SP800_108_FEEDBACK_KDF_PARAMS = self.param()?;
+        // SAFETY: by `Mechanism::new`'s contract the structure is the standard's, so its pointer is NULL or valid for its length.
+        let initial = unsafe { Input::new(given.pIV, given.ulIVLen) };
+        self.fields(given.prfType, given.pDataParams, given.ulNumberOfDataParams, given.ulAdditionalDerivedKeys, initial)
+    }
+
+    fn fields(
+        &self,
+        prf: CK_SP800_108_PRF_TYPE,
+        first: *const CK_PRF_DATA_PARAM,
+        count: CK_ULONG,
+        additional_keys: CK_ULONG,
+        initial: Input<'a>,
+    ) -> Result<Sp800108<'a>> {
+        let count = length(count).ok().filter(|count| *count <= MOST_FIELDS && additional_keys == 0).ok_or(Error::MechanismParamInvalid)?;
+        let mut fields = Vec::with_capacity(count);
+        for index in 0..count {
+            if first.is_null() {
+                return Err(Error::MechanismParamInvalid);
+            }
+            // SAFETY: by `Mechanism::new`'s contract the array is valid for its count, and not NULL.
+            let field: CK_PRF_DATA_PARAM = unsafe { read(first.add(index)) }?;
+            // SAFETY: by the same contract a field's value is NULL or valid for its length.
+            let value = unsafe { Input::new(field.pValue.cast(), field.ulValueLen) };
+            fields.push(match field.type_ {
+                CK_SP800_108_ITERATION_VARIABLE if field.pValue.is_null() => KdfField::Iteration(None),
+                CK_SP800_108_ITERATION_VARIABLE => KdfField::Iteration(Some(format(&value)?)),
+                CK_SP800_108_COUNTER => KdfField::Counter(format(&value)?),
+                CK_SP800_108_DKM_LENGTH => KdfField::Length(format(&value)?),
+                CK_SP800_108_BYTE_ARRAY => KdfField::Fixed(value),
+                _ => return Err(Error::MechanismParamInvalid),
+            });
+        }
+        Ok(Sp800108 { prf, fields, initial })
+    }
+
+    /// For `CKM_RSA_AES_KEY_WRAP`.
+    ///
+    /// # Errors
+    /// [`Error::MechanismParamInvalid`] for any other length, and without parameters of OAEP.
+    pub(in crate::pkcs11) fn rsa_aes(&self) -> Result<RsaAes<'a>> {
+        let given: CK_RSA_AES_KEY_WRAP_PARAMS = self.param()?;
+        // SAFETY: by `Mechanism::new`'s contract the structure is the standard's, so its pointer is NULL or to parameters of OAEP.
+        let oaep = unsafe { read(given.pOAEPParams) }.map_err(|_| Error::MechanismParamInvalid)?;
+        // SAFETY: as above, for the pointer inside.
+        Ok(RsaAes { aes_bits: given.ulAESKeyBits, oaep: unsafe { OaepParams::new(&oaep) } })
+    }
+}
+
+/// A field's value as a structure of integers.
+fn format<T: Copy>(value: &Input<'_>) -> Result<T> {
+    let bytes = value.bytes().map_err(|_| Error::MechanismParamInvalid)?;
+    if bytes.len() != size_of::<T>() {
+        return Err(Error::MechanismParamInvalid);
+    }
+    // SAFETY: the bytes are as many as a `T` has; every bit pattern is a valid `T`, and alignment is not assumed.
+    unsafe { read(bytes.as_ptr().cast()) }
+}

@@ -1,0 +1,301 @@
+//! Message encryption and decryption functions (sections 5.9 and 5.11 of version 3.0): authenticated encryption of many messages under
+//! one key, in one call each or in parts. A message that fails does not end the operation: the next one may follow.
+
+use std::sync::Arc;
+
+use cryptoki_sys::*;
+use dsma_core::gate;
+use dsma_crypto::{Buffers, CipherParams, CipherStream};
+use zeroize::Zeroizing;
+
+use super::error::During;
+use super::ffi::{Input, Mechanism, MessageParameter, MessageParams, Output, Room};
+use super::nonces::{self, Wish};
+use super::objects::Object;
+use super::operation::{Slot, Taken};
+use super::{Error, Result, mechanisms, session_table};
+
+/// The longest tag.
+const TAG: usize = 16;
+/// The longest IV.
+const LONGEST_IV: usize = 256;
+/// Most bytes of a message in parts that are kept where the whole must be there at once.
+const MOST_KEPT: usize = 64 << 20;
+
+/// Encryptions or decryptions of one message after the other.
+pub(super) struct Sealing {
+    object: Arc<Object>,
+    kind: Kind,
+    decrypting: bool,
+    /// A message in parts that is under way.
+    message: Option<Message>,
+    /// The fork generation that it was begun in: counted IVs are not for two processes.
+    generation: u64,
+}
+
+/// The mechanisms.
+#[derive(Clone, Copy)]
+enum Kind {
+    Gcm,
+    Ccm,
+    ChaCha20Poly1305,
+}
+
+struct Message {
+    iv: Vec<u8>,
+    aad: Vec<u8>,
+    stage: Stage,
+}
+
+enum Stage {
+    /// With a key that is here. A decryption gives parts out before the tag has been seen: that is what these functions are.
+    Streaming(CipherStream),
+    /// The data waits for its end.
+    Collecting(Zeroizing<Vec<u8>>),
+}
+
+/// C_MessageEncryptInit and C_MessageDecryptInit. What the mechanism's parameter says counts for nothing: each message has its own.
+pub(super) fn init(session: CK_SESSION_HANDLE, mechanism: Mechanism<'_>, key: CK_OBJECT_HANDLE, decrypting: bool) -> Result {
+    let session = session_table::get(session)?;
+    let (slot, function) =
+        if decrypting { (&session.message_decrypt, CKF_MESSAGE_DECRYPT) } else { (&session.message_encrypt, CKF_MESSAGE_ENCRYPT) };
+    if mechanism.is_null() {
+        slot.cancel();
+        return Ok(());
+    }
+    slot.start(|| {
+        let object = mechanisms::sealing(&session, mechanism, key, function)?;
+        let kind = match mechanism.kind()? {
+            CKM_AES_GCM => Kind::Gcm,
+            CKM_AES_CCM => Kind::Ccm,
+            _ => Kind::ChaCha20Poly1305,
+        };
+        Ok(Sealing { object, kind, decrypting, message: None, generation: gate::generation() })
+    })
+}
+
+/// C_EncryptMessage.
+pub(super) fn encrypt_message(
+    session: CK_SESSION_HANDLE,
+    parameter: MessageParameter<'_>,
+    aad: Input<'_>,
+    data: Input<'_>,
+    encrypted: Output<'_>,
+) -> Result {
+    with(&session_table::get(session)?.message_encrypt, |sealing| sealing.one(parameter, aad, data, encrypted))
+}
+
+/// C_DecryptMessage.
+pub(super) fn decrypt_message(
+    session: CK_SESSION_HANDLE,
+    parameter: MessageParameter<'_>,
+    aad: Input<'_>,
+    encrypted: Input<'_>,
+    data: Output<'_>,
+) -> Result {
+    with(&session_table::get(session)?.message_decrypt, |sealing| sealing.one(parameter, aad, encrypted, data))
+}
+
+/// C_EncryptMessageBegin and C_DecryptMessageBegin.
+pub(super) fn begin(session: CK_SESSION_HANDLE, parameter: MessageParameter<'_>, aad: Input<'_>, decrypting: bool) -> Result {
+    with(slot(&*session_table::get(session)?, decrypting), |sealing| sealing.begin(parameter, aad))
+}
+
+/// C_EncryptMessageNext and C_DecryptMessageNext.
+pub(super) fn next(
+    session: CK_SESSION_HANDLE,
+    parameter: MessageParameter<'_>,
+    part: Input<'_>,
+    output: Output<'_>,
+    flags: CK_FLAGS,
+    decrypting: bool,
+) -> Result {
+    with(slot(&*session_table::get(session)?, decrypting), |sealing| sealing.next(parameter, part, output, flags))
+}
+
+/// C_MessageEncryptFinal and C_MessageDecryptFinal.
+pub(super) fn end(session: CK_SESSION_HANDLE, decrypting: bool) -> Result {
+    slot(&*session_table::get(session)?, decrypting).take()?.end().map(drop)
+}
+
+const fn slot(session: &super::sessions::Session, decrypting: bool) -> &Slot<Sealing> {
+    if decrypting { &session.message_decrypt } else { &session.message_encrypt }
+}
+
+/// Runs `step` on the operation, which goes on whatever comes of it.
+fn with(slot: &Slot<Sealing>, step: impl FnOnce(&mut Sealing) -> Result) -> Result {
+    let mut taken: Taken<'_, Sealing> = slot.take()?;
+    let result = step(taken.get()?);
+    taken.keep();
+    result
+}
+
+impl Sealing {
+    /// Whether it ends with a logout.
+    pub(super) fn uses_private_object(&self) -> bool {
+        self.object.is_private()
+    }
+
+    fn one(&mut self, parameter: MessageParameter<'_>, aad: Input<'_>, data: Input<'_>, mut output: Output<'_>) -> Result {
+        if self.message.is_some() {
+            return Err(Error::OperationActive);
+        }
+        let mut params = self.read(parameter)?;
+        let len = data.len()?;
+        self.check_announced(&params, len)?;
+        if let Room::Told(answer) = output.room(len)? {
+            return answer;
+        }
+        // Copied: the caller's IV may lie anywhere, even in the output.
+        let mut iv = [0; LONGEST_IV];
+        let iv = self.iv(&mut params, &mut iv)?;
+        let cipher = self.kind.params(iv, aad.bytes()?);
+        let mut tag = [0; TAG];
+        let tag = tag.get_mut(..params.tag.bytes()?.len()).ok_or(Error::MechanismParamInvalid)?;
+        let written = if self.decrypting {
+            tag.copy_from_slice(params.tag.bytes()?);
+            self.object.decrypt(&cipher, output.cipher(&data, 0..len)?, tag)?
+        } else {
+            let written = self.object.encrypt(&cipher, output.cipher(&data, 0..len)?, tag)?;
+            params.tag.bytes()?.copy_from_slice(tag);
+            written
+        };
+        output.tell(written);
+        Ok(())
+    }
+
+    fn begin(&mut self, parameter: MessageParameter<'_>, aad: Input<'_>) -> Result {
+        if self.message.is_some() {
+            return Err(Error::OperationActive);
+        }
+        let mut params = self.read(parameter)?;
+        let mut iv = [0; LONGEST_IV];
+        let iv = self.iv(&mut params, &mut iv)?.to_vec();
+        let aad = aad.bytes()?.to_vec();
+        let stream = match self.kind {
+            Kind::Gcm => self.object.start_cipher(&self.kind.params(&iv, &aad), self.decrypting)?,
+            Kind::Ccm | Kind::ChaCha20Poly1305 => None,
+        };
+        let stage = stream.map_or_else(|| Stage::Collecting(Zeroizing::default()), Stage::Streaming);
+        self.message = Some(Message { iv, aad, stage });
+        Ok(())
+    }
+
+    fn next(&mut self, parameter: MessageParameter<'_>, part: Input<'_>, mut output: Output<'_>, flags: CK_FLAGS) -> Result {
+        let last = flags & CKF_END_OF_MESSAGE != 0;
+        let (len, during) = (part.len()?, if self.decrypting { During::Decrypt } else { During::Protect });
+        let mut params = self.read(parameter)?;
+        let message = self.message.as_mut().ok_or(Error::OperationNotInitialized)?;
+        match &mut message.stage {
+            Stage::Streaming(stream) => {
+                if let Room::Told(answer) = output.room(len)? {
+                    return answer;
+                }
+                let written = stream.update(output.cipher(&part, 0..len)?);
+                let written = written.map_err(|error| self.failed(Error::from_crypto(error, during)))?;
+                output.tell(written);
+            }
+            Stage::Collecting(data) => {
+                let total = data.len().checked_add(len).filter(|total| *total <= MOST_KEPT).ok_or(Error::DataLenRange)?;
+                if let Room::Told(answer) = output.room(if last { total } else { 0 })? {
+                    return answer;
+                }
+                data.try_reserve(len).map_err(|_| Error::HostMemory)?;
+                data.extend_from_slice(part.bytes()?);
+                if !last {
+                    output.tell(0);
+                }
+            }
+        }
+        if last { self.end_message(&mut params, &mut output, during) } else { Ok(()) }
+    }
+
+    fn end_message(&mut self, params: &mut MessageParams<'_>, output: &mut Output<'_>, during: During) -> Result {
+        let Some(Message { iv, aad, stage }) = self.message.take() else { return Err(Error::OperationNotInitialized) };
+        let mut tag = [0; TAG];
+        let tag = tag.get_mut(..params.tag.bytes()?.len()).ok_or(Error::MechanismParamInvalid)?;
+        if self.decrypting {
+            tag.copy_from_slice(params.tag.bytes()?);
+        }
+        match stage {
+            Stage::Streaming(stream) => {
+                let ended = if self.decrypting { stream.finish_decrypt(&mut [], tag) } else { stream.finish_encrypt(&mut [], tag) };
+                ended.map_err(|error| Error::from_crypto(error, during))?;
+            }
+            Stage::Collecting(data) => {
+                self.check_announced(params, data.len())?;
+                let mut result = Zeroizing::new(vec![0; data.len()]);
+                let (cipher, io) = (self.kind.params(&iv, &aad), Buffers::new(&data, &mut result));
+                let written =
+                    if self.decrypting { self.object.decrypt(&cipher, io, tag)? } else { self.object.encrypt(&cipher, io, tag)? };
+                output.write(result.get(..written).ok_or(Error::GeneralError)?)?;
+            }
+        }
+        if !self.decrypting {
+            params.tag.bytes()?.copy_from_slice(tag);
+        }
+        Ok(())
+    }
+
+    /// A message that fails in the middle is over.
+    fn failed(&mut self, error: Error) -> Error {
+        self.message = None;
+        error
+    }
+
+    fn read<'p>(&self, parameter: MessageParameter<'p>) -> Result<MessageParams<'p>> {
+        let mut params = match self.kind {
+            Kind::Gcm => parameter.gcm(),
+            Kind::Ccm => parameter.ccm(),
+            Kind::ChaCha20Poly1305 => parameter.chacha20_poly1305(),
+        }?;
+        let (iv, tag) = (params.iv.bytes().map(|iv| iv.len()), params.tag.bytes().map(|tag| tag.len()));
+        let (iv, tag) = (iv.map_err(|_| Error::MechanismParamInvalid)?, tag.map_err(|_| Error::MechanismParamInvalid)?);
+        let good = match self.kind {
+            Kind::Gcm => (1..=LONGEST_IV).contains(&iv) && (4..=TAG).contains(&tag),
+            Kind::Ccm => (7..=13).contains(&iv) && (4..=TAG).contains(&tag) && tag.is_multiple_of(2),
+            Kind::ChaCha20Poly1305 => iv == 12,
+        };
+        if good { Ok(params) } else { Err(Error::MechanismParamInvalid) }
+    }
+
+    fn check_announced(&self, params: &MessageParams<'_>, len: usize) -> Result {
+        match params.announced {
+            Some(announced) if announced != len as CK_ULONG && self.decrypting => Err(Error::EncryptedDataLenRange),
+            Some(announced) if announced != len as CK_ULONG => Err(Error::DataLenRange),
+            _ => Ok(()),
+        }
+    }
+
+    /// The IV of a message: the caller's, or one that is made here and told to the caller.
+    fn iv<'i>(&self, params: &mut MessageParams<'_>, space: &'i mut [u8; LONGEST_IV]) -> Result<&'i [u8]> {
+        let iv = params.iv.bytes()?;
+        let space = &mut space[..iv.len()];
+        space.copy_from_slice(iv);
+        let wish = match params.generator {
+            _ if self.decrypting => return Ok(space),
+            CKG_NO_GENERATE => return Ok(space),
+            CKG_GENERATE | CKG_GENERATE_RANDOM => Wish::Random,
+            CKG_GENERATE_COUNTER => Wish::Counter,
+            CKG_GENERATE_COUNTER_XOR => Wish::CounterXor,
+            _ => return Err(Error::MechanismParamInvalid),
+        };
+        // A child of a fork begins its own operation: the IVs of this one are the parent's.
+        if self.generation != gate::generation() {
+            return Err(Error::OperationNotInitialized);
+        }
+        nonces::make(space, params.fixed_bits, wish)?;
+        iv.copy_from_slice(space);
+        Ok(space)
+    }
+}
+
+impl Kind {
+    const fn params<'p>(self, iv: &'p [u8], aad: &'p [u8]) -> CipherParams<'p> {
+        match self {
+            Self::Gcm => CipherParams::AesGcm { iv, aad },
+            Self::Ccm => CipherParams::AesCcm { iv, aad },
+            Self::ChaCha20Poly1305 => CipherParams::ChaCha20Poly1305 { nonce: iv, aad },
+        }
+    }
+}

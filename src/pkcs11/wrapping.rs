@@ -1,0 +1,166 @@
+//! Wrapping and unwrapping functions (section 5.18): key material that leaves and enters encrypted by another key.
+//!
+//! Secret keys are wrapped as their bytes, private keys as PKCS #8. Only a key with CKA_EXTRACTABLE leaves.
+
+use cryptoki_sys::*;
+use dsma_crypto::{AesKey, Buffers, CipherParams, Key, random};
+use zeroize::Zeroizing;
+
+use super::error::During;
+use super::ffi::{Input, Mechanism, Output, Place, Room, Template};
+use super::mechanisms::{self, CipherSpec, Wrapping};
+use super::objects::{Draft, KeySource, Object, Origin};
+use super::{Error, Result, session_table};
+
+/// The longest wrapped key: far above an RSA-8192 key in PKCS #8.
+const LONGEST: usize = 64 << 10;
+/// The longest tag.
+const TAG: usize = 16;
+
+/// C_WrapKey.
+pub(super) fn wrap_key(
+    session: CK_SESSION_HANDLE,
+    mechanism: Mechanism<'_>,
+    wrapping_key: CK_OBJECT_HANDLE,
+    key: CK_OBJECT_HANDLE,
+    mut wrapped: Output<'_>,
+) -> Result {
+    let session = session_table::get(session)?;
+    let (wrapping, how) = mechanisms::wrapping(&session, mechanism, wrapping_key, CKF_WRAP).map_err(|error| match error {
+        Error::KeyHandleInvalid => Error::WrappingKeyHandleInvalid,
+        Error::KeyTypeInconsistent => Error::WrappingKeyTypeInconsistent,
+        error => error,
+    })?;
+    let key = session.key(key)?;
+    if !matches!(key.class(), CKO_SECRET_KEY | CKO_PRIVATE_KEY) {
+        return Err(Error::KeyNotWrappable);
+    }
+    if !key.is_true(CKA_EXTRACTABLE) {
+        return Err(Error::KeyUnextractable);
+    }
+    if key.is_true(CKA_WRAP_WITH_TRUSTED) && !wrapping.is_true(CKA_TRUSTED) {
+        return Err(Error::KeyNotWrappable);
+    }
+    let material = material(&key)?;
+    let needed = match &how {
+        // RSA has room for a secret key alone.
+        Wrapping::Cipher(spec) if spec.hides_length() && wrapping.modulus_len() > 0 && key.class() != CKO_SECRET_KEY => {
+            return Err(Error::KeyNotWrappable);
+        }
+        Wrapping::Cipher(spec) => spec.encrypted_len(material.len()).map_err(|_| Error::KeySizeRange)?,
+        Wrapping::RsaAes { .. } => wrapping.modulus_len() + padded_wrap_len(material.len()),
+    };
+    if let Room::Told(answer) = wrapped.room(needed)? {
+        return answer;
+    }
+    let made = match &how {
+        Wrapping::Cipher(spec) => seal(&wrapping, spec, &material)?,
+        Wrapping::RsaAes { aes_len, oaep } => {
+            // A key of its own for each wrapping, itself wrapped by RSA (section 6.4.13 of the standard).
+            let mut bytes = Zeroizing::new(vec![0; *aes_len]);
+            random::fill(&mut bytes).map_err(|_| Error::FunctionFailed)?;
+            let mut made = seal(&wrapping, oaep, &bytes)?;
+            made.extend(wrap_padded(&bytes, &material)?);
+            made
+        }
+    };
+    wrapped.write(&made)
+}
+
+/// C_UnwrapKey.
+pub(super) fn unwrap_key(
+    session: CK_SESSION_HANDLE,
+    mechanism: Mechanism<'_>,
+    unwrapping_key: CK_OBJECT_HANDLE,
+    wrapped: Input<'_>,
+    template: &Template<'_>,
+    mut key: Place<'_, CK_OBJECT_HANDLE>,
+) -> Result {
+    let session = session_table::get(session)?;
+    let (unwrapping, how) = mechanisms::wrapping(&session, mechanism, unwrapping_key, CKF_UNWRAP).map_err(|error| match error {
+        Error::KeyHandleInvalid => Error::UnwrappingKeyHandleInvalid,
+        Error::KeyTypeInconsistent => Error::UnwrappingKeyTypeInconsistent,
+        error => error,
+    })?;
+    key.check()?;
+    let draft = Draft::new(&session, template, None, None, Origin::Unwrapped)?;
+    let wrapped = wrapped.bytes()?;
+    if wrapped.is_empty() || wrapped.len() > LONGEST {
+        return Err(Error::WrappedKeyLenRange);
+    }
+    let material = match &how {
+        Wrapping::Cipher(spec) => open(&unwrapping, spec, wrapped)?,
+        Wrapping::RsaAes { oaep, .. } => {
+            let (first, second) = wrapped.split_at_checked(unwrapping.modulus_len()).ok_or(Error::WrappedKeyLenRange)?;
+            let bytes = open(&unwrapping, oaep, first)?;
+            unwrap_padded(&bytes, second)?
+        }
+    };
+    let made = match draft.class() {
+        CKO_SECRET_KEY => draft.finish_secret(&session, &material),
+        CKO_PRIVATE_KEY => draft.finish_private(&session, &material),
+        _ => return Err(Error::TemplateInconsistent),
+    };
+    // What came out is no such key: wrapped by another key, or not one.
+    key.set(made.map_err(|error| match error {
+        Error::AttributeValueInvalid => Error::WrappedKeyInvalid,
+        Error::KeySizeRange => Error::WrappedKeyLenRange,
+        error => error,
+    })?)
+}
+
+/// The key as it is wrapped.
+fn material(key: &Object) -> Result<Zeroizing<Vec<u8>>> {
+    match key.source()? {
+        KeySource::Local(key) => match key.secret_bytes() {
+            Some(bytes) => Ok(Zeroizing::new(bytes.to_vec())),
+            None => key.pkcs8(),
+        },
+        KeySource::Dsm(_) => Err(Error::KeyUnextractable),
+    }
+}
+
+fn seal(key: &Object, spec: &CipherSpec, material: &[u8]) -> Result<Vec<u8>> {
+    let mut out = vec![0; spec.encrypted_len(material.len()).map_err(|_| Error::KeySizeRange)?];
+    let mut tag = [0; TAG];
+    let tag = &mut tag[..spec.tag_len];
+    let written = key.wrap(&spec.params.as_params(), Buffers::new(material, &mut out), tag)?;
+    out.truncate(written);
+    out.extend_from_slice(tag);
+    Ok(out)
+}
+
+fn open(key: &Object, spec: &CipherSpec, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    let most = spec.decrypted_len(wrapped.len()).map_err(|_| Error::WrappedKeyLenRange)?;
+    let (data, tag) = wrapped.split_at(wrapped.len() - spec.tag_len);
+    let mut out = Zeroizing::new(vec![0; most.max(data.len())]);
+    let opened = key.unwrap(&spec.params.as_params(), Buffers::new(data, &mut out), tag);
+    let len = opened.map_err(|error| match error {
+        Error::EncryptedDataInvalid | Error::DataInvalid => Error::WrappedKeyInvalid,
+        Error::EncryptedDataLenRange | Error::DataLenRange => Error::WrappedKeyLenRange,
+        error => error,
+    })?;
+    out.truncate(len);
+    Ok(out)
+}
+
+/// AES-KWP adds at most a unit of padding and one of integrity check (RFC 5649).
+const fn padded_wrap_len(len: usize) -> usize {
+    len.next_multiple_of(8) + 8
+}
+
+fn wrap_padded(key: &[u8], material: &[u8]) -> Result<Vec<u8>> {
+    let key = Key::Aes(AesKey::from_bytes(key).map_err(|_| Error::KeySizeRange)?);
+    let mut out = vec![0; padded_wrap_len(material.len())];
+    key.encrypt(&CipherParams::AesKwp, Buffers::new(material, &mut out), &mut [])
+        .map_err(|error| Error::from_crypto(error, During::Protect))?;
+    Ok(out)
+}
+
+fn unwrap_padded(key: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    let key = Key::Aes(AesKey::from_bytes(key).map_err(|_| Error::WrappedKeyInvalid)?);
+    let mut out = Zeroizing::new(vec![0; wrapped.len()]);
+    let opened = key.decrypt(&CipherParams::AesKwp, Buffers::new(wrapped, &mut out), &[]);
+    out.truncate(opened.map_err(|_| Error::WrappedKeyInvalid)?);
+    Ok(out)
+}

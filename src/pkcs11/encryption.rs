@@ -14,6 +14,7 @@ use super::ffi::{Input, Mechanism, Output, Room};
 use super::mechanisms::{self, CipherSpec};
 use super::objects::Object;
 use super::operation::Slot;
+use super::sessions::Session;
 use super::{Error, Result, session_table};
 
 /// The longest tag, and the longest output of a stream's end.
@@ -87,6 +88,21 @@ pub(super) fn decrypt_update(session: CK_SESSION_HANDLE, encrypted: Input<'_>, p
 /// C_DecryptFinal.
 pub(super) fn decrypt_final(session: CK_SESSION_HANDLE, part: Output<'_>) -> Result {
     finish(&session_table::get(session)?.decrypt, part)
+}
+
+/// A whole operation that no other call of the session sees: an item of a batch.
+pub(super) fn at_once(
+    session: &Session,
+    mechanism: Mechanism<'_>,
+    key: CK_OBJECT_HANDLE,
+    decrypting: bool,
+    input: &Input<'_>,
+    output: Output<'_>,
+) -> Result {
+    let function = if decrypting { CKF_DECRYPT } else { CKF_ENCRYPT };
+    let slot = Slot::new();
+    slot.start(|| Ok(Ciphering::new(mechanisms::cipher(session, mechanism, key, function)?, decrypting)))?;
+    in_one_call(&slot, input, output)
 }
 
 fn in_one_call(slot: &Slot<Ciphering>, input: &Input<'_>, mut output: Output<'_>) -> Result {

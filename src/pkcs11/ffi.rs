@@ -13,6 +13,7 @@ mod interfaces;
 mod mechanism;
 mod message;
 mod template;
+mod vendor;
 
 pub(super) use buffers::{Fill, Input, List, Output, Place, Room};
 pub(super) use derivation::{HkdfSalt, KdfField};
@@ -21,6 +22,7 @@ pub(super) use init_args::InitArgs;
 pub(super) use mechanism::{Mechanism, OaepParams};
 pub(super) use message::{MessageParameter, MessageParams};
 pub(super) use template::Template;
+pub(super) use vendor::{BatchItem, CacheStats};
 
 use super::{Error, Result};
 

@@ -136,7 +136,7 @@ impl Sealing {
         self.object.is_private()
     }
 
-    fn one(&mut self, parameter: MessageParameter<'_>, aad: Input<'_>, data: Input<'_>, mut output: Output<'_>) -> Result {
+    fn one(&self, parameter: MessageParameter<'_>, aad: Input<'_>, data: Input<'_>, mut output: Output<'_>) -> Result {
         if self.message.is_some() {
             return Err(Error::OperationActive);
         }

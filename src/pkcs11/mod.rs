@@ -6,6 +6,7 @@
 //! Source: OASIS PKCS#11 3.2; section numbers in comments are those of its "Functions" chapter.
 
 mod attributes;
+mod batch;
 mod conformance;
 mod der;
 mod derivation;

@@ -15,6 +15,7 @@ use super::ffi::{Input, Mechanism, Output, Room};
 use super::mechanisms::{self, Scheme, SignatureSpec};
 use super::objects::Object;
 use super::operation::Taken;
+use super::sessions::Session;
 use super::{Error, Result, session_table};
 
 /// An RSA-8192 signature, the longest there is here; what RSA and ECDSA sign without a hash is never longer.
@@ -69,6 +70,21 @@ pub(super) fn sign(session: CK_SESSION_HANDLE, data: Input<'_>, mut signature: O
     }
     let running = taken.end()?;
     running.sign_whole(data.bytes()?, &mut signature)
+}
+
+/// A whole signature that no other call of the session sees: an item of a batch.
+pub(super) fn sign_at_once(
+    session: &Session,
+    mechanism: Mechanism<'_>,
+    key: CK_OBJECT_HANDLE,
+    data: &Input<'_>,
+    mut signature: Output<'_>,
+) -> Result {
+    let signing = Signing::new(mechanisms::signature(session, mechanism, key, CKF_SIGN)?, false);
+    match signature.room(signing.signature_len())? {
+        Room::Told(answer) => answer,
+        Room::Enough => signing.sign_whole(data.bytes()?, &mut signature),
+    }
 }
 
 /// C_SignUpdate.

@@ -64,6 +64,11 @@ struct State {
 }
 
 impl View {
+    /// The engine of the login, or of the configuration; none before a login with a PIN.
+    pub(super) const fn engine(&self) -> Option<&Accelerator> {
+        self.engine.as_ref()
+    }
+
     /// Who is logged in.
     pub(super) const fn who(&self) -> Who {
         self.who

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::error::During;
 use super::ffi::{Input, Mechanism, Output, Place, Room, Template};
 use super::mechanisms::{self, CipherSpec, Wrapping};
-use super::objects::{Draft, KeySource, Object, Origin};
+use super::objects::{Draft, KeySource, LocalKey, Object, Origin};
 use super::{Error, Result, session_table};
 
 /// The longest wrapped key: far above an RSA-8192 key in PKCS #8.
@@ -116,7 +116,15 @@ fn material(key: &Object) -> Result<Zeroizing<Vec<u8>>> {
             Some(bytes) => Ok(Zeroizing::new(bytes.to_vec())),
             None => key.pkcs8(),
         },
-        KeySource::Dsm(_) => Err(Error::KeyUnextractable),
+        // Extractable token keys there are under `allow_plaintext` alone.
+        KeySource::Dsm(key) => {
+            let kind = key.kind.ok_or(Error::KeyHandleInvalid)?;
+            let value = key.engine().value(key.kid).map_err(|error| Error::from_engine(&error, During::Protect))?;
+            if kind.is_secret() {
+                return Ok(Zeroizing::new(value.as_ref().to_vec()));
+            }
+            LocalKey::private(kind.key_type(), value.as_ref())?.pkcs8()
+        }
     }
 }
 

@@ -21,7 +21,7 @@ const INTRODUCTION: &str = "\
 What `C_GetMechanismList` answers. A key's own attributes and DSM's policies decide further: see `C_GetAttributeValue`.
 
 **Runs** says where. *local*: in this process, without a key. *local, or DSM*: in this process where DSM lets the key be exported and for
-public and session keys; a key that stays in DSM is used there, over the network. *local only*: DSM does not have it, so that a key that
+public and session keys; a key that stays in DSM is used there, over the network. *DSM*: there alone. *local only*: DSM does not have it, so that a key that
 stays there answers `CKR_MECHANISM_INVALID`.
 
 **M** before a function marks its message form (`C_MessageEncryptInit` and its kin).
@@ -97,6 +97,7 @@ const fn runs(place: Place) -> &'static str {
     match place {
         Place::Here => "local",
         Place::HereOrDsm => "local, or DSM",
+        Place::Dsm => "DSM",
         Place::HereOnly => "local only",
     }
 }

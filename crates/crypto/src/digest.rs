@@ -113,13 +113,16 @@ impl Hasher {
     /// the message.
     #[must_use]
     pub fn save(&self) -> Option<Zeroizing<Vec<u8>>> {
-        self.state.save()
+        match &self.state {
+            State::Library(state) => state.save(),
+            _ => None,
+        }
     }
 
     /// Goes on from a state; `None` where it is none of this hash.
     #[must_use]
     pub fn restore(hash: Hash, state: &[u8]) -> Option<Self> {
-        HashState::restore(hash, state).map(|state| Self { hash, state })
+        HashState::restore(hash, state).map(|state| Self { hash, state: State::Library(state) })
     }
 
     /// The digest of all that was appended.

@@ -265,7 +265,7 @@ fn wrong_lengths_and_parameters() {
         Mechanism::With(CKM_AES_CTR, vec![0; 23]),
         Mechanism::With(CKM_AES_GCM, vec![0; 16]),
         Mechanism::Gcm { iv: Vec::new(), aad: Vec::new(), tag_bits: 128 },
-        Mechanism::Gcm { iv: vec![0; 257], aad: Vec::new(), tag_bits: 128 },
+        Mechanism::Gcm { iv: vec![0; (1 << 16) + 1], aad: Vec::new(), tag_bits: 128 },
         tag(0),
         tag(127),
         tag(136),

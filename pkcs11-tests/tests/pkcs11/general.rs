@@ -60,6 +60,13 @@ fn null_in_every_argument_is_survived_and_no_success() {
         module.table().C_DigestInit.map(|f| f as *const c_void),
         module.table().C_SignInit.map(|f| f as *const c_void),
         module.table().C_VerifyInit.map(|f| f as *const c_void),
+        module.table().C_SignRecoverInit.map(|f| f as *const c_void),
+        module.table().C_VerifyRecoverInit.map(|f| f as *const c_void),
+        module.table().C_MessageEncryptInit.map(|f| f as *const c_void),
+        module.table().C_MessageDecryptInit.map(|f| f as *const c_void),
+        module.table().C_MessageSignInit.map(|f| f as *const c_void),
+        module.table().C_MessageVerifyInit.map(|f| f as *const c_void),
+        module.table().C_VerifySignatureInit.map(|f| f as *const c_void),
         module.table().C_GenerateRandom.map(|f| f as *const c_void),
         module.table().C_SessionCancel.map(|f| f as *const c_void),
         module.table().C_FindObjectsFinal.map(|f| f as *const c_void),
@@ -257,7 +264,8 @@ fn mechanisms_say_what_they_do() {
     };
     assert_eq!(about(0x00ff_ffff).err(), Some(CKR_MECHANISM_INVALID));
     let gcm = about(CKM_AES_GCM).expect("GCM is there");
-    assert_eq!((gcm.ulMinKeySize, gcm.ulMaxKeySize, gcm.flags), (16, 32, CKF_ENCRYPT | CKF_DECRYPT));
+    let functions = CKF_ENCRYPT | CKF_DECRYPT | CKF_WRAP | CKF_UNWRAP | CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT;
+    assert_eq!((gcm.ulMinKeySize, gcm.ulMaxKeySize, gcm.flags), (16, 32, functions));
     let ecdsa = about(CKM_ECDSA).expect("ECDSA is there");
     assert_eq!(ecdsa.flags & (CKF_SIGN | CKF_VERIFY | CKF_ENCRYPT), CKF_SIGN | CKF_VERIFY);
 }

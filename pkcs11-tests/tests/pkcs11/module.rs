@@ -167,6 +167,20 @@ impl Module {
         output(|out, len| call!(self, C_Encrypt(session, bytes(data), data.len() as CK_ULONG, out, len)))
     }
 
+    /// C_DeriveKey; the derived key's value.
+    pub(crate) fn derive(
+        &self,
+        session: CK_SESSION_HANDLE,
+        mechanism: &Mechanism,
+        base: CK_OBJECT_HANDLE,
+        template: &[(CK_ATTRIBUTE_TYPE, &[u8])],
+    ) -> Result<Vec<u8>, CK_RV> {
+        let (mut template, mut key) = (attributes(template), 0);
+        let count = template.len() as CK_ULONG;
+        ok(mechanism.with(|m| call!(self, C_DeriveKey(session, m, base, template.as_mut_ptr(), count, &raw mut key))))?;
+        self.attribute(session, key, CKA_VALUE)
+    }
+
     pub(crate) fn decrypt(
         &self,
         session: CK_SESSION_HANDLE,
@@ -198,6 +212,38 @@ pub(crate) enum Mechanism {
     /// SHA-256 twice, no label.
     Oaep,
     Ctr([u8; 16]),
+    OaepOf {
+        hash: CK_MECHANISM_TYPE,
+        mgf: CK_RSA_PKCS_MGF_TYPE,
+        label: Vec<u8>,
+    },
+    /// With the keys' own secret, or through a function of ANSI X9.63.
+    Ecdh {
+        kdf: CK_EC_KDF_TYPE,
+        shared: Vec<u8>,
+        point: Vec<u8>,
+    },
+    Hkdf {
+        hash: CK_MECHANISM_TYPE,
+        steps: (bool, bool),
+        salt: Vec<u8>,
+        info: Vec<u8>,
+    },
+    ChaCha20 {
+        nonce: Vec<u8>,
+        aad: Vec<u8>,
+    },
+    /// CCM of any tag.
+    CcmOf {
+        nonce: Vec<u8>,
+        aad: Vec<u8>,
+        data_len: CK_ULONG,
+        tag_len: CK_ULONG,
+    },
+    /// ML-DSA with a context.
+    MlDsa(CK_MECHANISM_TYPE, Vec<u8>),
+    /// RSA-AES key wrap with a key of so many bits.
+    RsaAes(CK_ULONG),
     /// A counter of so many bits.
     CtrOf(CK_ULONG, [u8; 16]),
     /// With a tag of 16 bytes, for so much data.
@@ -244,6 +290,78 @@ impl Mechanism {
                     ulSourceDataLen: 0,
                 };
                 lend_param(CKM_RSA_PKCS_OAEP, param, lend)
+            }
+            Self::OaepOf { hash, mgf, label } => {
+                let param = CK_RSA_PKCS_OAEP_PARAMS {
+                    hashAlg: *hash,
+                    mgf: *mgf,
+                    source: CKZ_DATA_SPECIFIED,
+                    pSourceData: bytes(label).cast(),
+                    ulSourceDataLen: label.len() as CK_ULONG,
+                };
+                lend_param(CKM_RSA_PKCS_OAEP, param, lend)
+            }
+            Self::Ecdh { kdf, shared, point } => {
+                let param = CK_ECDH1_DERIVE_PARAMS {
+                    kdf: *kdf,
+                    ulSharedDataLen: shared.len() as CK_ULONG,
+                    pSharedData: bytes(shared),
+                    ulPublicDataLen: point.len() as CK_ULONG,
+                    pPublicData: bytes(point),
+                };
+                lend_param(CKM_ECDH1_DERIVE, param, lend)
+            }
+            Self::Hkdf { hash, steps, salt, info } => {
+                let param = CK_HKDF_PARAMS {
+                    bExtract: steps.0.into(),
+                    bExpand: steps.1.into(),
+                    prfHashMechanism: *hash,
+                    ulSaltType: if salt.is_empty() { CKF_HKDF_SALT_NULL } else { CKF_HKDF_SALT_DATA },
+                    pSalt: bytes(salt),
+                    ulSaltLen: salt.len() as CK_ULONG,
+                    hSaltKey: 0,
+                    pInfo: bytes(info),
+                    ulInfoLen: info.len() as CK_ULONG,
+                };
+                lend_param(CKM_HKDF_DERIVE, param, lend)
+            }
+            Self::ChaCha20 { nonce, aad } => {
+                let param = CK_SALSA20_CHACHA20_POLY1305_PARAMS {
+                    pNonce: bytes(nonce),
+                    ulNonceLen: nonce.len() as CK_ULONG,
+                    pAAD: bytes(aad),
+                    ulAADLen: aad.len() as CK_ULONG,
+                };
+                lend_param(CKM_CHACHA20_POLY1305, param, lend)
+            }
+            Self::CcmOf { nonce, aad, data_len, tag_len } => {
+                let param = CK_CCM_PARAMS {
+                    ulDataLen: *data_len,
+                    pNonce: bytes(nonce),
+                    ulNonceLen: nonce.len() as CK_ULONG,
+                    pAAD: bytes(aad),
+                    ulAADLen: aad.len() as CK_ULONG,
+                    ulMACLen: *tag_len,
+                };
+                lend_param(CKM_AES_CCM, param, lend)
+            }
+            Self::MlDsa(kind, context) => {
+                let param = CK_SIGN_ADDITIONAL_CONTEXT {
+                    hedgeVariant: CKH_HEDGE_PREFERRED,
+                    pContext: bytes(context),
+                    ulContextLen: context.len() as CK_ULONG,
+                };
+                lend_param(*kind, param, lend)
+            }
+            Self::RsaAes(bits) => {
+                let mut oaep = CK_RSA_PKCS_OAEP_PARAMS {
+                    hashAlg: CKM_SHA256,
+                    mgf: CKG_MGF1_SHA256,
+                    source: CKZ_DATA_SPECIFIED,
+                    pSourceData: null_mut(),
+                    ulSourceDataLen: 0,
+                };
+                lend_param(CKM_RSA_AES_KEY_WRAP, CK_RSA_AES_KEY_WRAP_PARAMS { ulAESKeyBits: *bits, pOAEPParams: &raw mut oaep }, lend)
             }
             Self::CtrOf(bits, counter) => lend_param(CKM_AES_CTR, CK_AES_CTR_PARAMS { ulCounterBits: *bits, cb: *counter }, lend),
             Self::Ccm { nonce, aad, data_len } => {

@@ -23,6 +23,12 @@ pub(crate) fn create(
     Ok(object)
 }
 
+/// A secret session key of these bytes.
+pub(crate) fn secret(module: &Module, session: CK_SESSION_HANDLE, key_type: CK_KEY_TYPE, value: &[u8]) -> Result<CK_OBJECT_HANDLE, CK_RV> {
+    let (class, kind) = (CKO_SECRET_KEY.to_ne_bytes(), key_type.to_ne_bytes());
+    create(module, session, &[(CKA_CLASS, &class), (CKA_KEY_TYPE, &kind), (CKA_VALUE, value)])
+}
+
 /// The template of an AES session key, with more or other attributes.
 fn aes(more: &[(CK_ATTRIBUTE_TYPE, &'static [u8])]) -> Vec<(CK_ATTRIBUTE_TYPE, Vec<u8>)> {
     let mut template = vec![

@@ -10,8 +10,8 @@ use cryptoki_sys::*;
 use super::interfaces::{find_interface, get_function_list, get_interface_list};
 use super::{Error, Fill, InitArgs, Input, List, Mechanism, MessageParameter, Output, Place, Template};
 use crate::pkcs11::{
-    derivation, digest, dual, encapsulation, encryption, entry, general, keygen, message_encryption, message_signing, objects, random, recovery,
-    sessions, signing, slots, verify_signature, wrapping,
+    derivation, digest, dual, encapsulation, encryption, entry, general, keygen, message_encryption, message_signing, objects, random,
+    recovery, sessions, signing, slots, verify_signature, wrapping,
 };
 
 /// The version that [`general::get_info`] and the newest table name.

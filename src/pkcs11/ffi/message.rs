@@ -43,7 +43,7 @@ impl<'a> MessageParameter<'a> {
     /// [`Error::MechanismParamInvalid`] for any other length, and for a tag that is not of whole bytes.
     pub(in crate::pkcs11) fn gcm(&self) -> Result<MessageParams<'a>> {
         let given: CK_GCM_MESSAGE_PARAMS = self.read()?;
-        if given.ulTagBits % 8 != 0 {
+        if !given.ulTagBits.is_multiple_of(8) {
             return Err(Error::MechanismParamInvalid);
         }
         // SAFETY: by `new`'s contract the structure is the standard's, so its pointers are NULL or valid for their lengths.

@@ -12,6 +12,7 @@ mod ml_dsa;
 mod params;
 mod rsa;
 mod table;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use dsma_crypto::digest::Hash;
 pub(super) use self::derivation::Derivation;
 pub(super) use self::params::{CipherSpec, Scheme, SignatureSpec};
 pub(super) use self::table::TABLE;
-use self::table::{Entry, KeyFamily};
+use self::table::{CKM_DSMA_FF1, Entry, KeyFamily};
 use super::ffi::Mechanism;
 use super::objects::{KeyKind, Object};
 use super::sessions::Session;
@@ -99,6 +100,7 @@ pub(super) fn cipher(
     let (entry, object) = mechanism_and_key(session, mechanism, key, function)?;
     let spec = match entry.key {
         KeyFamily::Rsa => rsa::cipher(entry.kind, mechanism, object.modulus_len())?,
+        KeyFamily::Aes if entry.kind == CKM_DSMA_FF1 => tokens::cipher(mechanism)?,
         KeyFamily::Aes => aes::cipher(entry.kind, mechanism)?,
         KeyFamily::Des3 => des3::cipher(entry.kind, mechanism)?,
         _ => chacha20::cipher(entry.kind, mechanism)?,
@@ -210,6 +212,7 @@ const fn takes(family: KeyFamily, kind: KeyKind) -> bool {
         KeyFamily::Rsa => matches!(kind, KeyKind::Rsa),
         KeyFamily::Ec => matches!(kind, KeyKind::Ec(_)),
         KeyFamily::Edwards => matches!(kind, KeyKind::Ed25519),
+        KeyFamily::Montgomery => matches!(kind, KeyKind::X25519),
         KeyFamily::Agreement => matches!(kind, KeyKind::Ec(_) | KeyKind::X25519),
         KeyFamily::MlDsa => matches!(kind, KeyKind::MlDsa(_)),
         KeyFamily::MlKem => matches!(kind, KeyKind::MlKem(_)),

@@ -77,6 +77,9 @@ pub(in crate::pkcs11) enum OwnedParams {
     },
     AesKw,
     AesKwp,
+    Tokens {
+        masked: bool,
+    },
     ChaCha20Poly1305 {
         nonce: [u8; 12],
         aad: Box<[u8]>,
@@ -153,6 +156,7 @@ impl OwnedParams {
             Self::AesCcm { iv, aad, .. } => CipherParams::AesCcm { iv: iv.as_bytes(), aad },
             Self::AesKw => CipherParams::AesKw,
             Self::AesKwp => CipherParams::AesKwp,
+            Self::Tokens { masked } => CipherParams::Tokens { masked: *masked },
             Self::ChaCha20Poly1305 { nonce, aad } => CipherParams::ChaCha20Poly1305 { nonce, aad },
             Self::Des3Ecb => CipherParams::Des3Ecb,
             Self::Des3Cbc { iv, padding } => CipherParams::Des3Cbc { iv, padding: *padding },
@@ -166,6 +170,8 @@ impl OwnedParams {
         match self {
             Self::AesCtr { .. } | Self::AesCfb { .. } | Self::AesOfb { .. } => Shape::Stream,
             Self::AesGcm { .. } => Shape::Sealed,
+            // A token is as long as its text, and neither is made in parts.
+            Self::Tokens { .. } => Shape::SealedWhole,
             Self::AesCcm { .. } | Self::ChaCha20Poly1305 { .. } => Shape::SealedWhole,
             Self::AesEcb | Self::AesCbc { padding: false, .. } => Shape::Blocks(BLOCK),
             Self::AesCbc { padding: true, .. } => Shape::Padded(BLOCK),

@@ -62,6 +62,8 @@ pub(crate) enum Place {
     Here,
     /// In this process where DSM lets the key be exported, and for public and session keys; in DSM otherwise.
     HereOrDsm,
+    /// In DSM alone, which knows what the key's texts look like.
+    Dsm,
     /// In this process alone: DSM does not have it, so a key that stays there cannot use it.
     HereOnly,
 }
@@ -71,6 +73,9 @@ const ENCRYPTION: CK_FLAGS = CKF_ENCRYPT | CKF_DECRYPT;
 const RECOVERY: CK_FLAGS = CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER;
 const WRAPPING: CK_FLAGS = CKF_WRAP | CKF_UNWRAP;
 const MESSAGES: CK_FLAGS = CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT;
+
+/// Format-preserving encryption, as `include/dsma_pkcs11.h` declares it: the vendor's range, "DSM", 1.
+pub(crate) const CKM_DSMA_FF1: CK_MECHANISM_TYPE = CKM_VENDOR_DEFINED | 0x4453_4d01;
 
 /// One row; the name comes from the number's own.
 macro_rules! rows {
@@ -179,6 +184,8 @@ rows! {
     CKM_DES3_CMAC: Des3, SIGNING, "", HereOrDsm;
     CKM_DES3_CMAC_GENERAL: Des3, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
 
+    CKM_DSMA_FF1: Aes, ENCRYPTION, "none, or CK_ULONG with CKF_DSMA_MASKED", Dsm;
+
     CKM_HKDF_DERIVE: Secret, CKF_DERIVE, "CK_HKDF_PARAMS", HereOnly;
     CKM_SP800_108_COUNTER_KDF: Secret, CKF_DERIVE, "CK_SP800_108_KDF_PARAMS", HereOnly;
     CKM_SP800_108_FEEDBACK_KDF: Secret, CKF_DERIVE, "CK_SP800_108_FEEDBACK_KDF_PARAMS", HereOnly;
@@ -218,7 +225,7 @@ impl KeyFamily {
     /// for the others; triple DES has one size), and the flags about curves.
     pub(crate) const fn sizes(self) -> (CK_ULONG, CK_ULONG, CK_FLAGS) {
         match self {
-            Self::None | Self::Des3 | Self::MlDsa | Self::MlKem => (0, 0, 0),
+            Self::None | Self::Des3 | Self::MlDsa | Self::MlKem | Self::Secret => (0, 0, 0),
             Self::Aes => (16, 32, 0),
             Self::ChaCha20 => (32, 32, 0),
             Self::Generic => (8, 8192, 0),

@@ -62,7 +62,7 @@ impl Accelerator {
             iv: cipher.iv,
             ad: cipher.ad,
             tag: (!tag.is_empty()).then(|| Blob::from(tag)),
-            masked: None,
+            masked: matches!(params, CipherParams::Tokens { masked: true }).then_some(true),
             label: cipher.label,
         })?;
         Ok(io.write(reply.plain.as_ref())?)
@@ -173,6 +173,7 @@ impl Cipher {
             CipherParams::AesOfb { iv } => aes(CipherMode::Ofb, Some(iv)),
             CipherParams::AesKw => aes(CipherMode::Kw, None),
             CipherParams::AesKwp => aes(CipherMode::Kwp, None),
+            CipherParams::Tokens { .. } => aes(CipherMode::Ff1, None),
             CipherParams::Des3Ecb => symmetric(ObjectType::Des3, CipherMode::Ecb, None),
             CipherParams::Des3Cbc { iv, padding: true } => symmetric(ObjectType::Des3, CipherMode::Cbc, Some(iv)),
             CipherParams::Des3Cbc { iv, padding: false } => symmetric(ObjectType::Des3, CipherMode::CbcNoPad, Some(iv)),

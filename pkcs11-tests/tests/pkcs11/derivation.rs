@@ -1,0 +1,193 @@
+//! Derived and encapsulated keys: ECDH with a function of ANSI X9.63, HKDF in steps, SP 800-108, ML-KEM; with keys of DSM and of a session.
+
+use std::ptr::null_mut;
+
+use cryptoki_sys::*;
+use serde_json::json;
+
+use crate::keys::shared;
+use crate::module::{Mechanism, attributes, call, ok, output};
+use crate::openssl::Openssl;
+use crate::session_objects::{FALSE, TRUE, secret};
+
+/// A key in DSM and `openssl` agree on the same secret, which a session key takes.
+#[test]
+fn dsm_s_keys_agree_with_openssl() {
+    let bench = shared();
+    for (spec, name) in [
+        (
+            json!({"obj_type": "EC", "elliptic_curve": "NistP256", "key_ops": ["AGREEKEY", "EXPORT"]}),
+            "-algorithm EC -pkeyopt ec_paramgen_curve:P-256",
+        ),
+        (json!({"obj_type": "EC", "elliptic_curve": "X25519", "key_ops": ["AGREEKEY", "EXPORT"]}), "-algorithm X25519"),
+    ] {
+        let key = bench.key(spec);
+        let (module, session, private) = bench.use_key(&key);
+        let openssl = Openssl::new();
+        openssl.write("ours.der", &bench.public_key(&key));
+        openssl.run(&format!("genpkey {name} -out theirs.pem"));
+        openssl.run("pkey -in theirs.pem -pubout -outform DER -out theirs.der");
+        openssl.run("pkeyutl -derive -inkey theirs.pem -peerkey ours.der -peerform DER -out secret");
+        let spki = openssl.read("theirs.der");
+        let point = spki[spki.len() - if name.contains("EC") { 65 } else { 32 }..].to_vec();
+        let wrapped = [&[4, point.len() as u8], &point[..]].concat();
+        for point in [point, wrapped] {
+            let ecdh = Mechanism::Ecdh { kdf: CKD_NULL, shared: Vec::new(), point };
+            let expected = openssl.read("secret");
+            assert_eq!(module.derive(session, &ecdh, private, &[]), Ok(expected.clone()));
+            // A shorter key is the end of it.
+            let (kind, len) = (CKK_AES.to_ne_bytes(), 16_u64.to_ne_bytes());
+            let template =
+                [(CKA_KEY_TYPE, &kind[..]), (CKA_VALUE_LEN, &len), (CKA_TOKEN, FALSE), (CKA_SENSITIVE, FALSE), (CKA_EXTRACTABLE, TRUE)];
+            assert_eq!(module.derive(session, &ecdh, private, &template), Ok(expected[16..].to_vec()));
+            let len = 33_u64.to_ne_bytes();
+            assert_eq!(module.derive(session, &ecdh, private, &[(CKA_VALUE_LEN, &len)]), Err(CKR_KEY_SIZE_RANGE));
+        }
+        let bad = |kdf, point: &[u8]| Mechanism::Ecdh { kdf, shared: Vec::new(), point: point.to_vec() };
+        for mechanism in
+            [bad(CKD_NULL, &[]), bad(CKD_NULL, &[4; 64]), bad(99, &[9; 32]), bad(0, &[9; 32]), Mechanism::Plain(CKM_ECDH1_DERIVE)]
+        {
+            assert_eq!(module.derive(session, &mechanism, private, &[]), Err(CKR_MECHANISM_PARAM_INVALID));
+        }
+        assert_eq!(bench.stack.dsm().exports_of(&key.kid), 1);
+    }
+    let remote = bench.key(json!({"obj_type": "EC", "elliptic_curve": "X25519", "key_ops": ["AGREEKEY"]}));
+    let (module, session, private) = bench.use_key(&remote);
+    let ecdh = Mechanism::Ecdh { kdf: CKD_NULL, shared: Vec::new(), point: vec![9; 32] };
+    assert_eq!(module.derive(session, &ecdh, private, &[]), Err(CKR_MECHANISM_INVALID), "DSM does not tell secrets");
+}
+
+/// `openssl` has the function of X9.63 as a KDF of its own.
+#[test]
+fn x9_63_after_the_agreement() {
+    let bench = shared();
+    let key = bench.key(json!({"obj_type": "EC", "elliptic_curve": "NistP256", "key_ops": ["AGREEKEY", "EXPORT"]}));
+    let (module, session, private) = bench.use_key(&key);
+    let spki = bench.public_key(&key);
+    let point = spki[spki.len() - 65..].to_vec();
+    let plain = Mechanism::Ecdh { kdf: CKD_NULL, shared: Vec::new(), point: point.clone() };
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let secret = hex(&module.derive(session, &plain, private, &[]).expect("a secret"));
+    let len = 70_u64.to_ne_bytes();
+    for (kdf, name) in [(CKD_SHA1_KDF, "SHA1"), (CKD_SHA256_KDF, "SHA256"), (CKD_SHA512_KDF, "SHA512")] {
+        let ecdh = Mechanism::Ecdh { kdf, shared: b"shared".to_vec(), point: point.clone() };
+        let derived = module.derive(session, &ecdh, private, &[(CKA_VALUE_LEN, &len)]);
+        let openssl = Openssl::new();
+        openssl.run(&format!(
+            "kdf -keylen 70 -kdfopt digest:{name} -kdfopt hexkey:{secret} -kdfopt hexinfo:{} -binary -out derived X963KDF",
+            hex(b"shared")
+        ));
+        assert_eq!(derived, Ok(openssl.read("derived")), "{name}");
+    }
+}
+
+#[test]
+fn hkdf_by_steps_from_a_key_in_dsm_and_one_of_the_session() {
+    let bench = shared();
+    let imported = bench.import("HMAC", &[7; 32], &["DERIVEKEY"], true);
+    let (module, session, token) = bench.use_key(&imported);
+    let held = secret(&module, session, CKK_HKDF, &[7; 32]).expect("a session key");
+    let len = 42_u64.to_ne_bytes();
+    let hkdf = |steps| Mechanism::Hkdf { hash: CKM_SHA256, steps, salt: b"salt".to_vec(), info: b"info".to_vec() };
+    let openssl = Openssl::new();
+    let key: String = "07".repeat(32);
+    openssl.run(&format!(
+        "kdf -keylen 42 -kdfopt digest:SHA256 -kdfopt hexkey:{key} -kdfopt salt:salt -kdfopt info:info -binary -out derived HKDF"
+    ));
+    for base in [token, held] {
+        assert_eq!(module.derive(session, &hkdf((true, true)), base, &[(CKA_VALUE_LEN, &len)]), Ok(openssl.read("derived")));
+        let extracted = module.derive(session, &hkdf((true, false)), base, &[]).expect("a pseudo-random key");
+        let extracted = secret(&module, session, CKK_HKDF, &extracted).expect("a session key");
+        assert_eq!(module.derive(session, &hkdf((false, true)), extracted, &[(CKA_VALUE_LEN, &len)]), Ok(openssl.read("derived")));
+        assert_eq!(module.derive(session, &hkdf((true, true)), base, &[]), Err(CKR_TEMPLATE_INCOMPLETE));
+        assert_eq!(module.derive(session, &hkdf((false, false)), base, &[]), Err(CKR_MECHANISM_PARAM_INVALID));
+    }
+}
+
+#[test]
+fn sp800_108_is_that_of_openssl() {
+    let module = shared().another();
+    let session = module.logged_in();
+    let base = secret(&module, session, CKK_GENERIC_SECRET, &[5; 32]).expect("a session key");
+    let mut counter = CK_SP800_108_COUNTER_FORMAT { bLittleEndian: CK_FALSE, ulWidthInBits: 32 };
+    let mut length =
+        CK_SP800_108_DKM_LENGTH_FORMAT { dkmLengthMethod: CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS, bLittleEndian: CK_FALSE, ulWidthInBits: 32 };
+    let field =
+        |kind, value: *mut std::ffi::c_void, len: usize| CK_PRF_DATA_PARAM { type_: kind, pValue: value, ulValueLen: len as CK_ULONG };
+    let mut fixed = *b"label\0context";
+    let mut fields = [
+        field(CK_SP800_108_ITERATION_VARIABLE, (&raw mut counter).cast(), size_of_val(&counter)),
+        field(CK_SP800_108_BYTE_ARRAY, fixed.as_mut_ptr().cast(), fixed.len()),
+        field(CK_SP800_108_DKM_LENGTH, (&raw mut length).cast(), size_of_val(&length)),
+    ];
+    let derive = |fields: &mut [CK_PRF_DATA_PARAM]| {
+        let mut params = CK_SP800_108_KDF_PARAMS {
+            prfType: CKM_SHA256_HMAC,
+            ulNumberOfDataParams: fields.len() as CK_ULONG,
+            pDataParams: fields.as_mut_ptr(),
+            ulAdditionalDerivedKeys: 0,
+            pAdditionalDerivedKeys: null_mut(),
+        };
+        let mut mechanism = CK_MECHANISM {
+            mechanism: CKM_SP800_108_COUNTER_KDF,
+            pParameter: (&raw mut params).cast(),
+            ulParameterLen: size_of_val(&params) as CK_ULONG,
+        };
+        let len = 40_u64.to_ne_bytes();
+        let (mut template, mut key) = (attributes(&[(CKA_VALUE_LEN, &len)]), 0);
+        ok(call!(module, C_DeriveKey(session, &raw mut mechanism, base, template.as_mut_ptr(), 1, &raw mut key)))?;
+        module.attribute(session, key, CKA_VALUE)
+    };
+    let openssl = Openssl::new();
+    // In OpenSSL's words the label is the salt, and the zero byte between is its own.
+    let key = "05".repeat(32);
+    openssl.run(&format!(
+        "kdf -keylen 40 -kdfopt mode:COUNTER -kdfopt mac:HMAC -kdfopt digest:SHA256 -kdfopt hexkey:{key} -kdfopt salt:label -kdfopt info:context \
+         -binary -out derived KBKDF"
+    ));
+    assert_eq!(derive(&mut fields), Ok(openssl.read("derived")));
+    assert_eq!(derive(&mut fields[1..]), Err(CKR_MECHANISM_PARAM_INVALID), "without iteration variable");
+    fields[0].ulValueLen -= 1;
+    assert_eq!(derive(&mut fields), Err(CKR_MECHANISM_PARAM_INVALID), "a truncated format");
+    fields[0].type_ = 77;
+    assert_eq!(derive(&mut fields), Err(CKR_MECHANISM_PARAM_INVALID));
+}
+
+#[test]
+fn ml_kem_gives_both_sides_the_same_key() {
+    let bench = shared();
+    for (set, len) in [("MlKem512", 768), ("MlKem768", 1088), ("MlKem1024", 1568)] {
+        let key = bench.key(json!({"obj_type": "MLKEM", "mlkem": {"param_set": set}, "key_ops": ["ENCAPSULATE", "DECAPSULATE", "EXPORT"]}));
+        let (module, session, private) = bench.use_key(&key);
+        let public = module.object(session, CKO_PUBLIC_KEY, &key.label);
+        let (class, kind) = (CKO_SECRET_KEY.to_ne_bytes(), CKK_AES.to_ne_bytes());
+        let template = [(CKA_CLASS, &class[..]), (CKA_KEY_TYPE, &kind), (CKA_SENSITIVE, FALSE), (CKA_EXTRACTABLE, TRUE)];
+        let mut template = attributes(&template);
+        let count = template.len() as CK_ULONG;
+        let template = template.as_mut_ptr();
+        let ours = std::cell::Cell::new(0);
+        let ciphertext = Mechanism::Plain(CKM_ML_KEM).with(|m| {
+            output(|out, out_len| {
+                let mut made = 0;
+                let code = call!(module, C_EncapsulateKey(session, m, public, template, count, out, out_len, &raw mut made));
+                ours.set(made);
+                code
+            })
+        });
+        let mut ciphertext = ciphertext.expect("it encapsulates");
+        assert_eq!(ciphertext.len(), len);
+        let decapsulate = |ciphertext: &mut [u8]| {
+            let mut theirs = 0;
+            let (data, len) = (ciphertext.as_mut_ptr(), ciphertext.len() as CK_ULONG);
+            let code = Mechanism::Plain(CKM_ML_KEM)
+                .with(|m| call!(module, C_DecapsulateKey(session, m, private, template, count, data, len, &raw mut theirs)));
+            ok(code)?;
+            module.attribute(session, theirs, CKA_VALUE)
+        };
+        let secret = module.attribute(session, ours.get(), CKA_VALUE).expect("a value");
+        assert_eq!((secret.len(), decapsulate(&mut ciphertext)), (32, Ok(secret.clone())), "{set}");
+        ciphertext[5] ^= 1;
+        assert_ne!(decapsulate(&mut ciphertext), Ok(secret), "a forged one gives another secret");
+        assert_eq!(decapsulate(&mut ciphertext[1..]), Err(CKR_WRAPPED_KEY_LEN_RANGE));
+    }
+}

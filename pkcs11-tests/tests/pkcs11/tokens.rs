@@ -1,0 +1,74 @@
+//! CKM_DSMA_FF1: texts and tokens in the format that the key has in DSM.
+
+use cryptoki_sys::*;
+use serde_json::json;
+
+use crate::keys::{Bench, Key, shared};
+use crate::module::Mechanism;
+
+const FF1: CK_MECHANISM_TYPE = CKM_VENDOR_DEFINED | 0x4453_4d01;
+const MASKED: CK_ULONG = 1;
+
+fn key(bench: &Bench, value: Option<&[u8]>, fpe: serde_json::Value) -> Key {
+    let label = format!("p11 {}", uuid::Uuid::new_v4());
+    let mut spec = json!({"name": label, "obj_type": "AES", "key_size": 128, "key_ops": ["ENCRYPT", "DECRYPT"], "fpe": fpe});
+    let method = if let Some(value) = value {
+        spec["value"] = json!(base64_simd::STANDARD.encode_to_string(value));
+        spec.as_object_mut().expect("an object").remove("key_size");
+        "PUT"
+    } else {
+        "POST"
+    };
+    let made = bench.stack.dsm().request(method, "/crypto/v1/keys", Some(spec)).success().json();
+    Key { kid: made["kid"].as_str().expect("a kid").to_owned(), label }
+}
+
+/// NIST's samples of FF1, 1 and 3: the first without tweak, the other's tweak is what the format preserves (none here, so sample 1).
+#[test]
+fn nist_s_first_sample() {
+    let bench = shared();
+    let value: Vec<u8> = vec![0x2b, 0x7e, 0x15, 0x16, 0x28, 0xae, 0xd2, 0xa6, 0xab, 0xf7, 0x15, 0x88, 0x09, 0xcf, 0x4f, 0x3c];
+    let key = key(bench, Some(&value), json!({"radix": 10, "min_length": 6, "max_length": 20}));
+    let (module, session, object) = bench.use_key(&key);
+    let ff1 = Mechanism::Plain(FF1);
+    assert_eq!(module.encrypt(session, &ff1, object, b"0123456789"), Ok(b"2433477484".to_vec()));
+    assert_eq!(module.decrypt(session, &ff1, object, b"2433477484"), Ok(b"0123456789".to_vec()));
+}
+
+#[test]
+fn the_format_is_honoured() {
+    let bench = shared();
+    let fpe = json!({"radix": 10, "min_length": 12, "max_length": 19, "preserve": [-1, -2, -3], "mask": [0, 1, 2, 3], "luhn_check": true});
+    let key = key(bench, None, fpe);
+    let (module, session, object) = bench.use_key(&key);
+    let number = b"4111111111111111";
+    let token = module.encrypt(session, &Mechanism::Plain(FF1), object, number).expect("a token");
+    assert_eq!((token.len(), &token[13..]), (16, &number[13..]), "preserved");
+    assert_ne!(token, number);
+    let luhn: u32 = token
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| {
+            let digit = u32::from(digit - b'0') * if place % 2 == 0 { 1 } else { 2 };
+            digit / 10 + digit % 10
+        })
+        .sum();
+    assert_eq!(luhn % 10, 0);
+    assert_eq!(module.decrypt(session, &Mechanism::Plain(FF1), object, &token), Ok(number.to_vec()));
+    assert_eq!(module.decrypt(session, &Mechanism::Number(FF1, MASKED), object, &token), Ok(b"****111111111111".to_vec()));
+    assert_eq!(module.encrypt(session, &Mechanism::Plain(FF1), object, b"4111111111111112"), Err(CKR_DATA_INVALID), "Luhn");
+    assert_eq!(module.encrypt(session, &Mechanism::Plain(FF1), object, b"41111"), Err(CKR_DATA_INVALID), "too short");
+    assert_eq!(module.encrypt(session, &Mechanism::Plain(FF1), object, b"411111111111111x"), Err(CKR_DATA_INVALID), "no digit");
+    assert_eq!(module.encrypt(session, &Mechanism::Number(FF1, 2), object, number), Err(CKR_MECHANISM_PARAM_INVALID));
+    // Such a key does nothing else, and never leaves DSM.
+    assert!(module.encrypt(session, &Mechanism::Plain(CKM_AES_ECB), object, &[0; 16]).is_err());
+    assert!(bench.stack.dsm().uses_of(&key.kid, "encrypted") > 0);
+}
+
+#[test]
+fn a_key_without_format_has_no_tokens() {
+    let bench = shared();
+    let (module, session, object) = bench.use_key(&bench.aes());
+    assert!(module.encrypt(session, &Mechanism::Plain(FF1), object, b"0123456789").is_err());
+}

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::error::During;
 use super::ffi::{Mechanism, Place, Template};
 use super::objects::{Draft, KeyKind, LocalKey, NewPair, Origin, curve, generate_in_dsm, ml_dsa_set, ml_kem_set};
-use super::{Error, Result, mechanisms, session_table};
+use super::{Error, Result, derivation, mechanisms, session_table};
 
 /// The longest generic secret; DSM's HMAC keys have at most as many.
 const LONGEST_SECRET: usize = 1024;
@@ -30,6 +30,9 @@ pub(super) fn generate_key(
 ) -> Result {
     let session = session_table::get(session)?;
     key.check()?;
+    if mechanism.kind()? == CKM_PKCS5_PBKD2 {
+        return key.set(derivation::key_from_password(&session, mechanism, template)?);
+    }
     let kind = mechanisms::generation(&session, mechanism, CKF_GENERATE)?;
     let (key_type, fixed) = secret_type(kind).ok_or(Error::MechanismInvalid)?;
     let draft = Draft::new(&session, template, Some(CKO_SECRET_KEY), Some(key_type), Origin::Generated(kind))?;

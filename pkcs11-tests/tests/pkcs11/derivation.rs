@@ -191,3 +191,50 @@ fn ml_kem_gives_both_sides_the_same_key() {
         assert_eq!(decapsulate(&mut ciphertext[1..]), Err(CKR_WRAPPED_KEY_LEN_RANGE));
     }
 }
+
+#[test]
+fn keys_from_passwords_are_those_of_openssl() {
+    let module = shared().another();
+    let session = module.logged_in();
+    let (mut salt, mut password) = (*b"salt", *b"password");
+    let mut params = CK_PKCS5_PBKD2_PARAMS2 {
+        saltSource: CKZ_SALT_SPECIFIED,
+        pSaltSourceData: salt.as_mut_ptr().cast(),
+        ulSaltSourceDataLen: 4,
+        iterations: 1000,
+        prf: CKP_PKCS5_PBKD2_HMAC_SHA256,
+        pPrfData: null_mut(),
+        ulPrfDataLen: 0,
+        pPassword: password.as_mut_ptr(),
+        ulPasswordLen: 8,
+    };
+    let generate = |params: &mut CK_PKCS5_PBKD2_PARAMS2, template: &[(CK_ATTRIBUTE_TYPE, &[u8])]| {
+        let size = size_of_val(params) as CK_ULONG;
+        let mut mechanism = CK_MECHANISM { mechanism: CKM_PKCS5_PBKD2, pParameter: (&raw mut *params).cast(), ulParameterLen: size };
+        let (mut template, mut key) = (attributes(template), 0);
+        let count = template.len() as CK_ULONG;
+        ok(call!(module, C_GenerateKey(session, &raw mut mechanism, template.as_mut_ptr(), count, &raw mut key)))?;
+        module.attribute(session, key, CKA_VALUE)
+    };
+    let (len, aes) = (32_u64.to_ne_bytes(), CKK_AES.to_ne_bytes());
+    let openssl = Openssl::new();
+    openssl.run("kdf -keylen 32 -kdfopt digest:SHA256 -kdfopt pass:password -kdfopt salt:salt -kdfopt iter:1000 -binary -out key PBKDF2");
+    assert_eq!(generate(&mut params, &[(CKA_VALUE_LEN, &len)]), Ok(openssl.read("key")));
+    assert_eq!(generate(&mut params, &[(CKA_KEY_TYPE, &aes), (CKA_VALUE_LEN, &len)]), Ok(openssl.read("key")));
+    assert_eq!(generate(&mut params, &[]), Err(CKR_TEMPLATE_INCOMPLETE));
+    let bad = |change: fn(&mut CK_PKCS5_PBKD2_PARAMS2)| {
+        let mut changed = params;
+        change(&mut changed);
+        changed
+    };
+    for mut params in [
+        bad(|params| params.iterations = 0),
+        bad(|params| params.prf = 99),
+        bad(|params| params.saltSource = 0),
+        bad(|params| params.pPassword = null_mut()),
+        bad(|params| params.ulPasswordLen = 0x7fff_0000_0000),
+        bad(|params| params.ulSaltSourceDataLen = CK_UNAVAILABLE_INFORMATION),
+    ] {
+        assert_eq!(generate(&mut params, &[(CKA_VALUE_LEN, &len)]), Err(CKR_MECHANISM_PARAM_INVALID));
+    }
+}

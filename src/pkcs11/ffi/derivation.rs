@@ -8,6 +8,9 @@ use super::{Error, Input, Mechanism, Result, length, read};
 /// More data fields than any derivation has.
 const MOST_FIELDS: usize = 64;
 
+/// The longest password of PBKDF2.
+const LONGEST_PASSWORD: CK_ULONG = 64 << 10;
+
 /// `CK_ECDH1_DERIVE_PARAMS`.
 pub(in crate::pkcs11) struct Ecdh<'a> {
     pub(in crate::pkcs11) kdf: CK_EC_KDF_TYPE,
@@ -48,6 +51,14 @@ pub(in crate::pkcs11) enum KdfField<'a> {
     Length(CK_SP800_108_DKM_LENGTH_FORMAT),
     /// Bytes.
     Fixed(Input<'a>),
+}
+
+/// `CK_PKCS5_PBKD2_PARAMS2`.
+pub(in crate::pkcs11) struct Pbkdf2<'a> {
+    pub(in crate::pkcs11) salt: Input<'a>,
+    pub(in crate::pkcs11) iterations: CK_ULONG,
+    pub(in crate::pkcs11) prf: CK_PKCS5_PBKD2_PSEUDO_RANDOM_FUNCTION_TYPE,
+    pub(in crate::pkcs11) password: Input<'a>,
 }
 
 /// `CK_RSA_AES_KEY_WRAP_PARAMS`.
@@ -142,6 +153,23 @@ impl<'a> Mechanism<'a> {
             });
         }
         Ok(Sp800108 { prf, fields, initial })
+    }
+
+    /// For `CKM_PKCS5_PBKD2`. The structure of old, in which the password's length is a pointer, has the same size: a length that no
+    /// password has is taken for one.
+    ///
+    /// # Errors
+    /// [`Error::MechanismParamInvalid`] for any other length, for another source of salt, and for data beside the function.
+    pub(in crate::pkcs11) fn pbkdf2(&self) -> Result<Pbkdf2<'a>> {
+        let given: CK_PKCS5_PBKD2_PARAMS2 = self.param()?;
+        if given.saltSource != CKZ_SALT_SPECIFIED || given.ulPrfDataLen != 0 || given.ulPasswordLen > LONGEST_PASSWORD {
+            return Err(Error::MechanismParamInvalid);
+        }
+        // SAFETY: by `Mechanism::new`'s contract the structure is the standard's, so its pointers are NULL or valid for their lengths.
+        let (salt, password) = unsafe {
+            (Input::new(given.pSaltSourceData.cast(), given.ulSaltSourceDataLen), Input::new(given.pPassword, given.ulPasswordLen))
+        };
+        Ok(Pbkdf2 { salt, iterations: given.iterations, prf: given.prf, password })
     }
 
     /// For `CKM_RSA_AES_KEY_WRAP`.

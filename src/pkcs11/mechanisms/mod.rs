@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use cryptoki_sys::*;
 use dsma_crypto::digest::Hash;
+use zeroize::Zeroizing;
 
 pub(super) use self::derivation::Derivation;
 pub(super) use self::params::{CipherSpec, Scheme, SignatureSpec};
@@ -54,6 +55,29 @@ pub(super) fn generation(session: &Session, mechanism: Mechanism<'_>, function: 
     let entry = find(session, mechanism, function)?;
     mechanism.no_param()?;
     Ok(entry.kind)
+}
+
+/// A key of this length from a password (CKM_PKCS5_PBKD2).
+///
+/// # Errors
+/// The mechanism is not offered, or its parameter is not right.
+pub(super) fn from_password(session: &Session, mechanism: Mechanism<'_>, len: usize) -> Result<Zeroizing<Vec<u8>>> {
+    find(session, mechanism, CKF_GENERATE)?;
+    let given = mechanism.pbkdf2()?;
+    let hash = match given.prf {
+        CKP_PKCS5_PBKD2_HMAC_SHA1 => Hash::Sha1,
+        CKP_PKCS5_PBKD2_HMAC_SHA224 => Hash::Sha224,
+        CKP_PKCS5_PBKD2_HMAC_SHA256 => Hash::Sha256,
+        CKP_PKCS5_PBKD2_HMAC_SHA384 => Hash::Sha384,
+        CKP_PKCS5_PBKD2_HMAC_SHA512 => Hash::Sha512,
+        _ => return Err(Error::MechanismParamInvalid),
+    };
+    let iterations = u32::try_from(given.iterations).ok().filter(|count| *count > 0).ok_or(Error::MechanismParamInvalid)?;
+    let salt = given.salt.bytes().map_err(|_| Error::MechanismParamInvalid)?;
+    let password = given.password.bytes().map_err(|_| Error::MechanismParamInvalid)?;
+    let mut key = Zeroizing::new(vec![0; len]);
+    dsma_crypto::kdf::pbkdf2(hash, password, salt, iterations, &mut key).map_err(|_| Error::FunctionFailed)?;
+    Ok(key)
 }
 
 /// The hash with this number.

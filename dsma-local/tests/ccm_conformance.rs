@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 /// Made from the published document by `interop/openapi/reduce_ccm.py`.
 const PUBLISHED: &str = include_str!("../../interop/openapi/ccm.json");
-/// Operations that need an attested app: `ccm_issuance.rs` walks them.
+/// Operations that need an attested app: `ccm_issuance.rs` calls them.
 const ELSEWHERE: &[&str] =
     &["GET /v1/apps/{app-id}/node/{node-id}/certificate", "GET /v1/apps/{app-id}/node/{node-id}/certificate-details"];
 

@@ -57,6 +57,12 @@ fn what_passes_all_checks_gets_a_certificate_of_90_days_for_its_domain() {
     assert_eq!(task["status"]["status"], "SUCCESS", "{task}");
     let builds = ccm.call("GET", "/v1/builds?deployed_status=DEPLOYED", None);
     assert_eq!(builds["items"].as_array().unwrap().len(), 1, "{builds}");
+    let app = builds["items"][0]["app_id"].as_str().unwrap();
+    let nodes = ccm.call("GET", "/v1/nodes", None);
+    let here = format!("/v1/apps/{app}/node/{}", nodes["items"][0]["node_id"].as_str().unwrap());
+    assert_eq!(ccm.call("GET", &format!("{here}/certificate"), None)["certificate"], answer["certificate"]);
+    let details = ccm.call("GET", &format!("{here}/certificate-details"), None);
+    assert!(details.to_string().contains("fortanix.com"), "{details}");
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn bad_input() {
     }
     let restricted = json!({"name": "x", "obj_type": "AES", "key_size": 128, "aes": {"random_iv": true, "key_sizes": null}});
     let reply = dsm.request("POST", "/crypto/v1/keys", Some(restricted));
-    assert!(reply.status == 400 && reply.text.contains("`aes`"), "{}", reply.text);
+    assert!(reply.status == 400 && reply.text.contains("`aes.random_iv`"), "{}", reply.text);
     let body = json!({"name": "x", "obj_type": "RSA", "key_size": 2048, "fpe": {"radix": 10, "min_length": 4, "max_length": 8}});
     assert_eq!(dsm.request("POST", "/crypto/v1/keys", Some(body)).status, 400);
     assert_eq!(to_hex(&post(&dsm, "encrypt", json!({"key": {"kid": kid}, "alg": "AES", "mode": "fpe", "plain": b64(b"123456")})).success().json()["cipher"]).len(), 12);

@@ -22,10 +22,11 @@ test-all: ## The same and more: ten minutes of made-up requests, clients that ne
 lint: ## Check format, clippy, the C header, dependencies' licenses, shell scripts
 	@scripts/lint
 
-bench: ## Compare with the raw primitive and with SoftHSM2; measure dsma-local with 100,000 sobjects
+bench: ## Compare with the raw primitive and with SoftHSM2; measure dsma-local and the PKCS#11 index with 100,000 sobjects
 	@scripts/setup bench
 	cargo run --release --locked -p dsma-bench
 	cargo run --release --locked -p dsma-bench --bin dsm-bench
+	cargo run --release --locked -p dsma-bench --bin pkcs11-bench
 
 header: ## Write include/dsma.h anew from the sources
 	cargo run -q --locked -p xtask -- header

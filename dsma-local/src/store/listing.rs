@@ -42,8 +42,7 @@ pub(crate) struct Page {
 impl Store {
     /// A page of the sobjects that a caller may see; `count` fills in the page's numbers.
     pub(crate) fn list_sobjects(&self, filter: &SobjectFilter, count: bool) -> Result<Page, Error> {
-        let visible = filter.visible(self.acct_id);
-        let condition = filter.conditions.iter().fold(visible.clone(), |all, one| all.and(one));
+        let condition = filter.conditions.iter().fold(filter.visible(self.acct_id), |all, one| all.and(one));
         self.read(|connection| {
             let start = filter.order.after(filter.start.as_deref());
             let page = start.iter().fold(condition.clone(), |all, one| all.and(one));

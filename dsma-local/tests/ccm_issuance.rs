@@ -1,47 +1,36 @@
 //! What is certified, and what is not, over the wire: an enclave under the emulated NSM asks the node agent, and each refusal has its own
 //! words.
 //!
-//! The enclave is this very test program, run once more under `dsma-local with-nsm`: see `in_the_enclave`.
+//! The enclave is `examples/in_enclave.rs` under `dsma-local with-nsm`.
 
 mod ccm;
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
 use base64_simd::STANDARD;
 use ccm::Ccm;
 use dsma_attest::csr::{self, CsrRequest, KeyPair};
-use dsma_attest::{binding, nsm};
 use dsma_testkit::{Credential, Dsm, Stack, target_dir};
 use serde_json::{Value, json};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig};
 
-/// The enclave's part: makes a key, a document for it (or for another), and a request, and prints that.
-#[test]
-#[ignore = "the other tests run it under the emulated NSM"]
-fn in_the_enclave() {
-    let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
-    let bound = if std::env::var_os("OTHER_KEY").is_some() { &other } else { &key };
-    let config = std::env::var_os("CONFIG").map(|_| [7; 32]);
-    let user_data = binding::user_data(bound.spki_der(), config.as_ref());
-    let document = nsm::Device::open().unwrap().attestation(Some(&user_data), Some(&[9; 16]), None).unwrap();
-    let domain = std::env::var("DOMAIN").unwrap_or_else(|_| "fortanix.com".into());
-    let request = CsrRequest { subject_common_name: Some(domain), dns_names: Vec::new() };
-    println!("{}", csr::build(&key, &request, Some(&document)).unwrap());
-}
-
 #[test]
 fn what_passes_all_checks_gets_a_certificate_of_90_days_for_its_domain() {
     let (stack, ccm) = ready();
-    let answer = ask(&stack, &enclave(&stack, &[], &[]));
+    let request = enclave(&stack, &[], &["fortanix.com"]);
+    let answer = ask(&stack, &request);
     assert_eq!(answer["task_status"], "SUCCESS", "{answer}");
     assert!(answer["message"].as_str().unwrap().contains("INSECURE"), "a certificate on the emulator's word says so: {answer}");
     let zone = ccm.call("GET", "/v1/zones", None)[0]["certificate"].as_str().unwrap().to_owned();
     let dir = tempfile::tempdir().unwrap();
-    let (leaf, ca) = (dir.path().join("leaf.pem"), dir.path().join("ca.pem"));
+    let (leaf, ca, csr) = (dir.path().join("leaf.pem"), dir.path().join("ca.pem"), dir.path().join("csr.pem"));
+    std::fs::write(&csr, &request).unwrap();
     std::fs::write(&leaf, answer["certificate"].as_str().unwrap()).unwrap();
     std::fs::write(&ca, zone).unwrap();
     let (leaf, ca) = (leaf.to_str().unwrap(), ca.to_str().unwrap());
+    assert_eq!(openssl(&["x509", "-in", leaf, "-noout", "-pubkey"]), openssl(&["req", "-in", csr.to_str().unwrap(), "-noout", "-pubkey"]));
     for purpose in ["sslclient", "sslserver"] {
         openssl(&["verify", "-CAfile", ca, "-purpose", purpose, leaf]);
     }
@@ -68,19 +57,23 @@ fn what_passes_all_checks_gets_a_certificate_of_90_days_for_its_domain() {
 #[test]
 fn each_refusal_says_what_an_operator_can_do() {
     let (stack, ccm) = ready();
-    let good = enclave(&stack, &[], &[]);
+    let good = enclave(&stack, &[], &["fortanix.com"]);
     assert_eq!(ask(&stack, &good)["task_status"], "SUCCESS");
     let certificates = deployments(&ccm);
     let pcr = "ab".repeat(48);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let made = Command::new(target_dir().join("dsma-local")).arg("--state").arg(elsewhere.path()).arg("init").output().unwrap();
+    assert!(made.status.success(), "{made:?}");
     let other_image = ["--pcr0", &pcr, "--pcr1", &pcr, "--pcr2", &pcr];
     for (request, status, words) in [
         (good, "FAILED", "presented before"),
-        (enclave(&stack, &[], &[("DOMAIN", "other.example.com")]), "DENIED", "domain other.example.com is not approved for app"),
-        (enclave(&stack, &["--debug-mode"], &[]), "FAILED", "debug mode"),
-        (enclave(&stack, &other_image, &[]), "DENIED", "it differs in PCR0 and PCR1 and PCR2"),
-        (enclave(&stack, &[], &[("OTHER_KEY", "1")]), "FAILED", "hash of another key"),
-        (enclave(&stack, &[], &[("CONFIG", "1")]), "DENIED", "may not use app configuration 0707"),
-        (damaged(&enclave(&stack, &[], &[])), "FAILED", "own signature does not fit"),
+        (enclave(&stack, &[], &["other.example.com"]), "DENIED", "domain other.example.com is not approved for app"),
+        (enclave(&stack, &["--debug-mode"], &["fortanix.com"]), "FAILED", "debug mode"),
+        (enclave(&stack, &other_image, &["fortanix.com"]), "DENIED", "it differs in PCR0 and PCR1 and PCR2"),
+        (enclave(&stack, &[], &["fortanix.com", "another-key"]), "FAILED", "hash of another key"),
+        (enclave(&stack, &[], &["fortanix.com", "configured"]), "DENIED", "may not use app configuration 0707"),
+        (printed(&mut with_nsm(elsewhere.path(), &[], &["fortanix.com"])), "FAILED", "root"),
+        (damaged(&enclave(&stack, &[], &["fortanix.com"])), "FAILED", "own signature does not fit"),
         (without_document(&[]), "FAILED", "no attestation document"),
         (without_document(&vec![0; 17_000]), "FAILED", "at most"),
         (without_document(b"no COSE"), "FAILED", "no COSE_Sign1"),
@@ -98,7 +91,7 @@ fn each_refusal_says_what_an_operator_can_do() {
 
     let node = ccm.call("GET", "/v1/nodes?name=dsma-local", None)["items"][0]["node_id"].as_str().unwrap().to_owned();
     ccm.call("POST", &format!("/v1/nodes/{node}/deactivate"), None);
-    let answer = ask(&stack, &enclave(&stack, &[], &[]));
+    let answer = ask(&stack, &enclave(&stack, &[], &["fortanix.com"]));
     assert!(answer["task_status"] == "DENIED" && answer["message"].as_str().unwrap().contains("is deactivated"), "{answer}");
 }
 
@@ -110,7 +103,8 @@ fn a_document_of_ten_minutes_ago_has_failed() {
     std::fs::write(&source, PAST).unwrap();
     let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, &source]).args(["-ldl"]).output().unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    let answer = ask(&stack, &enclave(&stack, &[], &[("LD_PRELOAD", library.to_str().unwrap())]));
+    let request = printed(with_nsm(stack.state_dir(), &[], &["fortanix.com"]).env("LD_PRELOAD", library));
+    let answer = ask(&stack, &request);
     let message = answer["message"].as_str().unwrap();
     assert!(
         answer["task_status"] == "FAILED" && message.contains("was signed 60") && message.contains("at most 300 s are accepted"),
@@ -137,12 +131,12 @@ fn a_request_waits_for_approval_and_is_answered_at_once_when_it_comes() {
     let stack = Stack::start();
     let ccm = Ccm::log_in(&stack);
     let app = ccm.app("dsma-nitro");
-    let unknown = ask(&stack, &enclave(&stack, &[], &[]));
+    let unknown = ask(&stack, &enclave(&stack, &[], &["fortanix.com"]));
     let message = unknown["message"].as_str().unwrap();
     assert!(unknown["task_status"] == "DENIED" && message.contains("no build of this account"), "{unknown}");
 
     let build = ccm.build(&stack, &app);
-    let request = enclave(&stack, &[], &[]);
+    let request = enclave(&stack, &[], &["fortanix.com"]);
     let answer = std::thread::scope(|scope| {
         let asking = scope.spawn(|| ask(&stack, &request));
         // The task appears when the request has been looked at.
@@ -163,7 +157,7 @@ fn a_request_waits_for_approval_and_is_answered_at_once_when_it_comes() {
 
     let other =
         ccm.call("PATCH", &format!("/v1/apps/{}", app["app_id"].as_str().unwrap()), json!({ "allowed_domains": ["b.example.com"] }));
-    let request = enclave(&stack, &[], &[("DOMAIN", "b.example.com")]);
+    let request = enclave(&stack, &[], &["b.example.com"]);
     let task = std::thread::scope(|scope| {
         let asking = scope.spawn(|| ask(&stack, &request));
         while ccm.call("GET", "/v1/tasks?task_type=CERTIFICATE_ISSUANCE&status=PENDING", None)["items"].as_array().unwrap().is_empty() {}
@@ -186,7 +180,7 @@ fn an_account_without_the_mark_never_trusts_the_emulator_and_zones_are_kept_apar
     strict.approve(&strict.build(&stack, &app)["pending_task_id"]);
 
     let node = StrictNode::enrol(&stack, &strict);
-    let request = enclave(&stack, &[], &[]);
+    let request = enclave(&stack, &[], &["fortanix.com"]);
     let (status, task) = node.post("/v1/certificates", &json!({ "csr": request, "node_id": node.id }));
     assert_eq!(status, 200, "{task}");
     assert_eq!(task["task_status"]["status"], "FAILED", "{task}");
@@ -209,23 +203,25 @@ fn ready() -> (Stack, Ccm) {
     (stack, ccm)
 }
 
-/// The request of an enclave, PEM.
+/// The request of an enclave of this stack, PEM: `what` is the domain, and what is wrong with it.
 #[track_caller]
-fn enclave(stack: &Stack, measurements: &[&str], settings: &[(&str, &str)]) -> String {
-    let output = Command::new(target_dir().join("dsma-local"))
-        .arg("with-nsm")
-        .args(measurements)
-        .arg("--")
-        .arg(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "in_the_enclave", "--nocapture"])
-        .env("DSMA_LOCAL_STATE", stack.state_dir())
-        .envs(settings.iter().copied())
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let (begin, end) = ("-----BEGIN CERTIFICATE REQUEST-----", "-----END CERTIFICATE REQUEST-----");
-    let from = text.find(begin).unwrap_or_else(|| panic!("no request: {text}{}", String::from_utf8_lossy(&output.stderr)));
-    text[from..text.find(end).unwrap() + end.len()].to_owned()
+fn enclave(stack: &Stack, measurements: &[&str], what: &[&str]) -> String {
+    printed(&mut with_nsm(stack.state_dir(), measurements, what))
+}
+
+/// An enclave whose module is the emulated one of this state.
+fn with_nsm(state: &Path, measurements: &[&str], what: &[&str]) -> Command {
+    let mut command = Command::new(target_dir().join("dsma-local"));
+    command.arg("with-nsm").args(measurements).arg("--").arg(target_dir().join("examples/in_enclave")).arg("request").args(what);
+    command.env("DSMA_LOCAL_STATE", state);
+    command
+}
+
+#[track_caller]
+fn printed(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// A request without a document, or with these bytes for one.

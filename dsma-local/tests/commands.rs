@@ -1,27 +1,19 @@
 //! The subcommands, with and without a running instance; backup and restore; what a kill and a full disk leave.
 
+mod program;
+
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use dsma_testkit::{Credential, Dsm, Stack};
+use program::PROGRAM;
 use serde_json::{Value, json};
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_dsma-local");
 
 /// Runs a command and returns its exit code, output and complaints.
 fn run(state: &Path, args: &[&str]) -> (i32, String, String) {
-    let Output { status, stdout, stderr } = Command::new(PROGRAM)
-        .arg("--state")
-        .arg(state)
-        .args(args)
-        .env_remove("RUST_LOG")
-        .env_remove("DSMA_LOCAL_STATE")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    (status.code().unwrap_or(-1), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+    program::run(state, args, &[])
 }
 
 /// Runs a command that succeeds, and returns its output.

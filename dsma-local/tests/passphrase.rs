@@ -1,30 +1,21 @@
 //! The sealing key under a passphrase: where it is read from, what a wrong one is told, and what a change, a backup and a restore do.
 
+mod program;
+
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use program::PROGRAM;
 use serde_json::Value;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_dsma-local");
 const FIRST: &str = "correct horse battery";
 const SECOND: &str = "another long passphrase";
 
 /// Runs a command with both passphrases in its environment. Returns its exit code, output and complaints.
 fn run(state: &Path, args: &[&str]) -> (i32, String, String) {
-    let Output { status, stdout, stderr } = Command::new(PROGRAM)
-        .arg("--state")
-        .arg(state)
-        .args(args)
-        .env_remove("RUST_LOG")
-        .env_remove("DSMA_LOCAL_STATE")
-        .env("FIRST", FIRST)
-        .env("SECOND", SECOND)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    (status.code().unwrap_or(-1), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+    program::run(state, args, &[("FIRST", FIRST), ("SECOND", SECOND)])
 }
 
 #[track_caller]

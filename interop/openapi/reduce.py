@@ -32,27 +32,27 @@ def without_prose(node, names_follow=False):
     return {name: without_prose(value, names_follow=not names_follow and name == "properties") for name, value in kept.items()}
 
 
-def references(node):
-    """Names of the schemas that `node` refers to."""
+def references(node, prefix):
+    """Names of the schemas that `node` refers to; a reference is the prefix and the name."""
     if isinstance(node, list):
         for item in node:
-            yield from references(item)
+            yield from references(item, prefix)
     elif isinstance(node, dict):
         target = node.get("$ref")
-        if isinstance(target, str) and target.startswith(REFERENCE):
-            yield target.removeprefix(REFERENCE)
+        if isinstance(target, str) and target.startswith(prefix):
+            yield target.removeprefix(prefix)
         for value in node.values():
-            yield from references(value)
+            yield from references(value, prefix)
 
 
-def reachable(paths, schemas):
+def reachable(paths, schemas, prefix=REFERENCE):
     """The schemas that these paths need, directly or through others."""
-    found, waiting = {}, list(references(paths))
+    found, waiting = {}, list(references(paths, prefix))
     while waiting:
         name = waiting.pop()
         if name not in found:
             found[name] = schemas[name]
-            waiting.extend(references(schemas[name]))
+            waiting.extend(references(schemas[name], prefix))
     return {name: found[name] for name in sorted(found)}
 
 

@@ -1,11 +1,10 @@
 //! Documents of the emulated module: in form and chain as the real ones, believed under its root and under no other.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use ciborium::Value;
-use dsma_attest::nsm::Device;
 use dsma_attest::{Document, Error, Roots, Verifier};
 use serde_json::json;
 use x509_cert::Certificate;
@@ -14,26 +13,13 @@ use x509_cert::ext::pkix::{BasicConstraints, KeyUsage};
 
 use crate::{State, programs, stderr, succeeded};
 
-/// Where the program behind the device writes its document.
-const OUTPUT: &str = "NSM_TEST_DOCUMENT";
-
 /// A document made behind `with-nsm OPTIONS`.
 fn document(state: &Path, options: &[&str]) -> Vec<u8> {
     let file = tempfile::NamedTempFile::new().unwrap();
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dsma-local"));
-    command.arg("--state").arg(state).arg("with-nsm").args(options).arg("--").args(programs::of_this_test("documents::attest"));
-    succeeded(&command.env(OUTPUT, file.path()).output().unwrap());
+    command.arg("--state").arg(state).arg("with-nsm").args(options).arg("--").args([&programs::in_enclave(), "document"]);
+    succeeded(&command.arg(file.path()).output().unwrap());
     std::fs::read(file.path()).unwrap()
-}
-
-#[test]
-#[ignore = "runs behind the device; see above"]
-fn attest() {
-    let device = Device::open().unwrap();
-    assert_eq!(device.describe().unwrap().max_pcrs, 32);
-    assert_eq!(device.random().unwrap().len(), 256);
-    let document = device.attestation(Some(&[7; 64]), Some(&[8; 16]), None).unwrap();
-    std::fs::write(PathBuf::from(std::env::var_os(OUTPUT).unwrap()), document).unwrap();
 }
 
 /// A document made behind `with-nsm OPTIONS` that is believed under the state's root.

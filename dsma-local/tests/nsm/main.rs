@@ -2,7 +2,6 @@
 
 mod device;
 mod documents;
-mod issuance;
 mod processes;
 mod programs;
 

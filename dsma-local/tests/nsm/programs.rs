@@ -1,13 +1,12 @@
-//! The programs that are run behind the device: this test itself, with AWS's crate, and a C program, with none.
+//! The programs that are run behind the device: one in Rust, with AWS's crate, and one in C, with none.
 
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The command that runs the ignored test `name` of this program, as the program behind the device.
-pub(crate) fn of_this_test(name: &str) -> Vec<String> {
-    let this = std::env::current_exe().unwrap().to_str().unwrap().to_owned();
-    vec![this, "--exact".to_owned(), name.to_owned(), "--ignored".to_owned(), "--nocapture".to_owned()]
+/// `examples/in_enclave.rs`, which cargo builds with the tests.
+pub(crate) fn in_enclave() -> String {
+    dsma_testkit::target_dir().join("examples/in_enclave").to_str().unwrap().to_owned()
 }
 
 /// `probe.c`, dynamic or static. Each test program builds its own and puts it into place in one step: others may be running the old one.

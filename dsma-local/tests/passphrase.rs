@@ -5,7 +5,7 @@ mod program;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use program::PROGRAM;
 use serde_json::Value;

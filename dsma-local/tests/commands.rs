@@ -5,7 +5,7 @@ mod program;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use dsma_testkit::{Credential, Dsm, Stack};
 use program::PROGRAM;

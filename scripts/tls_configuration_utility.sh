@@ -97,16 +97,17 @@ ask_api_key() {
     export API_KEY
 }
 
-# Beside this script in a package, in the build's directory in a checkout, else on the path.
+# As in whitelist_domain_and_image.sh: each of the two is handed out by itself.
 dsmactl() {
     local program
-    for program in "${DSMACTL:-}" "$here/dsmactl" "$here/../target/release/dsmactl" "$here/../target/debug/dsmactl"; do
+    for program in "${DSMACTL:-}" "$here/dsmactl" "$here/../target/release/dsmactl" "$here/../target/debug/dsmactl" "$(type -P dsmactl)"; do
         if [ -n "$program" ] && [ -x "$program" ]; then
             "$program" "$@"
             return
         fi
     done
-    command dsmactl "$@"
+    echo "dsmactl is not found: put it on the PATH, beside this script, or name it in DSMACTL (cargo build -p dsmactl makes it)" >&2
+    exit 1
 }
 
 generate() {

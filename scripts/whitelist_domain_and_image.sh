@@ -22,12 +22,14 @@ Arguments:
 EOF
 }
 
-# Beside this file in a package, in the build's folder in the sources, else on the PATH.
+# Named, beside this file in a package, in the build's folder in the sources, else on the PATH: `type -P` looks for files alone, and not
+# for this function.
 dsmactl() {
     local program
-    for program in "${DSMACTL:-}" "$here/dsmactl" "$here/../target/release/dsmactl" "$here/../target/debug/dsmactl" "$(command -v dsmactl)"; do
+    for program in "${DSMACTL:-}" "$here/dsmactl" "$here/../target/release/dsmactl" "$here/../target/debug/dsmactl" "$(type -P dsmactl)"; do
         if [ -n "$program" ] && [ -x "$program" ]; then
-            exec "$program" "$@"
+            "$program" "$@"
+            return
         fi
     done
     echo "dsmactl is not found: put it on the PATH, beside this script, or name it in DSMACTL (cargo build -p dsmactl makes it)" >&2

@@ -125,11 +125,11 @@ Examples:
     enclave-host --fortanix-api-endpoint https://eu.smartkey.io --tls-files key.pem chain.pem --bearer-auth-enabled true
 
   In front of a local DSM:
-    dsma-local --state ~/dsm &
-    . ~/dsm/env && enclave-host --port 8443
+    dsma-local --state ~/dsm init && dsma-local --state ~/dsm &
+    . ~/dsm/env && enclave-host --port 8443      # once init has written that file
 
   Attested, as in the enclave, against a local DSM and CCM:
-    . ~/dsm/attested.env && NITRO_ENABLED=true dsma-local with-nsm -- enclave-host --port 8443
+    . ~/dsm/attested.env && dsma-local with-nsm -- enclave-host --port 8443
 
   Encrypt through it, and clear its cache:
     curl -k -H \"Authorization: Basic $FORTANIX_API_KEY\" https://localhost:8443/crypto/v1/encrypt \\

@@ -70,16 +70,16 @@ pub(crate) struct WithNsm {
 /// What `--help` shows below the options.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  Run the service attested, without an enclave (DIR/env sets DSMA_LOCAL_STATE):
-    . ~/dsm/env
-    dsma-local with-nsm -- enclave-host
+  Run the service attested, without an enclave (DIR/attested.env sets NITRO_ENABLED, and DSMA_LOCAL_STATE):
+    . ~/dsm/attested.env
+    dsma-local with-nsm -- enclave-host --port 8443
 
   With the measurements of a real image, which CCM must have approved:
     nitro-cli build-enclave ... > measurement.json
-    dsma-local with-nsm --measurements measurement.json -- enclave-host
+    dsma-local with-nsm --measurements measurement.json -- enclave-host --port 8443
 
   As an enclave in debug mode, which CCM refuses:
-    dsma-local with-nsm --debug-mode -- enclave-host
+    dsma-local with-nsm --debug-mode -- enclave-host --port 8443
 
 Only opening /dev/nsm is answered: a program that first tests whether the file exists sees none. Child processes and threads are
 served as well; with-nsm ends when the last of them has ended, with COMMAND's exit status, or of the same signal. Its own failures end

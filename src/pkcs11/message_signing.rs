@@ -113,6 +113,8 @@ pub(super) fn verify_message_next(session: CK_SESSION_HANDLE, parameter: Input<'
             return Err(Error::OperationNotInitialized);
         }
         if signature.is_absent() {
+            // NULL with a length is no way to say that more comes.
+            signature.len()?;
             return messages.signing.add(part.bytes()?);
         }
         messages.begun = false;

@@ -212,6 +212,19 @@ pub(super) fn get_session_info(session: CK_SESSION_HANDLE, mut info: Place<'_, C
     info.set(CK_SESSION_INFO { slotID: session.token.slot(), state, flags: CKF_SERIAL_SESSION | read_write, ulDeviceError: 0 })
 }
 
+/// C_GetSessionValidationFlags: none, because no validation object claims anything of this library.
+pub(super) fn get_session_validation_flags(
+    session: CK_SESSION_HANDLE,
+    kind: CK_SESSION_VALIDATION_FLAGS_TYPE,
+    mut flags: Place<'_, CK_FLAGS>,
+) -> Result {
+    session_table::get(session)?;
+    if kind != CKS_LAST_VALIDATION_OK {
+        return Err(Error::ArgumentsBad);
+    }
+    flags.set(0)
+}
+
 /// C_Login. Only conformance mode has a security officer.
 pub(super) fn login(session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: Input<'_>) -> Result {
     let session = session_table::get(session)?;

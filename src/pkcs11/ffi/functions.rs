@@ -291,7 +291,8 @@ functions! {
         C_VerifySignatureUpdate(session: CK_SESSION_HANDLE, part: *mut CK_BYTE, part_len: CK_ULONG) =
             verify_signature::verify_signature_update(session, Input::new(part, part_len));
         C_VerifySignatureFinal(session: CK_SESSION_HANDLE) = verify_signature::verify_signature_final(session);
-        C_GetSessionValidationFlags(session: CK_SESSION_HANDLE, kind: CK_SESSION_VALIDATION_FLAGS_TYPE, flags: *mut CK_FLAGS) = NOT_SUPPORTED;
+        C_GetSessionValidationFlags(session: CK_SESSION_HANDLE, kind: CK_SESSION_VALIDATION_FLAGS_TYPE, flags: *mut CK_FLAGS) =
+            sessions::get_session_validation_flags(session, kind, Place::new(flags));
         C_AsyncComplete(session: CK_SESSION_HANDLE, function: *mut CK_UTF8CHAR, result: *mut CK_ASYNC_DATA) = NOT_SUPPORTED;
         C_AsyncGetID(session: CK_SESSION_HANDLE, function: *mut CK_UTF8CHAR, id: *mut CK_ULONG) = NOT_SUPPORTED;
         C_AsyncJoin(session: CK_SESSION_HANDLE, function: *mut CK_UTF8CHAR, id: CK_ULONG, data: *mut CK_BYTE, data_len: CK_ULONG) = NOT_SUPPORTED;

@@ -216,7 +216,7 @@ impl<'a> Mechanism<'a> {
     /// The parameter as a `T`, which is made of integers and pointers, so that any bytes are one.
     pub(super) fn param<T: Copy>(&self) -> Result<T> {
         let mechanism = self.read()?;
-        if mechanism.pParameter.is_null() || length(mechanism.ulParameterLen)? != size_of::<T>() {
+        if mechanism.pParameter.is_null() || mechanism.ulParameterLen != size_of::<T>() as CK_ULONG {
             return Err(Error::MechanismParamInvalid);
         }
         // SAFETY: the parameter is readable for its length, which is that of a `T`; every bit pattern is a valid `T`.

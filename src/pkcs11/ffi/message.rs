@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use cryptoki_sys::*;
 
-use super::{Error, Fill, Result, length, read};
+use super::{Error, Fill, Result, read};
 
 /// A parameter structure of C_EncryptMessage and its kin.
 #[derive(Clone, Copy)]
@@ -75,7 +75,7 @@ impl<'a> MessageParameter<'a> {
     }
 
     fn read<T: Copy>(&self) -> Result<T> {
-        if self.parameter.is_null() || length(self.len)? != size_of::<T>() {
+        if self.parameter.is_null() || self.len != size_of::<T>() as CK_ULONG {
             return Err(Error::MechanismParamInvalid);
         }
         // SAFETY: readable for its length, which is that of a `T`; every bit pattern is a valid `T`, made of integers and pointers.

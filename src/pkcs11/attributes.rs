@@ -69,7 +69,9 @@ impl DsmObject {
     fn told(&self, kind: CK_ATTRIBUTE_TYPE) -> Answer<'_> {
         match kind {
             CKA_CLASS => number(self.class()),
-            CKA_TOKEN | CKA_MODIFIABLE | CKA_DESTROYABLE => flag(true),
+            // Nothing of a certificate that is made here is kept.
+            CKA_MODIFIABLE => flag(self.part != Part::Generated),
+            CKA_TOKEN | CKA_DESTROYABLE => flag(true),
             CKA_PRIVATE => flag(self.is_private()),
             // A copy of a key in a session would show twice in lookups (and OpenSSL's pkcs11-provider makes one where it may).
             CKA_COPYABLE => flag(false),
@@ -78,6 +80,7 @@ impl DsmObject {
             CKA_KEY_TYPE => self.kind.map_or(Answer::Missing, |kind| number(self.secret_type(kind))),
             CKA_ID => bytes(self.id()),
             // DSM activates a key when it is made: nobody chose that date.
+            CKA_START_DATE | CKA_END_DATE if self.part == Part::Generated => bytes(&[]),
             CKA_START_DATE => date(self.sobject.activation_date.filter(|start| *start != self.sobject.created_at)),
             CKA_END_DATE => date(self.sobject.deactivation_date),
             CKA_LOCAL => flag(self.is_local()),
@@ -94,7 +97,7 @@ impl DsmObject {
             _ => match self.part {
                 Part::Secret => self.secret_key_told(kind),
                 Part::Private | Part::Public => self.pair_told(kind),
-                Part::Certificate => self.certificate_told(kind),
+                Part::Certificate | Part::Generated => self.certificate_told(kind),
                 Part::Data => self.data_told(kind),
             },
         }
@@ -141,14 +144,15 @@ impl DsmObject {
         let fact = |pick: fn(&Facts) -> &[u8]| self.facts().map_or(Answer::Missing, |facts| bytes(pick(facts)));
         match kind {
             CKA_CERTIFICATE_TYPE => number(CKC_X_509),
+            CKA_CERTIFICATE_CATEGORY if self.part == Part::Generated => number(CK_CERTIFICATE_CATEGORY_TOKEN_USER),
             CKA_CERTIFICATE_CATEGORY => number(CK_CERTIFICATE_CATEGORY_UNSPECIFIED),
-            CKA_VALUE => self.sobject.value.as_ref().map_or(Answer::Missing, |value| bytes(value.as_ref())),
+            CKA_VALUE => self.certificate_der().map_or(Answer::Missing, bytes),
             CKA_SUBJECT => fact(|facts| &facts.subject),
             CKA_ISSUER => fact(|facts| &facts.issuer),
             CKA_SERIAL_NUMBER => fact(|facts| &facts.serial),
             CKA_PUBLIC_KEY_INFO => fact(|facts| &facts.public_key),
-            CKA_CHECK_VALUE => match &self.sobject.value {
-                Some(value) => Answer::Value(Value::KeyCheck(certificate_check_value(value.as_ref()))),
+            CKA_CHECK_VALUE => match self.certificate_der() {
+                Some(der) => Answer::Value(Value::KeyCheck(certificate_check_value(der))),
                 None => Answer::Missing,
             },
             _ => Answer::Missing,
@@ -175,6 +179,7 @@ impl DsmObject {
             Part::Private => "private",
             Part::Public => "public",
             Part::Certificate => "certificate",
+            Part::Generated => "generated",
             Part::Data => "data",
         };
         format!("{}/{part}", self.kid)

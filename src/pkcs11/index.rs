@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cryptoki_sys::CK_OBJECT_HANDLE;
+use cryptoki_sys::{CK_OBJECT_HANDLE, CKO_CERTIFICATE};
 use dsma_api::Sobject;
 use dsma_core::{Accelerator, Snapshot};
 use uuid::Uuid;
 
-use super::objects::{Body, DsmObject, Object, Part, next_handle};
+use super::objects::{Body, DsmObject, Made, Object, Part, next_handle};
 
 /// Objects of one listing.
 #[derive(Default)]
@@ -26,16 +26,38 @@ impl Index {
         let mut index = Self::default();
         for sobject in &snapshot.sobjects {
             for object in objects_of(sobject, engine, handles) {
-                let position = index.objects.len();
-                index.by_handle.insert(object.handle, position);
-                let Body::Dsm(shown) = &object.body else { continue };
-                index.by_id.entry(shown.id().into()).or_default().push(position);
-                index.by_label.entry(shown.label().as_bytes().into()).or_default().push(position);
-                index.objects.push(Arc::new(object));
+                index.add(object);
             }
+        }
+        if engine.config().generate_certs {
+            index.add_certificates(handles);
         }
         index.snapshot = Some(snapshot);
         index
+    }
+
+    /// Certificates for the private keys that have none with their CKA_ID.
+    fn add_certificates(&mut self, handles: &mut Handles) {
+        let alone = |index: &Self, key: &Object| match &key.body {
+            Body::Dsm(key) if key.part == Part::Private => index.with_id(key.id()).all(|other| other.class() != CKO_CERTIFICATE),
+            _ => false,
+        };
+        for position in 0..self.objects.len() {
+            let Some(key) = self.objects.get(position).filter(|key| alone(self, key)) else { continue };
+            let Body::Dsm(key) = &key.body else { continue };
+            let Some(made) = handles.certificate(key.kid, key.label()) else { continue };
+            let Some(certificate) = key.certificate(made) else { continue };
+            self.add(Object { handle: handles.of(certificate.kid, certificate.part), body: Body::Dsm(certificate) });
+        }
+    }
+
+    fn add(&mut self, object: Object) {
+        let Body::Dsm(shown) = &object.body else { return };
+        let position = self.objects.len();
+        self.by_handle.insert(object.handle, position);
+        self.by_id.entry(shown.id().into()).or_default().push(position);
+        self.by_label.entry(shown.label().as_bytes().into()).or_default().push(position);
+        self.objects.push(Arc::new(object));
     }
 
     /// The same listing with the handles of now.
@@ -74,20 +96,38 @@ impl Index {
     }
 }
 
-/// Handles of objects, kept over listings.
+/// Handles of objects, and certificates that were made for them, kept over listings.
 #[derive(Default)]
-pub(super) struct Handles(HashMap<(Uuid, Part), CK_OBJECT_HANDLE>);
+pub(super) struct Handles {
+    handles: HashMap<(Uuid, Part), CK_OBJECT_HANDLE>,
+    /// With the label that each is made for; `None` for one that was destroyed, which does not come back in this process.
+    certificates: HashMap<Uuid, Option<(Box<str>, Made)>>,
+}
 
 impl Handles {
     pub(super) fn of(&mut self, kid: Uuid, part: Part) -> CK_OBJECT_HANDLE {
-        *self.0.entry((kid, part)).or_insert_with(next_handle)
+        *self.handles.entry((kid, part)).or_insert_with(next_handle)
+    }
+
+    /// The certificate of this key under this label, made or to be made.
+    fn certificate(&mut self, kid: Uuid, label: &str) -> Option<Made> {
+        let (known, made) = self.certificates.entry(kid).or_insert_with(|| Some((label.into(), Made::default()))).as_mut()?;
+        if **known != *label {
+            (*known, *made) = (label.into(), Made::default());
+        }
+        Some(Arc::clone(made))
+    }
+
+    /// Shows no certificate for this key any more.
+    pub(super) fn forget_certificate(&mut self, kid: Uuid) {
+        self.certificates.insert(kid, None);
     }
 
     /// Handles of private objects do not live beyond a logout (trap 20).
     pub(super) fn forget_private(&mut self, index: &Index) {
         for object in index.all().filter(|object| object.is_private()) {
             if let Body::Dsm(sobject) = &object.body {
-                self.0.remove(&(sobject.kid, sobject.part));
+                self.handles.remove(&(sobject.kid, sobject.part));
             }
         }
     }

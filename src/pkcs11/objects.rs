@@ -5,6 +5,7 @@ mod changing;
 mod check_value;
 mod draft;
 mod dsm;
+mod generated;
 mod held;
 mod key;
 mod lattice;
@@ -26,6 +27,7 @@ use cryptoki_sys::*;
 pub(super) use self::certificate::{Facts, check_value as certificate_check_value};
 pub(super) use self::draft::{Draft, NewPair, Origin, generate_in_dsm};
 pub(super) use self::dsm::{DsmObject, Part, Readable};
+pub(super) use self::generated::Made;
 pub(super) use self::held::{Held, next_handle};
 #[allow(unused_imports, reason = "for chapters that are being written")]
 pub(super) use self::key::{LocalKey, Prepared, curve};
@@ -160,9 +162,7 @@ pub(super) fn get_attribute_value(session: CK_SESSION_HANDLE, object: CK_OBJECT_
     let object = session_table::get(session)?.object(object)?;
     if let Body::Dsm(shown) = &object.body {
         for wanted in template.iter()? {
-            if shown.may_be_fetched() && table::any(wanted.kind()).is_some_and(|rule| rule.has(SECRET_VALUE) || rule.kind == CKA_VALUE) {
-                shown.fetch()?;
-            }
+            shown.fetch_for(wanted.kind())?;
         }
     }
     let mut result = Ok(());
@@ -267,6 +267,8 @@ fn may_appear(view: &View, template: &Template<'_>) -> Result<bool> {
             return Ok(match class {
                 Ok(CKO_PUBLIC_KEY) => true,
                 Ok(CKO_PRIVATE_KEY | CKO_SECRET_KEY) => view.sees_private(),
+                // Of a key that may appear.
+                Ok(CKO_CERTIFICATE) => view.sees_private() && view.engine().is_some_and(|engine| engine.config().generate_certs),
                 _ => false,
             });
         }

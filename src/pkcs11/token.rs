@@ -8,6 +8,7 @@ use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SLOT_ID, CK_ULONG};
 use dsma_api::Sobject;
 use dsma_core::{Accelerator, ApiKey, Config, Identity, LoginMode};
 use dsma_crypto::digest::{Digest, Hash};
+use uuid::Uuid;
 
 use super::conformance::{Holder, SoftToken};
 use super::error::During;
@@ -331,6 +332,19 @@ impl Token {
             self.publish(current.who, current.engine.clone(), Arc::new(index));
         }
         Ok(self.view())
+    }
+
+    /// Shows the certificate that was made for this key no longer.
+    ///
+    /// # Errors
+    /// [`Error::UserNotLoggedIn`] where the credential comes with the login, which ended meanwhile.
+    pub(super) fn forget_certificate(&self, kid: Uuid) -> Result {
+        let mut state = lock(&self.state);
+        let (view, engine) = (self.view(), self.engine()?);
+        state.handles.forget_certificate(kid);
+        let index = view.index.rebuild(&engine, &mut state.handles);
+        self.publish(view.who, view.engine.clone(), Arc::new(index));
+        Ok(())
     }
 
     /// The engine that makes and changes objects.

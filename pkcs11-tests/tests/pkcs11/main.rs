@@ -7,6 +7,7 @@ mod arguments;
 mod attested;
 mod batches;
 mod cancelling;
+mod certificates;
 mod client;
 mod derivation;
 mod digests;

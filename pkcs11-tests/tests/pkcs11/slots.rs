@@ -11,7 +11,7 @@ use crate::module::{Module, bytes, call, gcm, ok};
 use crate::session_objects::{TRUE, create};
 
 /// A configuration with these lines before those of the bench's own.
-fn config(bench: &Bench, lines: &str) -> (TempDir, PathBuf) {
+pub(crate) fn config(bench: &Bench, lines: &str) -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("pkcs11.conf");
     let given = std::fs::read_to_string(bench.stack.pkcs11_conf()).expect("a configuration");

@@ -9,14 +9,14 @@ use crate::keys::{Bench, shared};
 use crate::module::{Mechanism, Module, attributes, call, gcm, ok};
 use crate::session_objects::{FALSE, TRUE, create};
 
-type Template<'a> = Vec<(CK_ATTRIBUTE_TYPE, &'a [u8])>;
+pub(crate) type Template<'a> = Vec<(CK_ATTRIBUTE_TYPE, &'a [u8])>;
 
 /// A label that no other test uses.
-fn label() -> String {
+pub(crate) fn label() -> String {
     format!("tok {}", uuid::Uuid::new_v4())
 }
 
-fn generate(
+pub(crate) fn generate(
     module: &Module,
     session: CK_SESSION_HANDLE,
     kind: CK_MECHANISM_TYPE,
@@ -31,7 +31,7 @@ fn generate(
 }
 
 /// The public and the private key.
-fn generate_pair(
+pub(crate) fn generate_pair(
     module: &Module,
     session: CK_SESSION_HANDLE,
     kind: CK_MECHANISM_TYPE,
@@ -59,7 +59,7 @@ fn generate_pair(
     ok(code).map(|()| (public_key, private_key))
 }
 
-fn set(module: &Module, session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, template: &Template<'_>) -> CK_RV {
+pub(crate) fn set(module: &Module, session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, template: &Template<'_>) -> CK_RV {
     let mut template = attributes(template);
     call!(module, C_SetAttributeValue(session, object, template.as_mut_ptr(), template.len() as CK_ULONG))
 }

@@ -5,20 +5,25 @@ use std::sync::{Arc, OnceLock};
 use cryptoki_sys::*;
 use dsma_api::{EllipticCurve, KeyFacts, ObjectType, Operation, Permissions, Sobject, SobjectState, Time, authorize};
 use dsma_core::{Accelerator, KeyRef};
-use dsma_crypto::Curve;
+use dsma_crypto::{Curve, Message};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::certificate::Facts;
+use super::generated::{self, Generated, Made, Signature};
 use super::key::LocalKey;
 use super::metadata::{self, Extra};
+use super::table::{self, SECRET_VALUE};
 use super::template::Attributes;
 use super::{KeyKind, lattice};
 use crate::pkcs11::conformance::is_state;
 use crate::pkcs11::error::During;
 use crate::pkcs11::{Error, Result};
 
-/// Which object of a sobject: one of a secret key, a certificate or data, two of a key pair.
+/// An RSA-8192 signature; ECDSA's and EdDSA's are shorter.
+const LONGEST_SIGNATURE: usize = 1024;
+
+/// Which object of a sobject: one of a secret key, a certificate or data, two or three of a key pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::pkcs11) enum Part {
     /// All of a secret key.
@@ -29,6 +34,8 @@ pub(in crate::pkcs11) enum Part {
     Public,
     /// All of a certificate.
     Certificate,
+    /// The certificate that this library makes for a private key without one.
+    Generated,
     /// All of an opaque object, or of a secret that is no key.
     Data,
 }
@@ -36,7 +43,7 @@ pub(in crate::pkcs11) enum Part {
 impl Part {
     /// CKA_PRIVATE where nothing else was said.
     pub(super) const fn is_private(self) -> bool {
-        matches!(self, Self::Secret | Self::Private)
+        matches!(self, Self::Secret | Self::Private | Self::Generated)
     }
 
     /// CKA_CLASS.
@@ -45,7 +52,7 @@ impl Part {
             Self::Secret => CKO_SECRET_KEY,
             Self::Private => CKO_PRIVATE_KEY,
             Self::Public => CKO_PUBLIC_KEY,
-            Self::Certificate => CKO_CERTIFICATE,
+            Self::Certificate | Self::Generated => CKO_CERTIFICATE,
             Self::Data => CKO_DATA,
         }
     }
@@ -65,6 +72,8 @@ pub(in crate::pkcs11) struct DsmObject {
     facts: OnceLock<Option<Box<Facts>>>,
     /// The value that an application may read, where it was asked for.
     value: OnceLock<Box<Readable>>,
+    /// Of a certificate that is made here.
+    generated: Option<Generated>,
     engine: Accelerator,
 }
 
@@ -97,8 +106,29 @@ impl DsmObject {
                 public: OnceLock::new(),
                 facts: OnceLock::new(),
                 value: OnceLock::new(),
+                generated: None,
                 engine: engine.clone(),
             })
+        })
+    }
+
+    /// The certificate that is shown with this private key where the token has no other; `None` for a key that may not sign one.
+    pub(in crate::pkcs11) fn certificate(&self, made: Made) -> Option<Self> {
+        let way = Signature::of(&self.sobject, self.kind.filter(|_| self.part == Part::Private)?, self.extra())?;
+        let mut extra = Extra::default();
+        extra.attributes.set(CKA_LABEL, self.label().as_bytes());
+        Some(Self {
+            part: Part::Generated,
+            kind: None,
+            kid: self.kid,
+            sobject: Arc::clone(&self.sobject),
+            id: self.id.clone(),
+            extra: Some(Box::new(extra)),
+            public: OnceLock::new(),
+            facts: OnceLock::new(),
+            value: OnceLock::new(),
+            generated: Some(Generated { way, made }),
+            engine: self.engine.clone(),
         })
     }
 
@@ -161,7 +191,19 @@ impl DsmObject {
 
     /// What a certificate tells of itself.
     pub(in crate::pkcs11) fn facts(&self) -> Option<&Facts> {
-        self.facts.get_or_init(|| Facts::read(self.sobject.value.as_ref()?.as_ref()).map(Box::new)).as_deref()
+        let read = || match self.part {
+            Part::Generated => generated::facts(&self.sobject, self.label()),
+            _ => Facts::read(self.certificate_der()?),
+        };
+        self.facts.get_or_init(|| read().map(Box::new)).as_deref()
+    }
+
+    /// A certificate itself; `None` for one that is made here before [`DsmObject::fetch_for`] its value.
+    pub(in crate::pkcs11) fn certificate_der(&self) -> Option<&[u8]> {
+        match &self.generated {
+            Some(generated) => generated.made.get().map(Vec::as_slice),
+            None => self.sobject.value.as_ref().map(AsRef::as_ref),
+        }
     }
 
     /// The value that was fetched to be read; `None` where nobody asked, or it must not be read.
@@ -171,22 +213,50 @@ impl DsmObject {
 
     /// Whether [`DsmObject::fetch`] gives CKA_VALUE and its kin: private data, and keys that a token of the configuration's
     /// `allow_plaintext` made readable.
-    pub(in crate::pkcs11) fn may_be_fetched(&self) -> bool {
+    fn may_be_fetched(&self) -> bool {
         match self.part {
             Part::Data => self.sobject.obj_type == ObjectType::Secret,
             Part::Secret | Part::Private => {
                 let says = |kind| self.extra().and_then(|extra| extra.flag(kind));
                 self.engine.config().allow_plaintext && says(CKA_SENSITIVE) == Some(false) && says(CKA_EXTRACTABLE) == Some(true)
             }
-            Part::Public | Part::Certificate => false,
+            Part::Public | Part::Certificate | Part::Generated => false,
         }
     }
 
-    /// Fetches the value, once: the one place where reading attributes may ask DSM.
+    /// Fetches what this attribute tells, once: the one place where reading attributes may ask DSM.
     ///
     /// # Errors
     /// What DSM says.
-    pub(in crate::pkcs11) fn fetch(&self) -> Result {
+    pub(in crate::pkcs11) fn fetch_for(&self, kind: CK_ATTRIBUTE_TYPE) -> Result {
+        match &self.generated {
+            Some(generated) if matches!(kind, CKA_VALUE | CKA_CHECK_VALUE) => self.sign_certificate(generated),
+            None if kind == CKA_VALUE || table::any(kind).is_some_and(|rule| rule.has(SECRET_VALUE)) => self.fetch(),
+            _ => Ok(()),
+        }
+    }
+
+    fn sign_certificate(&self, generated: &Generated) -> Result {
+        if generated.made.get().is_some() {
+            return Ok(());
+        }
+        let sign = |body: &[u8]| match generated.way {
+            Signature::Scheme(scheme) => {
+                let mut signature = vec![0; LONGEST_SIGNATURE];
+                let len = self.engine.sign(&self.key_ref(), &scheme, Message::Data(body), &mut signature)?;
+                signature.truncate(len);
+                Ok(signature)
+            }
+            Signature::MlDsa => self.engine.sign_ml_dsa(&self.key_ref(), None, Message::Data(body), &[]),
+        };
+        let made = generated::certificate(&self.sobject, self.label(), generated.way, sign);
+        let made = made.map_err(|error| Error::from_engine(&error, During::Protect))?.ok_or(Error::FunctionFailed)?;
+        // Another thread may have been faster: then its signature is the certificate's.
+        let _ = generated.made.set(made);
+        Ok(())
+    }
+
+    fn fetch(&self) -> Result {
         if self.value.get().is_some() || !self.may_be_fetched() {
             return Ok(());
         }

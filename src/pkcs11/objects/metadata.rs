@@ -119,6 +119,6 @@ const fn key(part: Part) -> &'static str {
     match part {
         Part::Private => "pkcs11_private",
         Part::Public => "pkcs11_public",
-        Part::Secret | Part::Certificate | Part::Data => "pkcs11_object",
+        Part::Secret | Part::Certificate | Part::Generated | Part::Data => "pkcs11_object",
     }
 }

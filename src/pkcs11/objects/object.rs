@@ -137,9 +137,9 @@ impl Object {
 
     /// Whether CKA_ALLOWED_MECHANISMS, where it is there, names the mechanism (trap 24).
     pub(in crate::pkcs11) fn allows_mechanism(&self, mechanism: CK_MECHANISM_TYPE) -> bool {
-        match self.attribute(CKA_ALLOWED_MECHANISMS) {
-            Answer::Value(list) => list.as_bytes().chunks_exact(size_of::<CK_MECHANISM_TYPE>()).any(|one| one == mechanism.to_ne_bytes()),
-            _ => true,
+        match &self.body {
+            Body::Dsm(object) => object.extra().is_none_or(|extra| extra.allows_mechanism(mechanism)),
+            Body::Local(object) => object.attributes().allows_mechanism(mechanism),
         }
     }
 

@@ -129,11 +129,15 @@ pub(super) fn change(session: &Session, object: &DsmObject, changes: &Attributes
     update(session, object.kid, &request)
 }
 
-/// Destroys an object: the public half of a pair is hidden, everything else takes the sobject with it.
+/// Destroys an object: the public half of a pair is hidden, a certificate that was made here is forgotten, everything else takes the
+/// sobject with it.
 ///
 /// # Errors
 /// What DSM says.
 pub(super) fn destroy(session: &Session, object: &DsmObject) -> Result {
+    if object.part == Part::Generated {
+        return session.token.forget_certificate(object.kid);
+    }
     if object.part == Part::Public && !object.sobject.public_only {
         let mut metadata = object.sobject.custom_metadata.clone().unwrap_or_default();
         Extra { hidden: true, ..Extra::default() }.write(Part::Public, &mut metadata);

@@ -56,6 +56,12 @@ impl Attributes {
         self.get(kind)?.try_into().ok().map(CK_ULONG::from_ne_bytes)
     }
 
+    /// Whether CKA_ALLOWED_MECHANISMS, where it is there, names the mechanism (trap 24).
+    pub(in crate::pkcs11) fn allows_mechanism(&self, mechanism: CK_MECHANISM_TYPE) -> bool {
+        self.get(CKA_ALLOWED_MECHANISMS)
+            .is_none_or(|list| list.chunks_exact(size_of::<CK_MECHANISM_TYPE>()).any(|one| one == mechanism.to_ne_bytes()))
+    }
+
     /// Sets a value.
     pub(in crate::pkcs11) fn set(&mut self, kind: CK_ATTRIBUTE_TYPE, value: &[u8]) {
         let value = Zeroizing::new(value.to_vec());

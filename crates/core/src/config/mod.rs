@@ -68,6 +68,8 @@ pub struct Config {
     pub conformance: bool,
     /// Whether token keys may be made that applications can read: what suites written for soft tokens need, and nobody else.
     pub allow_plaintext: bool,
+    /// Whether private keys without a certificate are shown with one that this library makes.
+    pub generate_certs: bool,
     /// The log.
     pub log: LogConfig,
 }
@@ -154,6 +156,7 @@ impl Default for Config {
             mechanisms: MechanismFilter::default(),
             conformance: false,
             allow_plaintext: false,
+            generate_certs: false,
             log: LogConfig::default(),
         }
     }
@@ -209,6 +212,7 @@ struct Settings {
     mechanisms: Option<Vec<String>>,
     conformance: Option<bool>,
     allow_plaintext: Option<bool>,
+    generate_certs: Option<bool>,
     log: Option<LogSettings>,
     #[serde(default)]
     slots: Vec<Self>,
@@ -290,6 +294,7 @@ impl Settings {
             mechanisms: MechanismFilter::parse(self.mechanisms, file)?,
             conformance,
             allow_plaintext: self.allow_plaintext.unwrap_or(conformance),
+            generate_certs: self.generate_certs.unwrap_or(defaults.generate_certs),
             log: self.log.unwrap_or_default().build(file)?,
         })
     }

@@ -86,6 +86,6 @@ impl Settings {
         }
         inherit!(slot, top: api_endpoint ca_certs_file cache_ttl cache_max_keys cache_max_bytes refresh_wait_millis);
         inherit!(slot, top: retry_timeout_millis connect_timeout_millis request_timeout_millis availability availability_grace);
-        inherit!(slot, top: token_label login mechanisms allow_plaintext log);
+        inherit!(slot, top: token_label login mechanisms allow_plaintext generate_certs log);
     }
 }

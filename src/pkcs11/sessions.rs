@@ -134,6 +134,10 @@ impl Session {
             || self.sign_recover.is_active()
             || self.verify_recover.is_active()
             || self.verify_signature.is_active()
+            || self.message_encrypt.is_active()
+            || self.message_decrypt.is_active()
+            || self.message_sign.is_active()
+            || self.message_verify.is_active()
     }
 
     /// Ends what works on private objects (trap 20).

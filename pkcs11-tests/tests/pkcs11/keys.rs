@@ -20,6 +20,10 @@ pub(crate) struct Key {
     pub(crate) label: String,
 }
 
+/// No test waits for a timeout unless it sets one: on a loaded machine, and under Valgrind, everything takes longer.
+const PATIENCE: [(&str, u32); 3] =
+    [("connect_timeout_millis", 60_000), ("request_timeout_millis", 120_000), ("retry_timeout_millis", 60_000)];
+
 static SHARED: LazyLock<Bench> = LazyLock::new(Bench::start);
 
 /// The library is initialised and logged in for good; for tests that need no key.
@@ -33,11 +37,12 @@ impl Bench {
         Self::start_with("")
     }
 
-    /// The same with these lines more in the configuration.
+    /// The same with these lines more in the configuration, which else is patient.
     pub(crate) fn start_with(lines: &str) -> Self {
         let stack = Stack::start();
         let given = std::fs::read_to_string(stack.pkcs11_conf()).expect("a configuration");
-        std::fs::write(stack.pkcs11_conf(), format!("{lines}{given}")).expect("a file is written");
+        let patience = PATIENCE.map(|(name, millis)| if lines.contains(name) { String::new() } else { format!("{name} = {millis}\n") });
+        std::fs::write(stack.pkcs11_conf(), format!("{lines}{}{given}", patience.concat())).expect("a file is written");
         let module = Module::with_config(&stack.pkcs11_conf());
         // The login lasts as long as a session is open.
         module.logged_in();

@@ -22,6 +22,7 @@ mod module;
 mod objects;
 mod openssl;
 mod outage;
+mod parameters;
 mod processes;
 mod programs;
 mod recovery;

@@ -9,6 +9,7 @@ use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SESSION_HANDLE, CKF_DECRYPT, CKF_ENCRYPT
 use dsma_crypto::{Buffers, CipherStream};
 use zeroize::Zeroizing;
 
+use super::consent::{Consent, Consenting};
 use super::error::During;
 use super::ffi::{Input, Mechanism, Output, Room};
 use super::mechanisms::{self, CipherSpec};
@@ -25,7 +26,14 @@ pub(super) struct Ciphering {
     object: Arc<Object>,
     spec: CipherSpec,
     decrypting: bool,
+    consent: Consent,
     stage: Stage,
+}
+
+impl Consenting for Ciphering {
+    fn consent(&mut self) -> &mut Consent {
+        &mut self.consent
+    }
 }
 
 /// How far an operation in parts has come.
@@ -198,7 +206,7 @@ fn finish(slot: &Slot<Ciphering>, mut output: Output<'_>) -> Result {
 
 impl Ciphering {
     fn new((object, spec): (Arc<Object>, CipherSpec), decrypting: bool) -> Self {
-        Self { object, spec, decrypting, stage: Stage::Fresh }
+        Self { consent: Consent::of(&object), object, spec, decrypting, stage: Stage::Fresh }
     }
 
     /// Whether it ends with a logout.
@@ -211,6 +219,7 @@ impl Ciphering {
         if !matches!(self.stage, Stage::Fresh) {
             return Ok(());
         }
+        self.consent.check()?;
         self.stage = Stage::Collecting(Zeroizing::default());
         if self.spec.streams(self.decrypting)
             && let Some(stream) = self.object.start_cipher(&self.spec.params.as_params(), self.decrypting)?
@@ -260,6 +269,7 @@ impl Ciphering {
 
     /// The whole operation in the caller's buffers, which may be one.
     fn run(&self, input: &Input<'_>, output: &mut Output<'_>) -> Result {
+        self.consent.check()?;
         let len = input.len()?;
         let mut tag = [0; BLOCK];
         let tag = &mut tag[..self.spec.tag_len];
@@ -278,6 +288,7 @@ impl Ciphering {
 
     /// The whole operation in memory of our own.
     fn run_to_vec(&self, data: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        self.consent.check()?;
         let mut result = Zeroizing::new(vec![0; self.output_len(data.len())?]);
         let mut tag = [0; BLOCK];
         let tag = &mut tag[..self.spec.tag_len];

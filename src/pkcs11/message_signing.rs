@@ -4,6 +4,7 @@
 
 use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SESSION_HANDLE, CKF_MESSAGE_SIGN, CKF_MESSAGE_VERIFY};
 
+use super::consent::{Consent, Consenting};
 use super::ffi::{Input, Mechanism, Output, Room};
 use super::mechanisms;
 use super::operation::{Slot, Taken};
@@ -15,6 +16,12 @@ pub(super) struct Messages {
     signing: Signing,
     /// A message is under way that was begun.
     begun: bool,
+}
+
+impl Consenting for Messages {
+    fn consent(&mut self) -> &mut Consent {
+        self.signing.consent()
+    }
 }
 
 impl Messages {

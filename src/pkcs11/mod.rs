@@ -8,6 +8,7 @@
 mod attributes;
 mod batch;
 mod conformance;
+mod consent;
 mod der;
 mod derivation;
 mod digest;

@@ -67,6 +67,14 @@ impl<T> Slot<T> {
         }
     }
 
+    /// Runs `look` on the operation that waits, if one does: under the lock, so that it must be short.
+    pub(super) fn look<R>(&self, look: impl FnOnce(&mut T) -> R) -> Option<R> {
+        match &mut *lock(&self.0) {
+            State::Waiting(operation) => Some(look(operation)),
+            _ => None,
+        }
+    }
+
     /// Whether there is one.
     pub(super) fn is_active(&self) -> bool {
         lock(&self.0).is_active()

@@ -229,13 +229,13 @@ pub(super) fn get_session_validation_flags(
     flags.set(0)
 }
 
-/// C_Login. Only conformance mode has a security officer.
+/// C_Login. Only conformance mode has a security officer. CKU_CONTEXT_SPECIFIC is whoever is logged in.
 pub(super) fn login(session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: Input<'_>) -> Result {
     let session = session_table::get(session)?;
     match user {
         CKU_USER => session.token.login(pin.bytes()?),
         CKU_SO => session.token.login_officer(pin.bytes()?),
-        CKU_CONTEXT_SPECIFIC => Err(Error::OperationNotInitialized),
+        CKU_CONTEXT_SPECIFIC => session.consent(|| session.token.authenticate_again(pin.bytes()?)),
         _ => Err(Error::UserTypeInvalid),
     }
 }
@@ -247,11 +247,13 @@ pub(super) fn login_user(session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: In
         return login(session, user, pin);
     }
     let session = session_table::get(session)?;
-    if user != CKU_USER {
-        return Err(Error::UserTypeInvalid);
-    }
     let pair = Zeroizing::new([name, b":", pin.bytes()?].concat());
-    session.token.login(Zeroizing::new(base64_simd::STANDARD.encode_to_string(&*pair)).as_bytes())
+    let pin = Zeroizing::new(base64_simd::STANDARD.encode_to_string(&*pair));
+    match user {
+        CKU_USER => session.token.login(pin.as_bytes()),
+        CKU_CONTEXT_SPECIFIC => session.consent(|| session.token.authenticate_again(pin.as_bytes())),
+        _ => Err(Error::UserTypeInvalid),
+    }
 }
 
 /// C_InitPIN: the security officer gives the user a PIN.

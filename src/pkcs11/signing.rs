@@ -10,6 +10,7 @@ use dsma_crypto::digest::{Digest, Hasher};
 use dsma_crypto::{Mac, MacStream, Message, SignatureScheme};
 use zeroize::Zeroizing;
 
+use super::consent::{Consent, Consenting};
 use super::error::During;
 use super::ffi::{Input, Mechanism, Output, Room};
 use super::mechanisms::{self, Scheme, SignatureSpec};
@@ -28,7 +29,14 @@ pub(super) struct Signing {
     object: Arc<Object>,
     spec: SignatureSpec,
     verifying: bool,
+    consent: Consent,
     parts: Parts,
+}
+
+impl Consenting for Signing {
+    fn consent(&mut self) -> &mut Consent {
+        &mut self.consent
+    }
 }
 
 /// What has been given with C_SignUpdate or C_VerifyUpdate.
@@ -134,7 +142,7 @@ pub(super) fn verify_final(session: CK_SESSION_HANDLE, signature: Input<'_>) -> 
 
 impl Signing {
     pub(super) fn new((object, spec): (Arc<Object>, SignatureSpec), verifying: bool) -> Self {
-        Self { object, spec, verifying, parts: Parts::None }
+        Self { consent: Consent::of(&object), object, spec, verifying, parts: Parts::None }
     }
 
     /// Whether it ends with a logout.
@@ -180,6 +188,7 @@ impl Signing {
     }
 
     pub(super) fn add(&mut self, part: &[u8]) -> Result {
+        self.consent.check()?;
         if matches!(self.parts, Parts::None) {
             self.parts = self.first_part()?;
         }
@@ -249,6 +258,7 @@ impl Signing {
 
     /// Signs into memory of our own: the caller's buffers may be one.
     fn sign(&self, whole: &Whole<'_>, signature: &mut Output<'_>) -> Result {
+        self.consent.check()?;
         match &self.spec.scheme {
             Scheme::MlDsa { hash, context } => signature.write(&self.object.sign_ml_dsa(*hash, self.message(whole)?, context)?),
             Scheme::Signature(scheme) => {

@@ -271,6 +271,31 @@ impl Token {
         Ok(())
     }
 
+    /// Whether the PIN is that of whoever is logged in, who uses a key that asks for it each time (CKA_ALWAYS_AUTHENTICATE).
+    ///
+    /// Where the configuration holds the credential there is no PIN to compare with, as for C_Login: the token has a protected
+    /// authentication path, and the credential is there.
+    ///
+    /// # Errors
+    /// [`Error::PinIncorrect`]; in conformance mode what DSM says.
+    pub(super) fn authenticate_again(&self, pin: &[u8]) -> Result {
+        let view = self.view();
+        if self.config.login == LoginMode::Ignore {
+            return Ok(());
+        }
+        if let Ok(engine) = self.soft_engine() {
+            let holder = if view.who == Who::Officer { Holder::Officer } else { Holder::User };
+            return SoftToken::load(engine)?.check(holder, pin);
+        }
+        let own = self.own_engine.as_ref();
+        if own.is_some_and(|own| view.engine.as_ref().is_some_and(|engine| is_same(engine, own))) {
+            return Ok(());
+        }
+        let digest = Hash::Sha256.digest(pin);
+        let is_last = lock(&self.state).last_pin.as_ref().is_some_and(|(last, _)| last.as_ref() == digest.as_ref());
+        if is_last { Ok(()) } else { Err(Error::PinIncorrect) }
+    }
+
     /// The engine of conformance mode.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! The trap numbers in test names are those of the list of facts that modules most often get wrong. Oracles are not ours: the
 //! `openssl` program, OpenSC, published vectors, and DSM's audit log.
 
+mod always_authenticate;
 mod arguments;
 mod attested;
 mod batches;

@@ -222,7 +222,14 @@ fn mechanism_and_key(
         CKF_DECAPSULATE => CKA_DECAPSULATE,
         _ => return Err(Error::GeneralError),
     };
-    if object.is_true(usage) { Ok((entry, object)) } else { Err(Error::KeyFunctionNotPermitted) }
+    if !object.is_true(usage) {
+        return Err(Error::KeyFunctionNotPermitted);
+    }
+    // These functions are over before a PIN could be given.
+    if matches!(function, CKF_UNWRAP | CKF_DERIVE | CKF_DECAPSULATE) && object.asks_each_time() {
+        return Err(Error::UserNotLoggedIn);
+    }
+    Ok((entry, object))
 }
 
 /// Whether a mechanism of this family works with such keys.

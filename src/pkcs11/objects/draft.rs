@@ -290,6 +290,10 @@ impl<'o> Draft<'o> {
             CKO_PRIVATE_KEY => {
                 attributes.set_default(CKA_SUBJECT, b"");
                 attributes.set_default_flag(CKA_ALWAYS_AUTHENTICATE, false);
+                // Section 4.10: what anybody may see asks nobody for a PIN.
+                if attributes.flag(CKA_ALWAYS_AUTHENTICATE) == Some(true) && attributes.flag(CKA_PRIVATE) != Some(true) {
+                    return Err(Error::TemplateInconsistent);
+                }
             }
             _ => {}
         }

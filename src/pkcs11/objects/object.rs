@@ -143,6 +143,15 @@ impl Object {
         }
     }
 
+    /// Whether each use of the key needs its user's PIN (CKA_ALWAYS_AUTHENTICATE).
+    pub(in crate::pkcs11) fn asks_each_time(&self) -> bool {
+        let said = match &self.body {
+            Body::Dsm(object) => object.extra(),
+            Body::Local(object) => Some(object.attributes()),
+        };
+        self.class() == CKO_PRIVATE_KEY && said.is_some_and(|said| said.flag(CKA_ALWAYS_AUTHENTICATE) == Some(true))
+    }
+
     /// Length of an RSA key's modulus in bytes; 0 for other keys.
     pub(in crate::pkcs11) fn modulus_len(&self) -> usize {
         match &self.body {

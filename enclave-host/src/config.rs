@@ -5,7 +5,10 @@
 
 mod identity;
 
+use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Parser;
@@ -40,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) max_connections: usize,
     /// Most requests that are worked on at the same time.
     pub(crate) max_in_flight: usize,
+    /// How long a connection may rest.
+    pub(crate) idle_timeout: Duration,
 }
 
 /// Two files, PEM or DER.
@@ -103,6 +108,10 @@ pub(crate) struct Arguments {
     /// Most requests at the same time; more are answered 503 with Retry-After [default: 4096]
     #[arg(long, env = "MAX_IN_FLIGHT", value_name = "N", hide_env_values = true)]
     max_in_flight: Option<String>,
+
+    /// Seconds without a request, and without a client reading its answer, after which a connection is closed [default: 75]
+    #[arg(long, env = "IDLE_TIMEOUT", value_name = "SECONDS", hide_env_values = true)]
+    idle_timeout: Option<String>,
 }
 
 const ABOUT: &str = "DSM's REST surface with local cryptography: keys are exported from DSM once and used here";
@@ -177,6 +186,7 @@ impl Config {
             tls_files: tls_files.map(|[key, certificate]| TlsFiles { key, certificate }),
             max_connections: limit(arguments.max_connections, "MAX_CONNECTIONS", 8192)?,
             max_in_flight: limit(arguments.max_in_flight, "MAX_IN_FLIGHT", 4096)?,
+            idle_timeout: Duration::from_secs(within(arguments.idle_timeout, "IDLE_TIMEOUT", 75, 1..=3600, "give seconds from 1 to 3600")?),
         })
     }
 }
@@ -204,7 +214,7 @@ fn tls_key_id(text: Option<String>) -> Result<Option<Uuid>, ConfigError> {
     filled(text).map(parse).transpose()
 }
 
-fn number<T: std::str::FromStr>(text: Option<String>, setting: &'static str, default: T, mend: &'static str) -> Result<T, ConfigError> {
+fn number<T: FromStr>(text: Option<String>, setting: &'static str, default: T, mend: &'static str) -> Result<T, ConfigError> {
     match filled(text) {
         None => Ok(default),
         Some(text) => text.trim().parse().map_err(|_| ConfigError::new(setting, format!("`{text}` cannot be used"), mend)),
@@ -212,11 +222,18 @@ fn number<T: std::str::FromStr>(text: Option<String>, setting: &'static str, def
 }
 
 fn limit(text: Option<String>, setting: &'static str, default: usize) -> Result<usize, ConfigError> {
-    const MEND: &str = "give a whole number from 1 to 1000000";
-    match number(text, setting, default, MEND)? {
-        value @ 1..=1_000_000 => Ok(value),
-        value => Err(ConfigError::new(setting, format!("`{value}` is out of range"), MEND)),
-    }
+    within(text, setting, default, 1..=1_000_000, "give a whole number from 1 to 1000000")
+}
+
+fn within<T: FromStr + PartialOrd + Display>(
+    text: Option<String>,
+    setting: &'static str,
+    default: T,
+    range: RangeInclusive<T>,
+    mend: &'static str,
+) -> Result<T, ConfigError> {
+    let value = number(text, setting, default, mend)?;
+    if range.contains(&value) { Ok(value) } else { Err(ConfigError::new(setting, format!("`{value}` is out of range"), mend)) }
 }
 
 fn boolean(text: Option<String>, setting: &'static str) -> Result<bool, ConfigError> {
@@ -281,6 +298,11 @@ mod tests {
             (&["--fortanix-api-endpoint", "https://d", "--cache-ttl", "15m"], &[], "CACHE_TTL: `15m` cannot be used"),
             (&["--fortanix-api-endpoint", "https://d", "--bearer-auth-enabled", "maybe"], &[], "BEARER_AUTH_ENABLED: `maybe` is neither"),
             (&["--fortanix-api-endpoint", "https://d", "--max-in-flight", "0"], &[], "MAX_IN_FLIGHT: `0` is out of range"),
+            (
+                &["--fortanix-api-endpoint", "https://d", "--idle-timeout", "4000"],
+                &[],
+                "IDLE_TIMEOUT: `4000` is out of range; give seconds",
+            ),
         ];
         for (flags, variables, expected) in table {
             let text = config(flags, variables).expect_err(expected).to_string();

@@ -3,13 +3,14 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, StatusCode};
-use hyper::body::Incoming;
+use hyper::body::{Bytes, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -19,28 +20,25 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use crate::body::text;
+use crate::body::{Body, text};
 use crate::routes::route;
 use crate::service::Service;
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Until a request's head is complete. hyper counts from the end of the request before, so it is also how long an HTTP/1.1 connection
-/// may be idle; a handshake costs as much as ten requests, so not too short.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often an HTTP/2 client must show that it is alive.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
-/// After so long without a request an HTTP/2 connection is closed; at most twice as long, because that is also how often it is looked.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 /// Requests under way when the stop signal comes get this long.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// After a failed `accept`, for instance for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How much at the same time.
+/// How much at the same time, and for how long without a sign of life.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) connections: usize,
     pub(crate) in_flight: usize,
+    /// A connection on which nothing moves is asked to end after this time, at most twice as long, and closed after as much again.
+    pub(crate) idle: Duration,
 }
 
 /// Binds `port` on every address; 0 takes a free port.
@@ -67,9 +65,10 @@ pub(crate) async fn serve(
 ) {
     let server = Arc::new(Server {
         acceptor: TlsAcceptor::from(tls),
-        http: http(),
+        http: http(limits.idle),
         service,
         in_flight: Semaphore::new(limits.in_flight),
+        idle: limits.idle,
         stop: stop.clone(),
     });
     let open = Arc::new(Semaphore::new(limits.connections));
@@ -108,9 +107,10 @@ async fn accept(listener: &TcpListener, open: &Arc<Semaphore>) -> io::Result<(Tc
     Ok((stream, place))
 }
 
-fn http() -> auto::Builder<TokioExecutor> {
+fn http(idle: Duration) -> auto::Builder<TokioExecutor> {
     let mut http = auto::Builder::new(TokioExecutor::new());
-    http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    // Until a request's head is complete. hyper counts from the end of the request before, so it is also how long a connection may rest.
+    http.http1().timer(TokioTimer::new()).header_read_timeout(idle);
     http.http2().timer(TokioTimer::new()).max_concurrent_streams(256).keep_alive_interval(PING_INTERVAL);
     http
 }
@@ -120,6 +120,7 @@ struct Server {
     http: auto::Builder<TokioExecutor>,
     service: Arc<Service>,
     in_flight: Semaphore,
+    idle: Duration,
     stop: watch::Receiver<bool>,
 }
 
@@ -128,72 +129,108 @@ impl Server {
         // Small answers must not wait for the next packet.
         let _ = stream.set_nodelay(true);
         let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, self.acceptor.accept(stream)).await else { return };
-        let activity = Activity::default();
+        let activity = Arc::new(Activity::default());
         let answer = service_fn(|request: Request<Incoming>| {
-            let (server, at_work) = (Arc::clone(&self), activity.begin());
+            let (server, at_work) = (Arc::clone(&self), AtWork::begin(&activity));
             async move {
-                let _at_work = at_work;
                 let response = match server.in_flight.try_acquire() {
                     Ok(_place) => route(&server.service, request).await,
                     Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "Too many requests at the same time; try again in a second"),
                 };
-                Ok::<_, Infallible>(response)
+                Ok::<_, Infallible>(response.map(|body| Watched { body, activity: Arc::clone(&at_work.0) }))
             }
         });
         let mut connection = pin!(self.http.serve_connection(TokioIo::new(stream), answer));
         let mut stop = self.stop.clone();
-        let mut stopping = *stop.borrow_and_update();
-        if stopping {
+        let mut ending = *stop.borrow_and_update();
+        if ending {
             connection.as_mut().graceful_shutdown();
         }
-        let mut seen = activity.count();
+        let mut seen = activity.moves();
         loop {
             tokio::select! {
                 // A connection that breaks is the client's affair.
                 _ = connection.as_mut() => return,
-                _ = stop.changed(), if !stopping => {
-                    stopping = true;
+                _ = stop.changed(), if !ending => {
+                    ending = true;
                     connection.as_mut().graceful_shutdown();
                 }
-                () = tokio::time::sleep(IDLE_TIMEOUT), if !stopping => {
-                    if activity.is_idle() && activity.count() == seen {
-                        stopping = true;
+                () = tokio::time::sleep(self.idle) => {
+                    let moves = activity.moves();
+                    if moves == seen && !activity.is_at_work() {
+                        if ending {
+                            // It had as long to end by itself: the client does not read what it asked for.
+                            return;
+                        }
+                        ending = true;
                         connection.as_mut().graceful_shutdown();
                     }
-                    seen = activity.count();
+                    seen = moves;
                 }
             }
         }
     }
 }
 
-/// Requests of one connection: how many so far, and how many at the moment.
+/// What happens on one connection.
 #[derive(Default)]
 struct Activity {
-    begun: AtomicUsize,
-    at_work: Arc<AtomicUsize>,
+    /// Requests that came and pieces of answers that went, so far.
+    moves: AtomicUsize,
+    /// Requests that have no answer yet.
+    at_work: AtomicUsize,
 }
 
-struct AtWork(Arc<AtomicUsize>);
-
 impl Activity {
-    fn begin(&self) -> AtWork {
-        self.begun.fetch_add(1, Ordering::Relaxed);
-        self.at_work.fetch_add(1, Ordering::Relaxed);
-        AtWork(Arc::clone(&self.at_work))
+    fn moves(&self) -> usize {
+        self.moves.load(Ordering::Relaxed)
     }
 
-    fn count(&self) -> usize {
-        self.begun.load(Ordering::Relaxed)
+    fn is_at_work(&self) -> bool {
+        self.at_work.load(Ordering::Relaxed) > 0
     }
+}
 
-    fn is_idle(&self) -> bool {
-        self.at_work.load(Ordering::Relaxed) == 0
+/// A request that has no answer yet.
+struct AtWork(Arc<Activity>);
+
+impl AtWork {
+    fn begin(activity: &Arc<Activity>) -> Self {
+        activity.moves.fetch_add(1, Ordering::Relaxed);
+        activity.at_work.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(activity))
     }
 }
 
 impl Drop for AtWork {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.at_work.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// An answer's body whose pieces count as activity: hyper takes one when the client has room for it.
+struct Watched {
+    body: Body,
+    activity: Arc<Activity>,
+}
+
+impl hyper::body::Body for Watched {
+    type Data = Bytes;
+    type Error = <Body as hyper::body::Body>::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let piece = Pin::new(&mut self.body).poll_frame(context);
+        if piece.is_ready() {
+            self.activity.moves.fetch_add(1, Ordering::Relaxed);
+        }
+        piece
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

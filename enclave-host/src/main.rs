@@ -88,7 +88,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let hangup = signal(SignalKind::hangup())?;
     let (stopper, stop) = watch::channel(false);
-    let limits = Limits { connections: config.max_connections, in_flight: config.max_in_flight };
+    let limits = Limits { connections: config.max_connections, in_flight: config.max_in_flight, idle: config.idle_timeout };
     let serving = async {
         let ready = startup::set_up(config).await?;
         let listener = tokio::net::TcpListener::from_std(ready.listener)?;

@@ -107,12 +107,13 @@ impl Host {
 
 /// Whether a variable of ours, set by whoever runs the tests, would change what the service does.
 fn is_setting(name: &str) -> bool {
-    const NAMES: [&str; 10] = [
+    const NAMES: [&str; 11] = [
         "DSMA_CERT_FILE",
         "DSMA_KEY_FILE",
         "DSMA_APP_ID",
         "TLS_KEY_ID",
         "PORT",
+        "IDLE_TIMEOUT",
         "CACHE_TTL",
         "BEARER_AUTH_ENABLED",
         "NITRO_ENABLED",

@@ -67,6 +67,24 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
     STANDARD.encode_to_string(bytes)
 }
 
+/// Where the service listens.
+pub(crate) fn address(host: &Host) -> String {
+    format!("127.0.0.1:{}", host.endpoint().rsplit(':').next().unwrap())
+}
+
+/// TLS that trusts one certificate and offers these protocols.
+pub(crate) fn client_config(ca_file: &Path, protocols: &[&[u8]]) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(ca_file).unwrap()).unwrap();
+    let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    config
+}
+
 /// A TLS connection to a service, for what an HTTP client would not do.
 pub(crate) struct Raw(StreamOwned<ClientConnection, TcpStream>);
 
@@ -78,18 +96,10 @@ impl Raw {
 
     /// The same with trust in another certificate.
     pub(crate) fn trusting(host: &Host, ca_file: &Path, protocols: &[&[u8]]) -> Self {
-        let port = host.endpoint().rsplit(':').next().unwrap().to_owned();
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(ca_file).unwrap()).unwrap();
-        let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-        let tcp = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+        let tcp = TcpStream::connect(address(host)).unwrap();
         tcp.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        let tls = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
+        let config = Arc::new(client_config(ca_file, protocols));
+        let tls = ClientConnection::new(config, ServerName::try_from("localhost").unwrap()).unwrap();
         Self(StreamOwned::new(tls, tcp))
     }
 

@@ -116,7 +116,9 @@ fn service(config: &Config, served: &Arc<Served>) -> Result<Arc<Service>, Config
     let authority = config.endpoint.trim_start_matches("https://").parse().map_err(|_| {
         ConfigError::new("FORTANIX_API_ENDPOINT", "is not https://host[:port]", "give the host and, if needed, the port, and nothing else")
     })?;
-    let upstream = Arc::new(Upstream::new(&config.endpoint, authority, client_tls));
+    // The other half is kept for what needs no DSM; without a cache nothing is of that kind.
+    let waiting = if config.cache_ttl.is_zero() { config.max_in_flight } else { config.max_in_flight.div_ceil(2) };
+    let upstream = Arc::new(Upstream::new(&config.endpoint, authority, client_tls, waiting));
     let callers = Callers::new(Arc::clone(&upstream), config.cache_ttl)
         .ok_or_else(|| ConfigError::new("/dev/urandom", "the system gives no randomness", "check the machine"))?;
     let tls = config.tls_key_id.map(|kid| ManagedTls::new(kid, accelerator.clone(), Arc::clone(served)));

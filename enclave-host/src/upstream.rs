@@ -11,12 +11,12 @@ use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderName, TE
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request};
 use http_body_util::{BodyExt, Either, Limited};
-use hyper::body::Bytes;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Bytes, Incoming};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use zeroize::Zeroizing;
 
 use crate::body::{Body, full};
@@ -46,8 +46,13 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 
 /// DSM did not answer. The text says why, for the log.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Unreachable(Arc<str>);
+pub(crate) enum Unreachable {
+    #[error("{0}")]
+    Lost(Arc<str>),
+    /// It was not asked.
+    #[error("too many requests wait for it already")]
+    Crowded,
+}
 
 /// DSM's answer to a question.
 pub(crate) struct Answer {
@@ -61,11 +66,13 @@ pub(crate) struct Upstream {
     authority: Authority,
     endpoint: String,
     reachable: AtomicBool,
+    /// Places for the requests that wait for DSM.
+    waiting: Semaphore,
 }
 
 impl Upstream {
-    /// `endpoint` is `https://host[:port]`, as [`crate::config`] has checked it.
-    pub(crate) fn new(endpoint: &str, authority: Authority, tls: rustls::ClientConfig) -> Self {
+    /// `endpoint` is `https://host[:port]`, as [`crate::config`] has checked it. At most `waiting` requests wait for DSM at a time.
+    pub(crate) fn new(endpoint: &str, authority: Authority, tls: rustls::ClientConfig, waiting: usize) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -76,12 +83,18 @@ impl Upstream {
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
             .build(connector);
-        Self { client, authority, endpoint: endpoint.to_owned(), reachable: AtomicBool::new(true) }
+        Self { client, authority, endpoint: endpoint.to_owned(), reachable: AtomicBool::new(true), waiting: Semaphore::new(waiting) }
     }
 
     /// Whether the last exchange came to an answer.
     pub(crate) fn is_reachable(&self) -> bool {
         self.reachable.load(Ordering::Relaxed)
+    }
+
+    /// A place for a request that is about to wait for DSM, in whatever way. A DSM that does not answer takes these, and leaves the rest
+    /// of the service's places to what is served from the cache.
+    pub(crate) fn place(&self) -> Result<SemaphorePermit<'_>, Unreachable> {
+        self.waiting.try_acquire().map_err(|_| Unreachable::Crowded)
     }
 
     /// Sends a caller's request on as it is, without what belongs to the connection, and relays the answer likewise.
@@ -133,7 +146,8 @@ impl Upstream {
     async fn exchange(&self, request: Request<Body>) -> Result<Response<Incoming>, Unreachable> {
         let path = request.uri().path().trim_start_matches('/');
         tracing::info!(target: "dsma::dsm", "OUTBOUND REQ {} {path}", request.method());
-        let patience = if matches!(request.body(), Either::Left(_)) { REPLY_TIMEOUT } else { STREAM_TIMEOUT };
+        let streams = matches!(request.body(), Either::Right(body) if !body.is_end_stream());
+        let patience = if streams { STREAM_TIMEOUT } else { REPLY_TIMEOUT };
         let response = match tokio::time::timeout(patience, self.client.request(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(self.lost(&error)),
@@ -162,7 +176,7 @@ impl Upstream {
             let endpoint = &self.endpoint;
             tracing::warn!(target: "dsma", "DSM at {endpoint:?} cannot be reached: {reason}; check FORTANIX_API_ENDPOINT, FORTANIX_CA_FILE and the network");
         }
-        Unreachable(reason.into())
+        Unreachable::Lost(reason.into())
     }
 }
 

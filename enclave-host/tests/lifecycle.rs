@@ -83,6 +83,33 @@ fn dsm_may_come_later_and_go_again() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a test may start threads")]
+fn a_dsm_that_does_not_answer_leaves_room_for_cached_keys() {
+    let stack = Stack::start();
+    let host = Host::start(&stack, &[("MAX_IN_FLIGHT", "2")]);
+    let kid = exportable_aes(&stack.dsm());
+    let client = host.client(&stack);
+    client.request("POST", "/crypto/v1/encrypt", Some(gcm(&kid))).success();
+    let dsm = stack.pid().unwrap();
+    // Connections stand, and nothing comes back.
+    signal_process(dsm, "-STOP");
+    let (told, answers) = std::sync::mpsc::channel();
+    for _ in 0..2 {
+        let mut connection = Raw::connect(&host, &[b"http/1.1"]);
+        connection.send(b"GET /sys/v1/version HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let told = told.clone();
+        std::thread::spawn(move || told.send(connection.read_to_end()));
+    }
+    let first = answers.recv().unwrap();
+    let served = client.request("POST", "/crypto/v1/encrypt", Some(gcm(&kid)));
+    signal_process(dsm, "-CONT");
+    assert!(first.starts_with("HTTP/1.1 503") && first.contains("Too many requests wait for DSM"), "{first}");
+    served.success();
+    let second = answers.recv().unwrap();
+    assert!(second.starts_with("HTTP/1.1 200"), "{second}");
+}
+
+#[test]
 fn a_change_in_dsm_is_seen_after_a_clear() {
     let stack = Stack::start();
     let host = Host::start(&stack, &[]);
@@ -236,7 +263,11 @@ fn nothing_secret_is_logged_at_the_most_talkative_level() {
 }
 
 fn signal(host: &Host, name: &str) {
-    assert!(Command::new("kill").args([name, &host.pid().to_string()]).status().unwrap().success());
+    signal_process(host.pid(), name);
+}
+
+fn signal_process(pid: u32, name: &str) {
+    assert!(Command::new("kill").args([name, &pid.to_string()]).status().unwrap().success());
 }
 
 /// Asks until it is so. There is no event to wait for: the passing of a TTL tells nobody.

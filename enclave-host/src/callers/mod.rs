@@ -113,6 +113,7 @@ impl Callers {
                 None => callers.confirm(&presented, Arc::default()).await,
             }
         };
+        let _place = self.upstream.place()?;
         self.confirmations.run(credential.id(), question).await.unwrap_or(Err(Withheld::Refused))
     }
 
@@ -133,7 +134,9 @@ impl Callers {
         }
         let (callers, presented, wanted) = (Arc::clone(self), credential.clone(), key.clone());
         let question = async move { callers.look_up(&presented, &wanted).await.map(Arc::new) };
+        let place = self.upstream.place()?;
         let visible = self.lookups.run((credential.id(), key.clone()), question).await.unwrap_or(Err(Withheld::Refused))?;
+        drop(place);
         let now = Time::now();
         let allowed = |operation| authorize(operation, caller.permissions(visible.group), &visible.facts, now).is_ok();
         for operation in LOCAL_OPERATIONS.into_iter().filter(|operation| allowed(*operation)) {
@@ -169,6 +172,7 @@ impl Callers {
         if self.registry.caller(&credential.id(), Moment::now()).is_some() {
             return Ok(());
         }
+        let _place = self.upstream.place()?;
         let path = match credential.scheme() {
             Scheme::Basic => "/sys/v1/session/auth",
             Scheme::Bearer => "/sys/v1/session/refresh",

@@ -38,6 +38,7 @@ impl Callers {
     /// # Errors
     /// DSM's refusal of the credential, of the sobject, or of the operation. One who is no app, such as a user, is refused.
     pub(crate) async fn permit(&self, credential: &Credential, kid: Uuid, operation: Operation) -> Result<(), Denied> {
+        let _place = self.upstream.place()?;
         let answer = self.upstream.ask(Method::POST, "/sys/v1/session/auth", credential, None).await?;
         let mut session = parse_session(&success(answer)?).ok_or_else(unknown)?;
         let outcome = match self.hasher.bearer(&session.access_token) {

@@ -121,6 +121,7 @@ async fn find(service: &Service, kid: Uuid) -> Result<Arc<CachedKey>, Detour> {
         Resolution::Wait(flight) => flight,
         Resolution::Refused(_) => return Err(Detour::PassOn),
     };
+    let _place = service.upstream.place().map_err(|error| Detour::Answer(passthrough::unreachable(&error)))?;
     // Our own identity may not have the key, or not now; the caller may still use it in DSM.
     flight.await.map_err(|_| Detour::PassOn)
 }

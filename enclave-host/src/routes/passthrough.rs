@@ -22,7 +22,9 @@ pub(super) async fn relay(service: &Arc<Service>, request: Request<Incoming>) ->
 
 /// Relays a request and applies what its answer tells: a refused credential, a changed key, changed permissions.
 pub(super) async fn send(service: &Service, head: &request::Parts, body: Body) -> Result<Response<Incoming>, Unreachable> {
+    let place = service.upstream.place()?;
     let response = service.upstream.forward(head, body).await?;
+    drop(place);
     if response.status() == StatusCode::UNAUTHORIZED {
         forget_caller(service, &head.headers);
     } else if head.uri.path() == "/sys/v1/session/select_account" {
@@ -37,7 +39,11 @@ pub(super) async fn send(service: &Service, head: &request::Parts, body: Body) -
 /// What a caller reads when DSM does not answer. Why is in the log: it may name internal hosts.
 pub(super) fn unreachable(error: &Unreachable) -> Response<Body> {
     tracing::debug!(target: "dsma", "a request failed because DSM did not answer: {error}");
-    text(StatusCode::SERVICE_UNAVAILABLE, "DSM cannot be reached at the moment; try again in a few seconds")
+    let message = match error {
+        Unreachable::Lost(_) => "DSM cannot be reached at the moment; try again in a few seconds",
+        Unreachable::Crowded => "Too many requests wait for DSM; try again in a second",
+    };
+    text(StatusCode::SERVICE_UNAVAILABLE, message)
 }
 
 pub(super) fn forget_caller(service: &Service, headers: &HeaderMap) {

@@ -26,14 +26,23 @@ impl Workers {
     }
 
     pub(crate) fn new() -> Self {
-        Self { costly: Arc::new(Semaphore::new(cores())), exports: Arc::new(Semaphore::new(EXPORTS)) }
+        Self::with(cores())
     }
 
-    /// Runs an operation that keeps a core busy. `None` where it panicked.
+    fn with(costly: usize) -> Self {
+        Self { costly: Arc::new(Semaphore::new(costly)), exports: Arc::new(Semaphore::new(EXPORTS)) }
+    }
+
+    /// Runs an operation that keeps a core busy. `None` where it panicked. Its turn lasts as long as the work, also where the request
+    /// that wanted it is gone.
     pub(crate) async fn run<T: Send + 'static>(&self, operation: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         // The semaphore is never closed.
-        let _turn = self.costly.acquire().await.ok()?;
-        tokio::task::spawn_blocking(operation).await.ok()
+        let turn = Arc::clone(&self.costly).acquire_owned().await.ok()?;
+        let work = move || {
+            let _turn = turn;
+            operation()
+        };
+        tokio::task::spawn_blocking(work).await.ok()
     }
 
     /// Runs the one export of a key in the background. It goes on when the caller who caused it goes away: others may wait for it.
@@ -58,4 +67,34 @@ fn log_failure(outcome: Result<Arc<CachedKey>, Error>) {
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_keeps_its_turn_when_nobody_wants_it_any_more() {
+        let workers = Arc::new(Workers::with(1));
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let (go_on, gate) = mpsc::channel::<()>();
+        let request = tokio::spawn({
+            let workers = Arc::clone(&workers);
+            async move {
+                let work = move || {
+                    let _ = begun.send(());
+                    gate.recv()
+                };
+                workers.run(work).await
+            }
+        });
+        has_begun.await.unwrap();
+        request.abort();
+        assert!(request.await.unwrap_err().is_cancelled());
+        assert_eq!(workers.costly.available_permits(), 0);
+        go_on.send(()).unwrap();
+        assert_eq!(workers.run(|| 7).await, Some(7));
+    }
 }

@@ -184,6 +184,41 @@ fn a_name_means_what_it_means_to_the_caller_and_moves_with_it() {
     assert_eq!(used(&request), second);
 }
 
+#[test]
+fn a_name_that_moves_through_the_service_moves_at_once() {
+    let fixture = Fixture::start();
+    let client = &fixture.client;
+    let spec = |name: &str| json!({"name": name, "obj_type": "AES", "key_size": 256, "key_ops": ["ENCRYPT", "EXPORT", "APPMANAGEABLE"]});
+    let used = |name: &str| {
+        let mut request = gcm("");
+        request["key"] = json!({"name": name});
+        client.request("POST", "/crypto/v1/encrypt", Some(request)).success().json()["kid"].clone()
+    };
+    let rename = |kid: &str, name: &str| ("PATCH", format!("/crypto/v1/keys/{kid}"), json!({"name": name}));
+
+    let first = client.create_key(spec("payroll"));
+    assert_eq!(used("payroll"), first);
+    let (method, path, body) = rename(&first, "payroll (old)");
+    client.request(method, &path, Some(body)).success();
+    let second = client.create_key(spec("payroll"));
+    assert_eq!(used("payroll"), second);
+
+    // The same, carried by a batch.
+    let (method, path, body) = rename(&second, "payroll (older)");
+    let item = |method: &str, operation: &str, body: Value| json!({"SingleItem": {"method": method, "operation": operation, "body": body}});
+    let items = [item(method, &path, body), item("POST", "/crypto/v1/keys", spec("payroll"))];
+    let batch = json!({"Batch": {"batch_execution_type": "Serial", "items": items}});
+    let answers = client.request("POST", "/batch/v1", Some(batch)).success().json();
+    let third = &answers["Batch"]["items"][1]["SingleItem"]["Result"]["body"]["kid"];
+    assert!(third.is_string(), "{answers}");
+    assert_eq!(used("payroll"), *third);
+    // And a key that a batch takes away.
+    let disable = item("PATCH", &format!("/crypto/v1/keys/{first}"), json!({"enabled": false}));
+    client.request("POST", "/crypto/v1/encrypt", Some(gcm(&first))).success();
+    client.request("POST", "/batch/v1", Some(disable)).success();
+    assert_eq!(client.request("POST", "/crypto/v1/encrypt", Some(gcm(&first))).status, 403);
+}
+
 fn app_id(api_key: &str) -> String {
     let decoded = base64_simd::STANDARD.decode_to_vec(api_key).unwrap();
     String::from_utf8(decoded).unwrap().split(':').next().unwrap().to_owned()

@@ -53,9 +53,7 @@ pub(super) async fn serve(service: &Arc<Service>, request: Request<Incoming>, op
         Err(Withheld::Unreachable(error)) => return passthrough::unreachable(&error),
         Err(_) => return passthrough::relay(service, request).await,
     };
-    let Some(_room) = service.room_for(request.body().size_hint().upper()) else {
-        return text(StatusCode::SERVICE_UNAVAILABLE, "Too many large requests at the same time; try again in a second");
-    };
+    let Some(_room) = service.room_for(request.body().size_hint().upper()) else { return passthrough::crowded() };
     let (head, body) = request.into_parts();
     let body = match body::read(&head.headers, body, BODY_LIMIT).await {
         Ok(body) => body,

@@ -45,6 +45,7 @@ async fn dispatch(service: &Arc<Service>, request: Request<Incoming>) -> Respons
         (&Method::POST, "/accelerator/v1/tls/certificates") => tls::upload(service, request).await,
         (&Method::POST, "/sys/v1/session/auth" | "/sys/v1/session/reauth") => sessions::open(service, request).await,
         (&Method::POST, "/sys/v1/session/terminate") => sessions::terminate(service, request).await,
+        (&Method::POST, passthrough::BATCH) => passthrough::batch(service, request).await,
         (_, path) if belongs_to_dsm(path) => passthrough::relay(service, request).await,
         _ => text(
             StatusCode::NOT_FOUND,

@@ -4,12 +4,17 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method, Request, Response, StatusCode, request};
 use http_body_util::Either;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
+use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::body::{Body, text};
+use super::sessions;
+use crate::body::{self, BODY_LIMIT, Body, full, text};
 use crate::service::Service;
 use crate::upstream::Unreachable;
+
+/// Requests of any kind, carried by one.
+pub(super) const BATCH: &str = "/batch/v1";
 
 /// Relays a request, streaming both bodies.
 pub(super) async fn relay(service: &Arc<Service>, request: Request<Incoming>) -> Response<Body> {
@@ -20,8 +25,41 @@ pub(super) async fn relay(service: &Arc<Service>, request: Request<Incoming>) ->
     }
 }
 
+/// Relays a batch, and looks at what the requests in it change. A stranger's is not read.
+pub(super) async fn batch(service: &Arc<Service>, request: Request<Incoming>) -> Response<Body> {
+    let known = match service.callers.credential(request.headers()) {
+        Some(credential) => service.callers.identify(&credential).await.is_ok(),
+        None => false,
+    };
+    if !known {
+        return relay(service, request).await;
+    }
+    let (head, body) = request.into_parts();
+    let Some(_room) = service.room_for(body.size_hint().upper()) else { return crowded() };
+    let body = match body::read(&head.headers, body, BODY_LIMIT).await {
+        Ok(body) => body,
+        Err(error) => return sessions::unreadable(&error),
+    };
+    let mut changes = Changes::default();
+    match serde_json::from_slice::<Batch>(&body) {
+        Ok(batch) => batch.note(&mut changes),
+        // DSM may know a shape that we do not.
+        Err(_) => changes.callers = true,
+    }
+    match forward(service, &head, full(body), changes).await {
+        Ok(response) => response.map(Either::Right),
+        Err(error) => unreachable(&error),
+    }
+}
+
 /// Relays a request and applies what its answer tells: a refused credential, a changed key, changed permissions.
 pub(super) async fn send(service: &Service, head: &request::Parts, body: Body) -> Result<Response<Incoming>, Unreachable> {
+    let mut changes = Changes::default();
+    changes.note(&head.method, head.uri.path());
+    forward(service, head, body, changes).await
+}
+
+async fn forward(service: &Service, head: &request::Parts, body: Body, changes: Changes) -> Result<Response<Incoming>, Unreachable> {
     let place = service.upstream.place()?;
     let response = service.upstream.forward(head, body).await?;
     drop(place);
@@ -31,9 +69,14 @@ pub(super) async fn send(service: &Service, head: &request::Parts, body: Body) -
         // The session stands for another account now.
         forget_caller(service, &head.headers);
     } else if response.status().is_success() {
-        apply(service, &head.method, head.uri.path());
+        changes.apply(service);
     }
     Ok(response)
+}
+
+/// There is no memory for another body.
+pub(super) fn crowded() -> Response<Body> {
+    text(StatusCode::SERVICE_UNAVAILABLE, "Too many large requests at the same time; try again in a second")
 }
 
 /// What a caller reads when DSM does not answer. Why is in the log: it may name internal hosts.
@@ -52,45 +95,73 @@ pub(super) fn forget_caller(service: &Service, headers: &HeaderMap) {
     }
 }
 
-/// A change that passes through here is seen here at once; others are seen when the TTL is over.
-fn apply(service: &Service, method: &Method, path: &str) {
-    match change(method, path) {
-        Change::None => {}
-        Change::Key(kid) => {
-            service.accelerator.clear(Some(&[kid]));
-        }
-        Change::Callers => service.callers.clear(),
-    }
-}
-
-#[derive(Debug, PartialEq)]
-enum Change {
-    None,
-    Key(Uuid),
+/// What a request changes. A change that passes through here is seen here at once; others are seen when the TTL is over.
+#[derive(Debug, Default, PartialEq)]
+struct Changes {
+    /// Keys to be asked for anew.
+    keys: Vec<Uuid>,
     /// Names or permissions: every caller is confirmed anew.
-    Callers,
+    callers: bool,
 }
 
-fn change(method: &Method, path: &str) -> Change {
-    if method == Method::GET {
-        return Change::None;
+impl Changes {
+    fn note(&mut self, method: &Method, path: &str) {
+        if method == Method::GET {
+            return;
+        }
+        if let Some(rest) = path.strip_prefix("/crypto/v1/keys/") {
+            let mut words = rest.split('/');
+            let (first, second) = (words.next().unwrap_or_default(), words.next());
+            match (first.parse(), second) {
+                // A name may have gone to another key, or be free for one.
+                (Ok(kid), None) => {
+                    self.keys.push(kid);
+                    self.callers = true;
+                }
+                (
+                    Ok(kid),
+                    Some(
+                        "activate" | "revoke" | "destroy" | "private" | "revert" | "schedule_deletion" | "delete_key_material" | "restore",
+                    ),
+                ) => self.keys.push(kid),
+                // These give a name to another key, or take one away.
+                (Err(_), _) if matches!(first, "rekey" | "replace") => self.callers = true,
+                _ => {}
+            }
+        } else {
+            self.callers |= ["/sys/v1/apps", "/sys/v1/groups", BATCH].iter().any(|root| path.starts_with(root));
+        }
     }
-    if let Some(rest) = path.strip_prefix("/crypto/v1/keys/") {
-        let mut words = rest.split('/');
-        let (first, second) = (words.next().unwrap_or_default(), words.next());
-        return match (first.parse(), second) {
-            (
-                Ok(kid),
-                None
-                | Some("activate" | "revoke" | "destroy" | "private" | "revert" | "schedule_deletion" | "delete_key_material" | "restore"),
-            ) => Change::Key(kid),
-            // These give a name to another key, or take one away.
-            (Err(_), _) if matches!(first, "rekey" | "replace") => Change::Callers,
-            _ => Change::None,
-        };
+
+    fn apply(&self, service: &Service) {
+        if !self.keys.is_empty() {
+            service.accelerator.clear(Some(&self.keys));
+        }
+        if self.callers {
+            service.callers.clear();
+        }
     }
-    let administrative = ["/sys/v1/apps", "/sys/v1/groups"].iter().any(|root| path.starts_with(root));
-    if administrative { Change::Callers } else { Change::None }
+}
+
+/// Requests that one request carries, without their bodies.
+#[derive(Deserialize)]
+enum Batch {
+    Batch { items: Vec<Self> },
+    SingleItem { method: String, operation: String },
+}
+
+impl Batch {
+    fn note(&self, changes: &mut Changes) {
+        match self {
+            Self::Batch { items } => items.iter().for_each(|item| item.note(changes)),
+            Self::SingleItem { method, operation } => {
+                let path = operation.split('?').next().unwrap_or_default();
+                // What is no method at all changes nothing.
+                let method = method.to_ascii_uppercase().parse().unwrap_or_default();
+                changes.note(&method, &format!("/{}", path.trim_start_matches('/')));
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -101,18 +172,39 @@ mod tests {
     fn what_a_request_changes() {
         let kid = Uuid::from_u128(3);
         let key = |suffix: &str| format!("/crypto/v1/keys/{kid}{suffix}");
+        let (nothing, one_key) = (|| Changes { keys: vec![], callers: false }, || Changes { keys: vec![kid], callers: false });
+        let (callers, both) = (|| Changes { keys: vec![], callers: true }, || Changes { keys: vec![kid], callers: true });
         for (method, path, expected) in [
-            (Method::PATCH, key(""), Change::Key(kid)),
-            (Method::DELETE, key(""), Change::Key(kid)),
-            (Method::POST, key("/revoke"), Change::Key(kid)),
-            (Method::GET, key(""), Change::None),
-            (Method::POST, key("/mac"), Change::None),
-            (Method::POST, "/crypto/v1/keys/export".into(), Change::None),
-            (Method::POST, "/crypto/v1/keys/rekey".into(), Change::Callers),
-            (Method::PATCH, "/sys/v1/apps/x".into(), Change::Callers),
-            (Method::POST, "/sys/v1/session/refresh".into(), Change::None),
+            (Method::PATCH, key(""), both()),
+            (Method::DELETE, key(""), both()),
+            (Method::POST, key("/revoke"), one_key()),
+            (Method::GET, key(""), nothing()),
+            (Method::POST, key("/mac"), nothing()),
+            (Method::POST, "/crypto/v1/keys/export".into(), nothing()),
+            (Method::POST, "/crypto/v1/keys/rekey".into(), callers()),
+            (Method::PATCH, "/sys/v1/apps/x".into(), callers()),
+            (Method::POST, "/sys/v1/session/refresh".into(), nothing()),
+            (Method::POST, "/batch/v1".into(), callers()),
         ] {
-            assert_eq!(change(&method, &path), expected, "{method} {path}");
+            let mut changes = Changes::default();
+            changes.note(&method, &path);
+            assert_eq!(changes, expected, "{method} {path}");
         }
+    }
+
+    #[test]
+    fn what_the_requests_of_a_batch_change() {
+        let kid = Uuid::from_u128(3);
+        let item =
+            |method: &str, operation: &str| serde_json::json!({"SingleItem": {"method": method, "operation": operation, "body": {}}});
+        let changes = |body: serde_json::Value| {
+            let mut changes = Changes::default();
+            serde_json::from_value::<Batch>(body).unwrap().note(&mut changes);
+            changes
+        };
+        assert_eq!(changes(item("POST", "/crypto/v1/encrypt")), Changes::default());
+        let revoke = item("post", &format!("crypto/v1/keys/{kid}/revoke?x=y"));
+        let list = serde_json::json!({"Batch": {"batch_execution_type": "Serial", "items": [revoke, item("PUT", "/sys/v1/groups")]}});
+        assert_eq!(changes(list), Changes { keys: vec![kid], callers: true });
     }
 }

@@ -1,6 +1,6 @@
 //! The objects that a listing of sobjects shows, found by handle, CKA_ID and CKA_LABEL without the network.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use cryptoki_sys::{CK_OBJECT_HANDLE, CKO_CERTIFICATE};
@@ -102,6 +102,8 @@ pub(super) struct Handles {
     handles: HashMap<(Uuid, Part), CK_OBJECT_HANDLE>,
     /// With the label that each is made for; `None` for one that was destroyed, which does not come back in this process.
     certificates: HashMap<Uuid, Option<(Box<str>, Made)>>,
+    /// Public halves that a caller knew when it destroyed the private half, and with it the sobject.
+    widowed: HashSet<CK_OBJECT_HANDLE>,
 }
 
 impl Handles {
@@ -121,6 +123,16 @@ impl Handles {
     /// Shows no certificate for this key any more.
     pub(super) fn forget_certificate(&mut self, kid: Uuid) {
         self.certificates.insert(kid, None);
+    }
+
+    /// The sobject was destroyed through its private half: its public half went with it.
+    pub(super) fn widow(&mut self, kid: Uuid) {
+        self.widowed.extend(self.handles.remove(&(kid, Part::Public)));
+    }
+
+    /// Whether this was such a public half. Asked once: then it is forgotten.
+    pub(super) fn bury(&mut self, handle: CK_OBJECT_HANDLE) -> bool {
+        self.widowed.remove(&handle)
     }
 
     /// Handles of private objects do not live beyond a logout (trap 20).

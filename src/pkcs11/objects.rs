@@ -62,10 +62,14 @@ pub(super) fn create_object(session: CK_SESSION_HANDLE, template: &Template<'_>,
     object.set(draft.finish(&session)?)
 }
 
-/// C_DestroyObject.
+/// C_DestroyObject. A program that destroys a pair half by half destroys its private half first, which takes the public one with it:
+/// destroying that one then succeeds, once.
 pub(super) fn destroy_object(session: CK_SESSION_HANDLE, handle: CK_OBJECT_HANDLE) -> Result {
     let session = session_table::get(session)?;
-    let object = session.object(handle)?;
+    let object = match session.object(handle) {
+        Err(Error::ObjectHandleInvalid) if session.read_write && session.token.bury(handle) => return Ok(()),
+        object => object?,
+    };
     if !object.is_true(CKA_DESTROYABLE) {
         return Err(Error::ActionProhibited);
     }

@@ -399,6 +399,16 @@ impl Token {
         Ok(lock(&self.state).handles.of(kid, part))
     }
 
+    /// The sobject of a pair was destroyed through its private half.
+    pub(super) fn widow(&self, kid: Uuid) {
+        lock(&self.state).handles.widow(kid);
+    }
+
+    /// Whether this was the public half of a pair that was destroyed through its private half. True once.
+    pub(super) fn bury(&self, handle: CK_OBJECT_HANDLE) -> bool {
+        lock(&self.state).handles.bury(handle)
+    }
+
     fn engine_of(&self, api_key: ApiKey, digest: Digest) -> Result<Accelerator> {
         if let Some((last, engine)) = &lock(&self.state).last_pin
             && last.as_ref() == digest.as_ref()

@@ -284,10 +284,13 @@ fn the_halves_of_a_pair_are_set_apart_and_destroyed_apart() {
     assert_eq!(module.find(session, &[(CKA_LABEL, label.as_bytes())]).len(), 2);
     assert_eq!(in_dsm(bench, &label)["public_only"], false);
 
-    // The private half takes the sobject with it.
+    // The private half takes the sobject with it. Programs that go on and destroy the public half succeed, once (`pkcs11-tool --test-ec`).
     assert_eq!(call!(module, C_DestroyObject(session, private)), CKR_OK);
     assert_eq!(in_dsm(bench, &label), Value::Null);
     assert_eq!(module.attribute(session, public, CKA_LABEL), Err(CKR_OBJECT_HANDLE_INVALID));
+    assert_eq!(call!(module, C_DestroyObject(module.open(CKF_SERIAL_SESSION), public)), CKR_OBJECT_HANDLE_INVALID);
+    assert_eq!(call!(module, C_DestroyObject(session, public)), CKR_OK);
+    assert_eq!(call!(module, C_DestroyObject(session, public)), CKR_OBJECT_HANDLE_INVALID);
 }
 
 #[test]
@@ -386,4 +389,26 @@ fn trap_3_token_keys_are_not_copied_and_session_keys_are() {
     ] {
         assert_eq!(copied(&template), Err(expected));
     }
+}
+
+#[test]
+fn a_session_key_that_is_copied_onto_the_token_is_hidden_there() {
+    let bench = shared();
+    let (module, label) = (bench.another(), label());
+    let session = module.logged_in();
+    let original = generate(&module, session, CKM_AES_KEY_GEN, &vec![(CKA_VALUE_LEN, &[16, 0, 0, 0, 0, 0, 0, 0])]).expect("a key");
+    assert_eq!(module.attribute(session, original, CKA_EXTRACTABLE), Ok(TRUE.to_vec()));
+    let copied = |template: &Template<'_>| {
+        let (mut template, mut copy) = (attributes(template), 0);
+        let code = call!(module, C_CopyObject(session, original, template.as_mut_ptr(), template.len() as CK_ULONG, &raw mut copy));
+        ok(code).map(|()| copy)
+    };
+    let onto_the_token = vec![(CKA_TOKEN, TRUE), (CKA_LABEL, label.as_bytes())];
+    let copy = copied(&onto_the_token).expect("a copy");
+    assert_eq!(module.attribute(session, copy, CKA_SENSITIVE), Ok(TRUE.to_vec()));
+    assert_eq!(module.attribute(session, copy, CKA_EXTRACTABLE), Ok(FALSE.to_vec()));
+    let encrypted = module.encrypt(session, &gcm(), original, b"data").expect("it encrypts");
+    assert_eq!(module.decrypt(session, &gcm(), copy, &encrypted), Ok(b"data".to_vec()));
+    let readable: Template<'_> = onto_the_token.iter().copied().chain([(CKA_EXTRACTABLE, TRUE)]).collect();
+    assert_eq!(copied(&readable), Err(CKR_TEMPLATE_INCONSISTENT));
 }

@@ -59,6 +59,9 @@ pub(super) fn copy(session: &Session, original: &LocalObject, changes: &Attribut
         if !session.read_write {
             return Err(Error::SessionReadOnly);
         }
+        if !session.token.config().allow_plaintext {
+            hide(&mut attributes, changes);
+        }
         let readable = attributes.flag(CKA_SENSITIVE) == Some(false) || attributes.flag(CKA_EXTRACTABLE) == Some(true);
         if readable && !session.token.config().allow_plaintext {
             return Err(Error::TemplateInconsistent);
@@ -72,4 +75,14 @@ pub(super) fn copy(session: &Session, original: &LocalObject, changes: &Attribut
     }
     let copy = LocalObject::new(session.handle, original.class(), attributes, key);
     session.hold(Object { handle: next_handle(), body: Body::Local(Box::new(copy)) })
+}
+
+/// What a copy onto the token is unless its own template says otherwise: session keys are extractable by default, and Java moves the
+/// keys that it generated to the token without a word about it.
+fn hide(attributes: &mut Attributes, asked: &Attributes) {
+    for (kind, hidden) in [(CKA_SENSITIVE, true), (CKA_EXTRACTABLE, false)] {
+        if attributes.flag(kind).is_some() && asked.flag(kind).is_none() {
+            attributes.set_flag(kind, hidden);
+        }
+    }
 }

@@ -145,7 +145,12 @@ pub(super) fn destroy(session: &Session, object: &DsmObject) -> Result {
     }
     let engine = session.token.engine()?;
     engine.delete(object.kid).map_err(|error| Error::from_engine(&error, During::Changing))?;
-    session.token.renew()
+    session.token.renew()?;
+    let was_hidden = Extra::read(&object.sobject, Part::Public).is_some_and(|extra| extra.hidden);
+    if object.part == Part::Private && !was_hidden {
+        session.token.widow(object.kid);
+    }
+    Ok(())
 }
 
 fn update(session: &Session, kid: Uuid, request: &SobjectRequest) -> Result {

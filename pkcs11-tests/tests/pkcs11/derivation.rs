@@ -221,6 +221,11 @@ fn keys_from_passwords_are_those_of_openssl() {
     openssl.run("kdf -keylen 32 -kdfopt digest:SHA256 -kdfopt pass:password -kdfopt salt:salt -kdfopt iter:1000 -binary -out key PBKDF2");
     assert_eq!(generate(&mut params, &[(CKA_VALUE_LEN, &len)]), Ok(openssl.read("key")));
     assert_eq!(generate(&mut params, &[(CKA_KEY_TYPE, &aes), (CKA_VALUE_LEN, &len)]), Ok(openssl.read("key")));
+    // As NSS gives it: in the structure of old the length is a pointer.
+    for (password_len, expected) in [(8, Ok(openssl.read("key"))), (CK_UNAVAILABLE_INFORMATION, Err(CKR_MECHANISM_PARAM_INVALID))] {
+        let mut of_old = CK_PKCS5_PBKD2_PARAMS2 { ulPasswordLen: (&raw const password_len) as CK_ULONG, ..params };
+        assert_eq!(generate(&mut of_old, &[(CKA_VALUE_LEN, &len)]), expected);
+    }
     assert_eq!(generate(&mut params, &[]), Err(CKR_TEMPLATE_INCOMPLETE));
     let bad = |change: fn(&mut CK_PKCS5_PBKD2_PARAMS2)| {
         let mut changed = params;
@@ -232,7 +237,7 @@ fn keys_from_passwords_are_those_of_openssl() {
         bad(|params| params.prf = 99),
         bad(|params| params.saltSource = 0),
         bad(|params| params.pPassword = null_mut()),
-        bad(|params| params.ulPasswordLen = 0x7fff_0000_0000),
+        bad(|params| params.ulPasswordLen = CK_UNAVAILABLE_INFORMATION),
         bad(|params| params.ulSaltSourceDataLen = CK_UNAVAILABLE_INFORMATION),
     ] {
         assert_eq!(generate(&mut params, &[(CKA_VALUE_LEN, &len)]), Err(CKR_MECHANISM_PARAM_INVALID));

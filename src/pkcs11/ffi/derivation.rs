@@ -155,20 +155,30 @@ impl<'a> Mechanism<'a> {
         Ok(Sp800108 { prf, fields, initial })
     }
 
-    /// For `CKM_PKCS5_PBKD2`. The structure of old, in which the password's length is a pointer, has the same size: a length that no
-    /// password has is taken for one.
+    /// For `CKM_PKCS5_PBKD2`. NSS still gives the structure of 2.20, `CK_PKCS5_PBKD2_PARAMS`, in which the password's length is a pointer.
+    /// Both have the same size: what no password has as its length, and what is aligned, is taken for a pointer.
     ///
     /// # Errors
     /// [`Error::MechanismParamInvalid`] for any other length, for another source of salt, and for data beside the function.
     pub(in crate::pkcs11) fn pbkdf2(&self) -> Result<Pbkdf2<'a>> {
         let given: CK_PKCS5_PBKD2_PARAMS2 = self.param()?;
-        if given.saltSource != CKZ_SALT_SPECIFIED || given.ulPrfDataLen != 0 || given.ulPasswordLen > LONGEST_PASSWORD {
+        if given.saltSource != CKZ_SALT_SPECIFIED || given.ulPrfDataLen != 0 {
+            return Err(Error::MechanismParamInvalid);
+        }
+        let pointer = given.ulPasswordLen as *const CK_ULONG;
+        let password_len = match given.ulPasswordLen {
+            len if len <= LONGEST_PASSWORD => len,
+            // SAFETY: by `Mechanism::new`'s contract the structure is one of the two, and its pointer is valid; no process has memory at
+            // an address below the longest password, which the kernel keeps free.
+            _ if pointer.is_aligned() => unsafe { read(pointer) }?,
+            _ => return Err(Error::MechanismParamInvalid),
+        };
+        if password_len > LONGEST_PASSWORD {
             return Err(Error::MechanismParamInvalid);
         }
         // SAFETY: by `Mechanism::new`'s contract the structure is the standard's, so its pointers are NULL or valid for their lengths.
-        let (salt, password) = unsafe {
-            (Input::new(given.pSaltSourceData.cast(), given.ulSaltSourceDataLen), Input::new(given.pPassword, given.ulPasswordLen))
-        };
+        let (salt, password) =
+            unsafe { (Input::new(given.pSaltSourceData.cast(), given.ulSaltSourceDataLen), Input::new(given.pPassword, password_len)) };
         Ok(Pbkdf2 { salt, iterations: given.iterations, prf: given.prf, password })
     }
 

@@ -49,7 +49,7 @@ pub(super) fn generate_key(
     if !fits {
         return Err(Error::AttributeValueInvalid);
     }
-    if draft.is_token() && draft.is_made_by_dsm(len) {
+    if draft.is_token() {
         return key.set(draft.generate_in_dsm(&session, len)?);
     }
     let mut bytes = Zeroizing::new(vec![0; len]);

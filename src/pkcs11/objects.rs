@@ -100,7 +100,7 @@ pub(super) fn set_attribute_value(session: CK_SESSION_HANDLE, handle: CK_OBJECT_
     }
     changing::check(&object, &changes, CHANGES)?;
     match &object.body {
-        Body::Dsm(shown) => stored::change(&session, shown, &changes),
+        Body::Dsm(shown) => stored::change(&session, shown, &changing::differing(&object, &changes)),
         Body::Local(local) => {
             session.token.held().put(Arc::new(Object { handle, body: Body::Local(Box::new(changing::changed(local, &changes))) }))
         }

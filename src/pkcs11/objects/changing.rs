@@ -4,14 +4,15 @@ use cryptoki_sys::*;
 
 use super::local::LocalObject;
 use super::object::{Body, Object};
-use super::table::{self, OFFICER, STAYS_FALSE, STAYS_TRUE};
+use super::table::{self, COPIES, OFFICER, OURS, STAYS_FALSE, STAYS_TRUE};
 use super::template::Attributes;
 use super::{check_value, next_handle, stored};
 use crate::pkcs11::attributes::Answer;
 use crate::pkcs11::sessions::Session;
 use crate::pkcs11::{Error, Result};
 
-/// Whether every change may be made; `allowed` are the notes of which an attribute needs one.
+/// Whether every change may be made; `allowed` are the notes of which an attribute needs one. A copy's template may repeat what the
+/// original says.
 ///
 /// # Errors
 /// [`Error::AttributeTypeInvalid`] for an attribute that such objects do not have, [`Error::AttributeReadOnly`].
@@ -25,7 +26,8 @@ pub(super) fn check(object: &Object, changes: &Attributes, allowed: u16) -> Resu
     rules().try_for_each(|rule| rule.map(drop))?;
     for rule in rules() {
         let (rule, value) = rule?;
-        if matches!(object.attribute(rule.kind), Answer::Value(current) if current.as_bytes() == value) {
+        let unchanged = is_so(object, rule.kind, value);
+        if unchanged && (rule.has(allowed) || (allowed & COPIES != 0 && !rule.has(OURS))) {
             continue;
         }
         let (to_true, to_false) = (value == [CK_TRUE], value == [CK_FALSE]);
@@ -37,6 +39,18 @@ pub(super) fn check(object: &Object, changes: &Attributes, allowed: u16) -> Resu
         }
     }
     Ok(())
+}
+
+/// Those of the changes that change something. What is so already must leave no trace: where an object tells that it was readable once,
+/// saying again that it is not would be one.
+pub(super) fn differing(object: &Object, changes: &Attributes) -> Attributes {
+    let mut differing = Attributes::default();
+    changes.iter().filter(|(kind, value)| !is_so(object, *kind, value)).for_each(|(kind, value)| differing.set(kind, value));
+    differing
+}
+
+fn is_so(object: &Object, kind: CK_ATTRIBUTE_TYPE, value: &[u8]) -> bool {
+    matches!(object.attribute(kind), Answer::Value(current) if current.as_bytes() == value)
 }
 
 /// A session object after these changes.

@@ -164,19 +164,11 @@ impl<'o> Draft<'o> {
         session.hold(Object { handle: next_handle(), body: Body::Local(Box::new(local)) })
     }
 
-    /// Whether DSM makes such secret keys, of so many bytes: others are made here and imported.
-    pub(in crate::pkcs11) fn is_made_by_dsm(&self, len: usize) -> bool {
-        match self.key_type.and_then(example) {
-            Some(KeyKind::Secret(_)) => stored::is_hmac_len(len),
-            Some(KeyKind::ChaCha20) | None => false,
-            Some(_) => true,
-        }
-    }
-
     /// Has DSM make a secret key of so many bytes.
     ///
     /// # Errors
-    /// [`Error::TemplateInconsistent`] for a token key that may be read, unless the configuration allows it; what DSM says.
+    /// [`Error::TemplateInconsistent`] for a key that DSM has no type for, and for one that may be read, unless the configuration allows
+    /// it; what DSM says.
     pub(in crate::pkcs11) fn generate_in_dsm(self, session: &Session, len: usize) -> Result<CK_OBJECT_HANDLE> {
         let kind = self.key_type.and_then(example).ok_or(Error::TemplateInconsistent)?;
         let attributes = self.completed(session, kind)?;

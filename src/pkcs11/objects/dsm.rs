@@ -311,10 +311,6 @@ fn parts_of(sobject: &Sobject) -> &'static [Part] {
         _ if is_state(sobject) => &[],
         ObjectType::Certificate => &[Part::Certificate],
         ObjectType::Opaque => &[Part::Data],
-        // A secret too short for DSM's HMAC keys that was made as a key says so.
-        ObjectType::Secret if Extra::read(sobject, Part::Secret).is_some_and(|extra| extra.attributes.get(CKA_KEY_TYPE).is_some()) => {
-            &[Part::Secret]
-        }
         ObjectType::Secret => &[Part::Data],
         _ => match kind_of(sobject, None) {
             None => &[],
@@ -330,7 +326,6 @@ fn kind_of(sobject: &Sobject, extra: Option<&Extra>) -> Option<KeyKind> {
         ObjectType::Aes => KeyKind::Aes,
         ObjectType::Des3 => KeyKind::Des3,
         ObjectType::Hmac => KeyKind::Secret(extra.and_then(|extra| extra.attributes.number(CKA_KEY_TYPE)).unwrap_or(CKK_GENERIC_SECRET)),
-        ObjectType::Secret => KeyKind::Secret(extra?.attributes.number(CKA_KEY_TYPE)?),
         ObjectType::Rsa => KeyKind::Rsa,
         ObjectType::Mldsa => KeyKind::MlDsa(lattice::ml_dsa(sobject.mldsa?.param_set)),
         ObjectType::Mlkem => KeyKind::MlKem(lattice::ml_kem(sobject.mlkem?.param_set)),

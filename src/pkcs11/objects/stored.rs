@@ -18,7 +18,8 @@ use crate::pkcs11::error::During;
 use crate::pkcs11::sessions::Session;
 use crate::pkcs11::{Error, Result};
 
-/// The shortest and the longest HMAC key that DSM keeps; other secrets are of its type SECRET, which derives keys and nothing else.
+/// The shortest and the longest HMAC key that DSM keeps. It has no type for other secrets that would be good for anything: those of its
+/// type SECRET are data, which nothing works with.
 const HMAC_LEN: std::ops::RangeInclusive<usize> = 14..=1024;
 
 /// One object of a new sobject.
@@ -30,7 +31,7 @@ pub(super) struct Shown<'a> {
 /// Imports an object of C_CreateObject, C_UnwrapKey or C_DeriveKey and returns its handle.
 ///
 /// # Errors
-/// What DSM says; [`Error::KeySizeRange`] for a key that it does not keep.
+/// What DSM says; [`Error::TemplateInconsistent`] for a key that it does not keep.
 pub(super) fn import(
     session: &Session,
     class: CK_OBJECT_CLASS,
@@ -91,16 +92,14 @@ pub(super) fn generate_private(
     Ok((session.token.handle_of(&made, Part::Private)?, spki))
 }
 
-/// Whether DSM keeps a secret of so many bytes as an HMAC key.
-pub(super) fn is_hmac_len(len: usize) -> bool {
-    HMAC_LEN.contains(&len)
-}
-
 /// Writes changed attributes to DSM.
 ///
 /// # Errors
 /// What DSM says.
 pub(super) fn change(session: &Session, object: &DsmObject, changes: &Attributes) -> Result {
+    if changes.iter().next().is_none() {
+        return Ok(());
+    }
     let sobject = &object.sobject;
     let mut metadata = sobject.custom_metadata.clone().unwrap_or_default();
     let mut extra = Extra::read(sobject, object.part).unwrap_or_default();
@@ -201,10 +200,6 @@ fn describe(request: &mut SobjectRequest, shown: &[Shown<'_>], kind: Option<KeyK
                 }
             }
         }
-        if request.obj_type == Some(ObjectType::Secret) && shown.part == Part::Secret {
-            let key_type = shown.attributes.number(CKA_KEY_TYPE).unwrap_or(CKK_GENERIC_SECRET);
-            extra.attributes.set_number(CKA_KEY_TYPE, key_type);
-        }
         extra.write(shown.part, &mut metadata);
     }
     request.custom_metadata = Some(metadata);
@@ -212,11 +207,6 @@ fn describe(request: &mut SobjectRequest, shown: &[Shown<'_>], kind: Option<KeyK
     let key_ops = match kind {
         Some(kind) => shown.iter().fold(KeyOperations::NONE, |ops, shown| usage::apply(ops, shown.part.class(), kind, shown.attributes)),
         None => KeyOperations::NONE,
-    };
-    // A SECRET derives keys at most.
-    let key_ops = match request.obj_type {
-        Some(ObjectType::Secret) => key_ops.intersection(KeyOperations::of(&[dsma_api::KeyOperation::DeriveKey])),
-        _ => key_ops,
     };
     request.key_ops = Some(usage::names(key_ops.union(usage::BASE)));
 }
@@ -252,16 +242,19 @@ fn of_key(key: &LocalKey) -> Result<SobjectRequest> {
 }
 
 /// Type and parameters of a key that DSM makes; `len` is that of a secret key in bytes.
+///
+/// # Errors
+/// [`Error::TemplateInconsistent`] for a key that DSM has no type for.
 pub(super) fn of_kind(kind: KeyKind, len: Option<usize>) -> Result<SobjectRequest> {
     let bits = || u32::try_from(len.unwrap_or_default() * 8).map_err(|_| Error::KeySizeRange);
     let request = SobjectRequest::default();
     Ok(match kind {
         KeyKind::Aes => SobjectRequest { obj_type: Some(ObjectType::Aes), key_size: Some(bits()?), ..request },
         KeyKind::Des3 => SobjectRequest { obj_type: Some(ObjectType::Des3), key_size: Some(bits()? / 8 * 7), ..request },
-        KeyKind::Secret(_) if len.is_some_and(is_hmac_len) => {
+        KeyKind::Secret(_) if len.is_some_and(|len| HMAC_LEN.contains(&len)) => {
             SobjectRequest { obj_type: Some(ObjectType::Hmac), key_size: Some(bits()?), ..request }
         }
-        KeyKind::Secret(_) | KeyKind::ChaCha20 => SobjectRequest { obj_type: Some(ObjectType::Secret), ..request },
+        KeyKind::Secret(_) | KeyKind::ChaCha20 => return Err(Error::TemplateInconsistent),
         KeyKind::Rsa => {
             let rsa = RsaOptions { encryption_policy: vec![json!({})], signature_policy: vec![json!({})], ..RsaOptions::default() };
             SobjectRequest { obj_type: Some(ObjectType::Rsa), rsa: Some(rsa), ..request }

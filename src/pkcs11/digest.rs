@@ -1,6 +1,6 @@
 //! Message digesting functions (section 5.12).
 
-use cryptoki_sys::{CK_MECHANISM_TYPE, CK_OBJECT_HANDLE, CK_SESSION_HANDLE};
+use cryptoki_sys::{CK_MECHANISM_TYPE, CK_OBJECT_HANDLE, CK_SESSION_HANDLE, CKA_EXTRACTABLE, CKA_SENSITIVE};
 use dsma_crypto::digest::{Hash, Hasher};
 use zeroize::Zeroizing;
 
@@ -17,9 +17,22 @@ pub(super) struct Digesting {
     hasher: Hasher,
     /// Parts have been given: only C_DigestFinal can finish it (trap 4).
     in_parts: bool,
+    /// A key is part of the message: the state, which begins with the message's last bytes, must not leave.
+    holds_key: bool,
+    /// That key is private.
+    holds_private_key: bool,
 }
 
 impl Digesting {
+    fn new(hash: Hash, hasher: Hasher, in_parts: bool) -> Self {
+        Self { hash, hasher, in_parts, holds_key: false, holds_private_key: false }
+    }
+
+    /// Whether it ends with a logout.
+    pub(super) const fn uses_private_object(&self) -> bool {
+        self.holds_private_key
+    }
+
     /// Appends to the message.
     pub(super) fn add(&mut self, part: &[u8]) -> Result {
         self.hasher.update(part);
@@ -27,8 +40,11 @@ impl Digesting {
         Ok(())
     }
 
-    /// The state, to go on from in another session; `None` for a hash whose state cannot be written down.
+    /// The state, to go on from in another session; `None` for a hash whose state cannot be written down, and for one that tells a key.
     fn save(&self) -> Option<Zeroizing<Vec<u8>>> {
+        if self.holds_key {
+            return None;
+        }
         let mut state = Zeroizing::new(STATE.to_vec());
         state.push(u8::from(self.in_parts));
         state.extend_from_slice(&mechanisms::digest_number(self.hash).to_be_bytes());
@@ -40,7 +56,7 @@ impl Digesting {
         let (in_parts, state) = state.strip_prefix(STATE)?.split_first()?;
         let (number, state) = state.split_first_chunk()?;
         let hash = mechanisms::digest_of(CK_MECHANISM_TYPE::from_be_bytes(*number))?;
-        Some(Self { hash, hasher: Hasher::restore(hash, state)?, in_parts: *in_parts == 1 })
+        Some(Self::new(hash, Hasher::restore(hash, state)?, *in_parts == 1))
     }
 }
 
@@ -60,10 +76,13 @@ pub(super) fn get_operation_state(session: CK_SESSION_HANDLE, mut state: Output<
     }
 }
 
-/// C_SetOperationState. It takes the place of a digest that runs.
-pub(super) fn set_operation_state(session: CK_SESSION_HANDLE, state: Input<'_>) -> Result {
+/// C_SetOperationState. It takes the place of a digest that runs; `with_keys` says that the caller gave keys, which a digest has none of.
+pub(super) fn set_operation_state(session: CK_SESSION_HANDLE, state: Input<'_>, with_keys: bool) -> Result {
     let session = session_table::get(session)?;
     let restored = Digesting::restore(state.bytes()?).ok_or(Error::SavedStateInvalid)?;
+    if with_keys {
+        return Err(Error::KeyNotNeeded);
+    }
     session.digest.cancel();
     session.digest.start(|| Ok(restored))
 }
@@ -77,7 +96,7 @@ pub(super) fn digest_init(session: CK_SESSION_HANDLE, mechanism: Mechanism<'_>) 
     }
     session.digest.start(|| {
         let hash = mechanisms::digest(&session, mechanism)?;
-        Ok(Digesting { hash, hasher: Hasher::new(hash), in_parts: false })
+        Ok(Digesting::new(hash, Hasher::new(hash), false))
     })
 }
 
@@ -107,13 +126,20 @@ pub(super) fn digest_update(session: CK_SESSION_HANDLE, part: Input<'_>) -> Resu
     Ok(())
 }
 
-/// C_DigestKey: for secret keys of this process. A digest of a key that is not shown would tell something of it.
+/// C_DigestKey: for secret keys of this process that an application may read. The digest of another one would tell something of it, and
+/// all of a short one.
 pub(super) fn digest_key(session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE) -> Result {
     let session = session_table::get(session)?;
     let mut taken = session.digest.take()?;
     let key = session.key(key)?;
     let KeySource::Local(local) = key.source()? else { return Err(Error::KeyIndigestible) };
-    taken.get()?.add(local.secret_bytes().ok_or(Error::KeyIndigestible)?)?;
+    if key.is_true(CKA_SENSITIVE) || !key.is_true(CKA_EXTRACTABLE) {
+        return Err(Error::KeyIndigestible);
+    }
+    let running = taken.get()?;
+    running.add(local.secret_bytes().ok_or(Error::KeyIndigestible)?)?;
+    running.holds_key = true;
+    running.holds_private_key |= key.is_private();
     taken.keep();
     Ok(())
 }

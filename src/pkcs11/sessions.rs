@@ -145,6 +145,7 @@ impl Session {
         self.search.cancel();
         self.encrypt.cancel_if(Ciphering::uses_private_object);
         self.decrypt.cancel_if(Ciphering::uses_private_object);
+        self.digest.cancel_if(Digesting::uses_private_object);
         self.sign.cancel_if(Signing::uses_private_object);
         self.verify.cancel_if(Signing::uses_private_object);
         self.sign_recover.cancel_if(Signing::uses_private_object);

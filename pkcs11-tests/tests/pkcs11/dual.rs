@@ -4,7 +4,7 @@ use cryptoki_sys::*;
 
 use crate::keys::shared;
 use crate::module::{Mechanism, Module, bytes, call, output};
-use crate::session_objects::secret;
+use crate::session_objects::{FALSE, TRUE, create, secret};
 
 const DATA: &[u8] = b"some data of more than two blocks of sixteen bytes each";
 
@@ -124,4 +124,39 @@ fn the_digest_of_a_session_key() {
     assert_eq!(digest_final(&module, session), digest_of(&module, session, b"some data"));
     Mechanism::Plain(CKM_SHA256).with(|m| assert_eq!(call!(module, C_DigestInit(session, m)), CKR_OK));
     assert_eq!(call!(module, C_DigestKey(session, token)), CKR_KEY_INDIGESTIBLE);
+}
+
+/// The state of a digest is its last bytes as they are, and the digest of a short key can be guessed.
+#[test]
+fn a_digest_tells_no_key() {
+    let module = shared().another();
+    let session = module.logged_in();
+    let (class, kind) = (CKO_SECRET_KEY.to_ne_bytes(), CKK_GENERIC_SECRET.to_ne_bytes());
+    let sha256 = || Mechanism::Plain(CKM_SHA256).with(|m| assert_eq!(call!(module, C_DigestInit(session, m)), CKR_OK));
+    let key = |attribute, value: &[u8]| {
+        create(&module, session, &[(CKA_CLASS, &class), (CKA_KEY_TYPE, &kind), (CKA_VALUE, b"a short secret"), (attribute, value)])
+            .expect("a session key")
+    };
+    for hidden in [key(CKA_SENSITIVE, TRUE), key(CKA_EXTRACTABLE, FALSE)] {
+        sha256();
+        assert_eq!(call!(module, C_DigestKey(session, hidden)), CKR_KEY_INDIGESTIBLE);
+        assert_eq!(call!(module, C_DigestUpdate(session, bytes(DATA), 1)), CKR_OPERATION_NOT_INITIALIZED, "the error ended it");
+    }
+    let state = || output(|out, len| call!(module, C_GetOperationState(session, out, len)));
+    let readable = key(CKA_PRIVATE, TRUE);
+    sha256();
+    assert_eq!(call!(module, C_DigestKey(session, readable)), CKR_OK);
+    assert_eq!(state(), Err(CKR_STATE_UNSAVEABLE));
+    assert_eq!(call!(module, C_DigestUpdate(session, bytes(DATA), 1)), CKR_OK, "the digest goes on");
+    assert_eq!(state(), Err(CKR_STATE_UNSAVEABLE));
+    // Trap 20: what holds a private object ends with the login.
+    assert_eq!(call!(module, C_Logout(session)), CKR_OK);
+    assert_eq!(call!(module, C_DigestUpdate(session, bytes(DATA), 1)), CKR_OPERATION_NOT_INITIALIZED);
+    sha256();
+    assert_eq!(call!(module, C_DigestUpdate(session, bytes(DATA), 1)), CKR_OK);
+    let mut state = state().expect("a state");
+    let len = state.len() as CK_ULONG;
+    for keys in [(1, 0), (0, 1)] {
+        assert_eq!(call!(module, C_SetOperationState(session, state.as_mut_ptr(), len, keys.0, keys.1)), CKR_KEY_NOT_NEEDED);
+    }
 }

@@ -105,7 +105,8 @@ functions! {
         C_GetSessionInfo(session: CK_SESSION_HANDLE, info: *mut CK_SESSION_INFO) = sessions::get_session_info(session, Place::new(info));
         C_GetOperationState(session: CK_SESSION_HANDLE, state: *mut CK_BYTE, state_len: *mut CK_ULONG) = digest::get_operation_state(session, Output::new(state, state_len));
         C_SetOperationState(session: CK_SESSION_HANDLE, state: *mut CK_BYTE, state_len: CK_ULONG, encryption_key: CK_OBJECT_HANDLE,
-            authentication_key: CK_OBJECT_HANDLE) = digest::set_operation_state(session, Input::new(state, state_len));
+            authentication_key: CK_OBJECT_HANDLE) =
+            digest::set_operation_state(session, Input::new(state, state_len), encryption_key != 0 || authentication_key != 0);
         C_Login(session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: *mut CK_UTF8CHAR, pin_len: CK_ULONG) =
             sessions::login(session, user, Input::new(pin, pin_len));
         C_Logout(session: CK_SESSION_HANDLE) = sessions::logout(session);

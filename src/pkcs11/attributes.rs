@@ -58,6 +58,9 @@ impl DsmObject {
         if let (Some(key), true) = (self.kind, usage::is_usage(kind)) {
             return flag(usage::operation(self.class(), key, kind).is_some_and(|operation| self.allows(operation)));
         }
+        if matches!(kind, CKA_SENSITIVE | CKA_EXTRACTABLE) && !self.engine().config().allow_plaintext {
+            return self.told(kind);
+        }
         match self.extra().and_then(|extra| extra.get(kind)) {
             Some(&[value]) if rule.form == Form::Flag => flag(value == CK_TRUE),
             Some(value) if !matches!(kind, CKA_LABEL | CKA_ID) => bytes(value),
@@ -86,13 +89,13 @@ impl DsmObject {
             CKA_LOCAL => flag(self.is_local()),
             CKA_KEY_GEN_MECHANISM => number(if self.is_local() { self.generated_by() } else { CK_UNAVAILABLE_INFORMATION }),
             CKA_TRUSTED | CKA_WRAP_WITH_TRUSTED | CKA_ALWAYS_AUTHENTICATE => flag(false),
-            // Token keys do not leave through this front, whatever DSM would export.
+            // Token keys do not leave through this front, whatever DSM would export: what metadata says counts under `allow_plaintext` alone.
             CKA_SENSITIVE => flag(true),
             CKA_EXTRACTABLE => flag(false),
-            CKA_ALWAYS_SENSITIVE => flag(self.is_local() && self.attribute_is_true(CKA_SENSITIVE)),
+            CKA_ALWAYS_SENSITIVE => flag(self.is_local() && self.kept_flag(CKA_SENSITIVE) != Some(false)),
             CKA_NEVER_EXTRACTABLE => {
                 let never = self.sobject.never_exportable.unwrap_or_else(|| !self.allows(KeyOperation::Export));
-                flag(self.is_local() && never && !self.attribute_is_true(CKA_EXTRACTABLE))
+                flag(self.is_local() && never && self.kept_flag(CKA_EXTRACTABLE) != Some(true))
             }
             _ => match self.part {
                 Part::Secret => self.secret_key_told(kind),
@@ -169,8 +172,15 @@ impl DsmObject {
         }
     }
 
-    fn attribute_is_true(&self, kind: CK_ATTRIBUTE_TYPE) -> bool {
-        matches!(self.attribute(kind), Answer::Value(Value::Flag(CK_TRUE)))
+    /// What the metadata says, whether it is honoured here or not.
+    fn kept_flag(&self, kind: CK_ATTRIBUTE_TYPE) -> Option<bool> {
+        self.extra().and_then(|extra| extra.flag(kind))
+    }
+
+    /// Whether an application may read the key: only where the configuration's `allow_plaintext` let it be made so.
+    pub(in crate::pkcs11) fn is_readable(&self) -> bool {
+        let is = |kind, value| matches!(self.attribute(kind), Answer::Value(Value::Flag(flag)) if flag == value);
+        is(CKA_SENSITIVE, CK_FALSE) && is(CKA_EXTRACTABLE, CK_TRUE)
     }
 
     fn unique_id(&self) -> String {

@@ -116,7 +116,7 @@ fn material(key: &Object) -> Result<Zeroizing<Vec<u8>>> {
             Some(bytes) => Ok(Zeroizing::new(bytes.to_vec())),
             None => key.pkcs8(),
         },
-        // Extractable token keys there are under `allow_plaintext` alone.
+        // A token key is extractable under `allow_plaintext` alone.
         KeySource::Dsm(key) => {
             let kind = key.kind.ok_or(Error::KeyHandleInvalid)?;
             let value = key.engine().value(key.kid).map_err(|error| Error::from_engine(&error, During::Protect))?;

@@ -132,3 +132,30 @@ fn what_may_not_leave_stays() {
     // A sensitive key may leave wrapped: that is what wrapping is for.
     assert!(wrap(&module, session, &kw, wrapping, key(CKA_SENSITIVE, TRUE)).is_ok());
 }
+
+/// What the metadata of a key says counts only where the configuration allows such keys: anybody who may change the sobject can write it.
+#[test]
+fn a_token_key_leaves_where_the_configuration_allows_it() {
+    let bench = Bench::start_with("allow_plaintext = true\n");
+    let key = bench.key(json!({"obj_type": "AES", "key_size": 128, "key_ops": ["ENCRYPT", "EXPORT", "APPMANAGEABLE"], "custom_metadata": {
+        // CKA_SENSITIVE is false, CKA_EXTRACTABLE true.
+        "pkcs11_object": r#"{"CKA_SENSITIVE":"AA==","CKA_EXTRACTABLE":"AQ=="}"#,
+    }}));
+    let kw = Mechanism::Plain(CKM_AES_KEY_WRAP);
+    let (module, session, token) = bench.use_key(&key);
+    let held = secret(&module, session, CKK_AES, &[1; 32]).expect("a session key");
+    let wrapped = wrap(&module, session, &kw, held, token).expect("it wraps");
+    assert_eq!(module.decrypt(session, &kw, held, &wrapped), module.attribute(session, token, CKA_VALUE));
+
+    let given = std::fs::read_to_string(bench.stack.pkcs11_conf()).expect("a configuration");
+    std::fs::write(bench.stack.pkcs11_conf(), given.replace("allow_plaintext = true\n", "")).expect("a file is written");
+    let (module, session, token) = bench.use_key(&key);
+    let held = secret(&module, session, CKK_AES, &[1; 32]).expect("a session key");
+    assert_eq!(wrap(&module, session, &kw, held, token), Err(CKR_KEY_UNEXTRACTABLE));
+    assert_eq!(module.attribute(session, token, CKA_VALUE), Err(CKR_ATTRIBUTE_SENSITIVE));
+    for (attribute, value) in
+        [(CKA_SENSITIVE, TRUE), (CKA_EXTRACTABLE, FALSE), (CKA_ALWAYS_SENSITIVE, FALSE), (CKA_NEVER_EXTRACTABLE, FALSE)]
+    {
+        assert_eq!(module.attribute(session, token, attribute), Ok(value.to_vec()), "{attribute:#x}");
+    }
+}

@@ -216,10 +216,7 @@ impl DsmObject {
     fn may_be_fetched(&self) -> bool {
         match self.part {
             Part::Data => self.sobject.obj_type == ObjectType::Secret,
-            Part::Secret | Part::Private => {
-                let says = |kind| self.extra().and_then(|extra| extra.flag(kind));
-                self.engine.config().allow_plaintext && says(CKA_SENSITIVE) == Some(false) && says(CKA_EXTRACTABLE) == Some(true)
-            }
+            Part::Secret | Part::Private => self.is_readable(),
             Part::Public | Part::Certificate | Part::Generated => false,
         }
     }

@@ -51,6 +51,7 @@ errors! {
     /// A panic behind the barrier, or an error without a better name.
     GeneralError = CKR_GENERAL_ERROR,
     HostMemory = CKR_HOST_MEMORY,
+    KeyExhausted = CKR_KEY_EXHAUSTED,
     KeyFunctionNotPermitted = CKR_KEY_FUNCTION_NOT_PERMITTED,
     KeyHandleInvalid = CKR_KEY_HANDLE_INVALID,
     KeyIndigestible = CKR_KEY_INDIGESTIBLE,

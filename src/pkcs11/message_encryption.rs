@@ -29,8 +29,6 @@ pub(super) struct Sealing {
     decrypting: bool,
     /// A message in parts that is under way.
     message: Option<Message>,
-    /// The fork generation that it was begun in: counted IVs are not for two processes.
-    generation: u64,
 }
 
 /// The mechanisms.
@@ -43,6 +41,8 @@ enum Kind {
 
 struct Message {
     iv: Vec<u8>,
+    /// Where the IV was made here: the fork generation that made it. Parent and child must not both go on under it.
+    made_in: Option<u64>,
     aad: Vec<u8>,
     stage: Stage,
 }
@@ -70,7 +70,7 @@ pub(super) fn init(session: CK_SESSION_HANDLE, mechanism: Mechanism<'_>, key: CK
             CKM_AES_CCM => Kind::Ccm,
             _ => Kind::ChaCha20Poly1305,
         };
-        Ok(Sealing { object, kind, decrypting, message: None, generation: gate::generation() })
+        Ok(Sealing { object, kind, decrypting, message: None })
     })
 }
 
@@ -146,10 +146,11 @@ impl Sealing {
         if let Room::Told(answer) = output.room(len)? {
             return answer;
         }
-        // Copied: the caller's IV may lie anywhere, even in the output.
+        // Copied: the caller's IV and associated data may lie anywhere, even in the output.
         let mut iv = [0; LONGEST_IV];
         let iv = self.iv(&mut params, &mut iv)?;
-        let cipher = self.kind.params(iv, aad.bytes()?);
+        let aad = aad.bytes()?.to_vec();
+        let cipher = self.kind.params(iv, &aad);
         let mut tag = [0; TAG];
         let tag = tag.get_mut(..params.tag.bytes()?.len()).ok_or(Error::MechanismParamInvalid)?;
         let written = if self.decrypting {
@@ -177,7 +178,8 @@ impl Sealing {
             Kind::Ccm | Kind::ChaCha20Poly1305 => None,
         };
         let stage = stream.map_or_else(|| Stage::Collecting(Zeroizing::default()), Stage::Streaming);
-        self.message = Some(Message { iv, aad, stage });
+        let made_in = (!self.decrypting && params.generator != CKG_NO_GENERATE).then(gate::generation);
+        self.message = Some(Message { iv, made_in, aad, stage });
         Ok(())
     }
 
@@ -185,6 +187,9 @@ impl Sealing {
         let last = flags & CKF_END_OF_MESSAGE != 0;
         let (len, during) = (part.len()?, if self.decrypting { During::Decrypt } else { During::Protect });
         let mut params = self.read(parameter)?;
+        if self.message.as_ref().and_then(|message| message.made_in).is_some_and(|generation| generation != gate::generation()) {
+            return Err(self.failed(Error::OperationNotInitialized));
+        }
         let message = self.message.as_mut().ok_or(Error::OperationNotInitialized)?;
         match &mut message.stage {
             Stage::Streaming(stream) => {
@@ -211,7 +216,7 @@ impl Sealing {
     }
 
     fn end_message(&mut self, params: &mut MessageParams<'_>, output: &mut Output<'_>, during: During) -> Result {
-        let Some(Message { iv, aad, stage }) = self.message.take() else { return Err(Error::OperationNotInitialized) };
+        let Some(Message { iv, aad, stage, .. }) = self.message.take() else { return Err(Error::OperationNotInitialized) };
         let mut tag = [0; TAG];
         let tag = tag.get_mut(..params.tag.bytes()?.len()).ok_or(Error::MechanismParamInvalid)?;
         if self.decrypting {
@@ -275,15 +280,12 @@ impl Sealing {
         let wish = match params.generator {
             _ if self.decrypting => return Ok(space),
             CKG_NO_GENERATE => return Ok(space),
-            CKG_GENERATE | CKG_GENERATE_RANDOM => Wish::Random,
+            CKG_GENERATE => Wish::Any,
+            CKG_GENERATE_RANDOM => Wish::Random,
             CKG_GENERATE_COUNTER => Wish::Counter,
             CKG_GENERATE_COUNTER_XOR => Wish::CounterXor,
             _ => return Err(Error::MechanismParamInvalid),
         };
-        // A child of a fork begins its own operation: the IVs of this one are the parent's.
-        if self.generation != gate::generation() {
-            return Err(Error::OperationNotInitialized);
-        }
         nonces::make(space, params.fixed_bits, wish)?;
         iv.copy_from_slice(space);
         Ok(space)

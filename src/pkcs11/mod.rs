@@ -23,7 +23,6 @@ mod index;
 mod key_use;
 mod keygen;
 mod mechanisms;
-#[allow(dead_code, reason = "chapters that are being written use it")]
 mod message_encryption;
 mod message_signing;
 mod nonces;

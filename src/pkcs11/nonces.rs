@@ -1,7 +1,8 @@
-//! IVs that the token makes: never the same twice under one key, in this process or another.
+//! IVs that the token makes.
 //!
-//! A counter that begins at 0 would repeat itself in the next process that uses the key. So the counter is one for the whole process, and
-//! begins at a random number, which is drawn anew after a fork.
+//! Random ones have 96 free bits, so that no process ever meets another's. Counted ones do not repeat in a process: the counter is one for
+//! all keys, and ends where its free bits are used up. It begins at a random number, drawn anew after a fork, so that two processes do not
+//! begin alike; where few bits are free they may meet all the same, and the fixed bits have to set them apart (NIST SP 800-38D, 8.2.1).
 
 use std::sync::Mutex;
 
@@ -14,12 +15,14 @@ use super::{Error, Result};
 
 /// Fewer free bits than this repeat themselves too soon.
 const FEWEST_BITS: usize = 32;
-/// Random bits collide sooner than counted ones: NIST SP 800-38D, 8.2.2, asks for as many.
+/// Random bits collide sooner than counted ones: NIST SP 800-38D, 8.2.2, asks for as many. CCM's shorter nonces are for counting.
 const FEWEST_RANDOM_BITS: usize = 96;
 
 /// How an IV is made.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wish {
+    /// As the token sees fit: random where there are bits enough.
+    Any,
     /// The free bits are random.
     Random,
     /// The free bits are a counter.
@@ -31,19 +34,20 @@ pub(super) enum Wish {
 /// Fills the bits of `iv` after the first `fixed_bits`.
 ///
 /// # Errors
-/// [`Error::MechanismParamInvalid`] where too few bits are free.
+/// [`Error::MechanismParamInvalid`] where too few bits are free; [`Error::KeyExhausted`] where the next counted IV would be the first one
+/// again.
 pub(super) fn make(iv: &mut [u8], fixed_bits: CK_ULONG, wish: Wish) -> Result {
     let fixed = usize::try_from(fixed_bits).ok().filter(|fixed| *fixed <= 8 * iv.len()).ok_or(Error::MechanismParamInvalid)?;
     let free = 8 * iv.len() - fixed;
-    let fewest = if wish == Wish::Random { FEWEST_RANDOM_BITS.min(8 * iv.len()).max(FEWEST_BITS) } else { FEWEST_BITS };
-    if free < fewest {
+    let random = wish == Wish::Random || (wish == Wish::Any && free >= FEWEST_RANDOM_BITS);
+    if free < if random { FEWEST_RANDOM_BITS } else { FEWEST_BITS } {
         return Err(Error::MechanismParamInvalid);
     }
     let mut made = vec![0; iv.len()];
-    if wish == Wish::Random {
+    if random {
         random::fill(&mut made).map_err(|_| Error::FunctionFailed)?;
     } else {
-        let count = count()?.to_be_bytes();
+        let count = lock(&COUNTER).next(free)?.to_be_bytes();
         let len = made.len().min(count.len());
         let start = made.len() - len;
         made[start..].copy_from_slice(&count[count.len() - len..]);
@@ -60,21 +64,32 @@ pub(super) fn make(iv: &mut [u8], fixed_bits: CK_ULONG, wish: Wish) -> Result {
     Ok(())
 }
 
-/// The next number of this process.
-fn count() -> Result<u128> {
-    static NEXT: Mutex<Option<(u64, u128)>> = Mutex::new(None);
-    let mut next = lock(&NEXT);
-    let generation = gate::generation();
-    let count = match *next {
-        Some((of, count)) if of == generation => count,
-        _ => {
-            let mut start = [0; 16];
-            random::fill(&mut start).map_err(|_| Error::FunctionFailed)?;
-            u128::from_be_bytes(start)
+static COUNTER: Mutex<Counter> = Mutex::new(Counter { generation: None, first: 0, used: 0 });
+
+/// The numbers of this process.
+struct Counter {
+    /// The fork generation that drew the first number.
+    generation: Option<u64>,
+    first: u128,
+    used: u128,
+}
+
+impl Counter {
+    /// The next number, of which `bits` are looked at.
+    fn next(&mut self, bits: usize) -> Result<u128> {
+        let generation = Some(gate::generation());
+        if self.generation != generation {
+            let mut first = [0; 16];
+            random::fill(&mut first).map_err(|_| Error::FunctionFailed)?;
+            *self = Self { generation, first: u128::from_be_bytes(first), used: 0 };
         }
-    };
-    *next = Some((generation, count.wrapping_add(1)));
-    Ok(count)
+        if bits < 128 && self.used >> bits != 0 {
+            return Err(Error::KeyExhausted);
+        }
+        let number = self.first.wrapping_add(self.used);
+        self.used += 1;
+        Ok(number)
+    }
 }
 
 #[cfg(test)]
@@ -102,7 +117,18 @@ mod tests {
         assert_eq!(make(&mut [0; 12], 97, Wish::Counter), Err(Error::MechanismParamInvalid));
         assert_eq!(make(&mut [0; 12], 1, Wish::Random), Err(Error::MechanismParamInvalid));
         assert_eq!(make(&mut [0; 3], 0, Wish::Counter), Err(Error::MechanismParamInvalid));
+        assert_eq!(make(&mut [0; 4], 0, Wish::Random), Err(Error::MechanismParamInvalid));
+        make(&mut [0; 4], 0, Wish::Any).unwrap();
         make(&mut [0; 12], 0, Wish::Random).unwrap();
         make(&mut [0; 12], 64, Wish::Counter).unwrap();
+    }
+
+    #[test]
+    fn counted_bits_are_used_once() {
+        let mut counter = Counter { generation: Some(gate::generation()), first: u128::MAX, used: (1 << 32) - 2 };
+        let low = |number: u128| number as u32;
+        assert_eq!((counter.next(32).map(low), counter.next(32).map(low)), (Ok(u32::MAX - 2), Ok(u32::MAX - 1)));
+        assert_eq!(counter.next(32), Err(Error::KeyExhausted));
+        assert_eq!(counter.next(64).map(|number| number as u64), Ok(u64::from(u32::MAX)));
     }
 }

@@ -1,13 +1,16 @@
 //! Messages: many under one key, in one call and in parts, with IVs of the caller and of the token; and signatures of messages.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::ptr::null_mut;
 
 use cryptoki_sys::*;
 use serde_json::json;
 
+use crate::isolated::{isolated, variable};
 use crate::keys::shared;
 use crate::module::{Mechanism, Module, bytes, call, output};
+use crate::processes::fork;
 use crate::session_objects::secret;
 
 const DATA: &[u8] = b"a message of some forty bytes and two more";
@@ -180,12 +183,68 @@ fn the_token_makes_ivs_that_do_not_repeat() {
     }
     init(&module, session, CKM_AES_GCM, key);
     let (mut iv, mut tag, mut out, mut len) = ([0; 12], [0; 16], [0; 64], 64);
+    let mut short = [0; 4];
+    let mut params = gcm(&mut short, &mut tag, CKG_GENERATE_RANDOM, 0);
+    let (param, size) = ((&raw mut params).cast(), size_of_val(&params) as CK_ULONG);
+    let code = call!(module, C_EncryptMessage(session, param, size, null_mut(), 0, bytes(DATA), 4, out.as_mut_ptr(), &raw mut len));
+    assert_eq!(code, CKR_MECHANISM_PARAM_INVALID, "32 random bits");
     for (generator, fixed) in [(CKG_GENERATE_RANDOM, 8), (CKG_GENERATE_COUNTER, 65), (CKG_GENERATE_COUNTER, 1000), (9, 0)] {
         let mut params = gcm(&mut iv, &mut tag, generator, fixed);
         let (param, size) = ((&raw mut params).cast(), size_of_val(&params) as CK_ULONG);
         let code = call!(module, C_EncryptMessage(session, param, size, null_mut(), 0, bytes(DATA), 4, out.as_mut_ptr(), &raw mut len));
         assert_eq!(code, CKR_MECHANISM_PARAM_INVALID, "{generator}, {fixed}");
     }
+}
+
+/// One IV for the messages of two processes would give the key of GCM's tags away.
+#[test]
+fn a_child_makes_ivs_of_its_own() {
+    let environment = || vec![("CONFIG", shared().stack.pkcs11_conf().display().to_string())];
+    isolated("messages::a_child_makes_ivs_of_its_own", environment, || {
+        let module = Module::with_config(Path::new(&variable("CONFIG")));
+        let [made, given] = [(); 2].map(|()| module.logged_in());
+        let key = secret(&module, made, CKK_AES, &[6; 32]).expect("a session key");
+        let (mut iv, mut tag) = ([0; 12], [0; 16]);
+        let mut own = gcm(&mut iv, &mut tag, CKG_GENERATE, 0);
+        let (mut other_iv, mut other_tag) = ([5; 12], [0; 16]);
+        let mut others = gcm(&mut other_iv, &mut other_tag, CKG_NO_GENERATE, 0);
+        let size = size_of_val(&own) as CK_ULONG;
+        let (own, others): (*mut CK_GCM_MESSAGE_PARAMS, *mut CK_GCM_MESSAGE_PARAMS) = (&raw mut own, &raw mut others);
+        for (session, params) in [(made, own), (given, others)] {
+            init(&module, session, CKM_AES_GCM, key);
+            assert_eq!(call!(module, C_EncryptMessageBegin(session, params.cast(), size, null_mut(), 0)), CKR_OK);
+        }
+        let end = |session, params: *mut CK_GCM_MESSAGE_PARAMS| {
+            let (mut out, mut len) = ([0; 64], 64);
+            let (data, data_len) = (bytes(DATA), DATA.len() as CK_ULONG);
+            call!(
+                module,
+                C_EncryptMessageNext(session, params.cast(), size, data, data_len, out.as_mut_ptr(), &raw mut len, CKF_END_OF_MESSAGE)
+            )
+        };
+        // A message of the operation that the parent began, with an IV that is counted.
+        let counted = |session| {
+            let (mut iv, mut tag, mut out, mut len) = ([0; 12], [0; 16], [0; 64], 64);
+            let mut params = gcm(&mut iv, &mut tag, CKG_GENERATE_COUNTER, 0);
+            let (param, data, data_len) = ((&raw mut params).cast(), bytes(DATA), DATA.len() as CK_ULONG);
+            let code = call!(module, C_EncryptMessage(session, param, size, null_mut(), 0, data, data_len, out.as_mut_ptr(), &raw mut len));
+            assert_eq!(code, CKR_OK);
+            iv
+        };
+        let child = fork(|| {
+            assert_eq!(end(made, own), CKR_OPERATION_NOT_INITIALIZED, "its IV is the parent's");
+            assert_eq!(end(given, others), CKR_OK, "its IV is the caller's");
+            // The operation goes on, and has forgotten the message.
+            let iv = counted(made);
+            assert_eq!(call!(module, C_EncryptMessageBegin(made, own.cast(), size, null_mut(), 0)), CKR_OK);
+            assert_eq!(end(made, own), CKR_OK);
+            std::array::from_fn(|index| iv.get(index).copied().unwrap_or_default())
+        });
+        assert_eq!(end(made, own), CKR_OK);
+        assert_eq!(end(given, others), CKR_OK);
+        let ours = counted(made);
+        assert_ne!(child.wait()[..12], ours);
+    });
 }
 
 #[test]

@@ -88,12 +88,12 @@ fn no_thread_is_started() {
 }
 
 /// A child of a fork with its answer: the bytes it drew at random, or nothing where something was wrong.
-struct Child {
+pub(crate) struct Child {
     pid: libc::pid_t,
     answer: OwnedFd,
 }
 
-fn fork(work: impl FnOnce() -> [u8; 16]) -> Child {
+pub(crate) fn fork(work: impl FnOnce() -> [u8; 16]) -> Child {
     let mut pipe = [0; 2];
     // SAFETY: the array takes the two descriptors.
     assert_eq!(unsafe { libc::pipe(pipe.as_mut_ptr()) }, 0);
@@ -115,7 +115,7 @@ fn fork(work: impl FnOnce() -> [u8; 16]) -> Child {
 }
 
 impl Child {
-    fn wait(self) -> [u8; 16] {
+    pub(crate) fn wait(self) -> [u8; 16] {
         let mut random = [0; 16];
         // SAFETY: the buffer is as long as said.
         let read = unsafe { libc::read(self.answer.as_raw_fd(), random.as_mut_ptr().cast(), 16) };

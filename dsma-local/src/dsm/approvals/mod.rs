@@ -5,6 +5,7 @@
 
 mod components;
 mod review;
+mod shown;
 mod subjects;
 
 use dsma_api::{ApiError, ApprovalRequest, ApprovalRequestRequest, ApprovalStatus, Time};
@@ -85,7 +86,7 @@ pub(super) fn list(call: &Call) -> Result<Reply, ApiError> {
     let (requester, reviewer, subject) = (requester?, reviewer?, subject?);
     let status = query.get("status").map(status).transpose()?;
     let visible = call.store().approvals()?.into_iter().filter(|row| visible(&caller, row));
-    let mut requests: Vec<ApprovalRequest> = visible.map(|row| row.request).collect();
+    let mut requests: Vec<ApprovalRequest> = visible.map(|row| shown::to(&caller, row.request)).collect();
     requests.retain(|request| {
         requester.is_none_or(|id| [dsma_api::Principal::App(id), dsma_api::Principal::User(id)].contains(&request.requester))
             && reviewer.is_none_or(|id| {
@@ -101,7 +102,7 @@ pub(super) fn list(call: &Call) -> Result<Reply, ApiError> {
 /// `GET /sys/v1/approval_requests/{id}`.
 pub(super) fn show(call: &Call) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
-    Reply::ok(&find(call, &caller)?.request)
+    Reply::ok(&shown::to(&caller, find(call, &caller)?.request))
 }
 
 /// `DELETE /sys/v1/approval_requests/{id}`: for the requester, and for whoever manages the account.

@@ -3,7 +3,7 @@
 use dsma_api::{ApiError, ApprovableResult, Approval, ApprovalStatus, ApproveRequest, Approver, DenyRequest, Principal, Reviewer, Time};
 use uuid::Uuid;
 
-use super::{components, find, line, no_request, subjects};
+use super::{components, find, line, no_request, shown, subjects};
 use crate::dsm::authentication::{Caller, by_password};
 use crate::dsm::call::{Acting, Call};
 use crate::dsm::caller::Who;
@@ -131,7 +131,7 @@ fn change(
         change(row)?;
         Ok(line(call, caller, verb, &row.request))
     })?;
-    Reply::ok(&row.ok_or_else(no_request)?.request)
+    Reply::ok(&shown::to(caller, row.ok_or_else(no_request)?.request))
 }
 
 fn not_expired(row: &ApprovalRow) -> Result<(), ApiError> {

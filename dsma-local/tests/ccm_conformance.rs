@@ -194,6 +194,9 @@ impl Walk {
         let invited = self.call("POST", "/v1/users/invite", json!({ "user_email": "new@example.com", "roles": ["READER"] }));
         let path = format!("/v1/users/{}", invited["user_id"].as_str().unwrap());
         self.call("GET", &path, None);
+        let named = self.ccm.refused(403, "FORBIDDEN", "PATCH", &path, json!({ "roles": ["MANAGER"], "first_name": "Ann" }));
+        assert!(named.contains("their own names"), "{named}");
+        assert_eq!(self.call("GET", &path, None)["roles"], json!(["READER"]), "what is refused changes nothing");
         self.call("PATCH", &path, json!({ "roles": ["WRITER"] }));
         assert_eq!(self.call("GET", "/v1/users?all_search=new&sort_by=user_email:DESC", None)["metadata"]["filtered_count"], 1);
         self.call("DELETE", &format!("{path}/accounts"), None);

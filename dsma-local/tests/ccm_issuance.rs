@@ -7,14 +7,12 @@ mod ccm;
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 
 use base64_simd::STANDARD;
-use ccm::Ccm;
+use ccm::{Ccm, Node};
 use dsma_attest::csr::{self, CsrRequest, KeyPair};
 use dsma_testkit::{Credential, Dsm, Stack, target_dir};
 use serde_json::{Value, json};
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig};
 
 #[test]
 fn what_passes_all_checks_gets_a_certificate_of_90_days_for_its_domain() {
@@ -179,7 +177,8 @@ fn an_account_without_the_mark_never_trusts_the_emulator_and_zones_are_kept_apar
     let app = strict.app("dsma-nitro");
     strict.approve(&strict.build(&stack, &app)["pending_task_id"]);
 
-    let node = StrictNode::enrol(&stack, &strict);
+    // The agent serves the first account alone.
+    let node = Node::enrol(&stack, &strict, "n");
     let request = enclave(&stack, &[], &["fortanix.com"]);
     let (status, task) = node.post("/v1/certificates", &json!({ "csr": request, "node_id": node.id }));
     assert_eq!(status, 200, "{task}");
@@ -259,47 +258,4 @@ fn openssl(arguments: &[&str]) -> String {
 
 fn openssl_refuses(arguments: &[&str]) {
     assert!(!Command::new("openssl").args(arguments).output().unwrap().status.success(), "openssl {arguments:?}");
-}
-
-/// A node of the other account: the agent serves the first one alone.
-struct StrictNode {
-    id: String,
-    endpoint: String,
-    http: ureq::Agent,
-}
-
-impl StrictNode {
-    fn enrol(stack: &Stack, ccm: &Ccm) -> Self {
-        let zone = ccm.call("GET", "/v1/zones", None)[0]["zone_id"].as_str().unwrap().to_owned();
-        let token = ccm.call("GET", &format!("/v1/zones/{zone}/token"), None)["token"].as_str().unwrap().to_owned();
-        let key = KeyPair::generate().unwrap();
-        let request = csr::build(&key, &CsrRequest { subject_common_name: None, dns_names: Vec::new() }, None).unwrap();
-        let enrolment = json!({ "name": "n", "ipaddress": "127.0.0.1", "sgx_version": "", "attestation_request": { "csr": request } });
-        let joining = ccm.http.with(Credential::Bearer(token));
-        let task = joining.request("POST", "/v1/nodes", Some(enrolment)).success().json();
-        let id = task["node_id"].as_str().unwrap().to_owned();
-        let certificate = joining.request("GET", &format!("/v1/nodes/{id}/certificate"), None).success().json();
-        let certificate = Certificate::from_pem(certificate["certificate"].as_str().unwrap().as_bytes()).unwrap();
-        let pkcs8 =
-            format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode_to_string(&*key.pkcs8_der().unwrap()));
-        let identity = ClientCert::new_with_certs(&[certificate], PrivateKey::from_pem(pkcs8.as_bytes()).unwrap());
-        let roots = std::fs::read(stack.ca_file()).unwrap();
-        let roots = ureq::tls::parse_pem(&roots).filter_map(|item| match item {
-            Ok(PemItem::Certificate(root)) => Some(root),
-            _ => None,
-        });
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::Specific(Arc::new(roots.collect())))
-            .client_cert(Some(identity))
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .build();
-        let http = ureq::Agent::config_builder().tls_config(tls).http_status_as_error(false).build().new_agent();
-        Self { id, endpoint: stack.env("CCM_ENDPOINT"), http }
-    }
-
-    fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        let mut response = self.http.post(format!("{}{path}", self.endpoint)).send(body.to_string()).unwrap();
-        let text = response.body_mut().read_to_string().unwrap();
-        (response.status().as_u16(), serde_json::from_str(&text).unwrap_or_default())
-    }
 }

@@ -226,6 +226,9 @@ fn memberships_come_and_go() {
     patch(json!({"enable": true, "account_role": ["ACCOUNTMEMBER", "STATEENABLED"]})).success();
     assert_eq!(user.request("GET", "/sys/v1/groups", None).status, 200, "the session goes on");
     assert_eq!(patch(json!({"first_name": "X"})).status, 403, "a name is its owner's");
+    assert_eq!(patch(json!({"first_name": "X", "account_role": ["ACCOUNTADMINISTRATOR"]})).status, 403);
+    let role = user.request("GET", &path, None).success().json()["account_role"].clone();
+    assert_eq!(role, json!(["ACCOUNTMEMBER", "STATEENABLED"]), "what is refused changes nothing");
     assert_eq!(user.request("PATCH", &path, Some(json!({"first_name": "X"}))).success().json()["first_name"], "X");
     for bad in [json!({"account_role": []}), json!({"account_role": ["KING"]}), json!({"add_groups": {account.as_str(): ["GROUPAUDITOR"]}})]
     {

@@ -75,18 +75,21 @@ pub(crate) fn show(call: &Call) -> Result<Reply, Refusal> {
 /// `PATCH /v1/accounts/{account-id}`. Whether the account is marked insecure is settled when it is made.
 pub(crate) fn update(call: &Call) -> Result<Reply, Refusal> {
     let user = call.login()?.user;
-    let mut account = call.member_of(&user, call.id()?, Role::Manager)?;
+    let acct_id = call.member_of(&user, call.id()?, Role::Manager)?.acct_id;
     let request: Request = call.json()?;
     refuse_unsupported(&request)?;
     if request.node_enrollment.is_some() {
         return Err(Refusal::invalid("node_enrollment cannot be changed: make another account"));
     }
-    if request.name.is_some() {
-        account.name = valid_name(request.name)?;
-    }
-    account.custom_logo = request.custom_logo.or(account.custom_logo);
-    account.default_group_id = request.default_group_id.or(account.default_group_id);
-    call.ccm.store.change_records(|records| records.update(&account))?;
+    let name = request.name.map(|name| valid_name(Some(name))).transpose()?;
+    let account = call.ccm.store.change_records(|records| {
+        let mut account = records.get::<Account>(acct_id)?.ok_or_else(|| Refusal::not_found("Account"))?;
+        account.name = name.unwrap_or(account.name);
+        account.custom_logo = request.custom_logo.or(account.custom_logo);
+        account.default_group_id = request.default_group_id.or(account.default_group_id);
+        records.update(&account)?;
+        Ok::<_, Refusal>(account)
+    })?;
     answer(call, &account, &user)
 }
 

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::call::Call;
 use super::model::{Account, Member, MemberStatus, Node, Role, User, Zone, fingerprint};
+use super::nodes::not_enrolled;
 use super::refusal::{Code, Refusal};
 use super::zone_ca;
 
@@ -90,9 +91,7 @@ impl Call {
             return Ok(None);
         };
         let found = self.ccm.store.records(|records| records.find::<Node>(&fingerprint(certificate)))?;
-        let node = found.ok_or_else(|| {
-            Refusal::new(Code::NodeNotEnrolled, "The client certificate belongs to no node of this CCM: enrol with a join token")
-        })?;
+        let node = found.ok_or_else(not_enrolled)?;
         let until = zone_ca::validity(certificate).map(|validity| validity.1);
         if until.is_none_or(|until| until <= Time::now().0) {
             return Err(Refusal::new(Code::NodeNotEnrolled, "The node's certificate has expired: enrol again with a join token"));

@@ -182,9 +182,14 @@ pub(crate) fn deactivate(call: &Call) -> Result<Reply, Refusal> {
 
 /// `POST /v1/node/status`: an agent tells that it lives.
 pub(crate) fn heartbeat(call: &Call) -> Result<Reply, Refusal> {
-    let mut node = call.node()?.ok_or_else(no_agent)?;
-    node.last_seen_at = Time::now().0;
-    call.ccm.store.change_records(|records| records.update(&node))?;
+    let caller = call.node()?.ok_or_else(no_agent)?;
+    call.ccm.store.change_records(|records| {
+        // As it is by now: it may have been deactivated, or have enrolled again.
+        let known = records.get::<Node>(caller.node_id)?.filter(|node| node.fingerprint == caller.fingerprint);
+        let mut node = known.ok_or_else(not_enrolled)?;
+        node.last_seen_at = Time::now().0;
+        Ok::<_, Refusal>(records.update(&node)?)
+    })?;
     Reply::ok(&json!({
         "node_refresh_interval": zones::NODE_REFRESH_INTERVAL,
         "node_renewal_threshold": zones::NODE_RENEWAL_THRESHOLD,
@@ -201,6 +206,11 @@ pub(crate) fn unique_labels(call: &Call) -> Result<Reply, Refusal> {
 /// 401, where only a node may call.
 pub(crate) fn no_agent() -> Refusal {
     Refusal::new(Code::Unauthorized, "Only an enrolled node may do this: present the node's certificate")
+}
+
+/// 403 for the certificate of no node.
+pub(crate) fn not_enrolled() -> Refusal {
+    Refusal::new(Code::NodeNotEnrolled, "The client certificate belongs to no node of this CCM: enrol with a join token")
 }
 
 pub(crate) fn find(records: &Records<'_>, acct_id: Uuid, node_id: Uuid) -> Result<Node, Refusal> {

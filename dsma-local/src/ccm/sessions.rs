@@ -119,8 +119,13 @@ fn by_password(ccm: &Ccm, email: &str, password: &str) -> Result<User, Refusal> 
     })?;
     let hash = hash.as_ref().and_then(|hash| std::str::from_utf8(hash).ok());
     let right = passwords::verify(password, hash)?;
-    let mut user = user.filter(|_| right).ok_or_else(|| Refusal::new(Code::AuthFailed, "Wrong address or password"))?;
-    user.last_logged_in_at = Some(Time::now().0);
-    ccm.store.change_records(|records| records.update(&user))?;
-    Ok(user)
+    let wrong = || Refusal::new(Code::AuthFailed, "Wrong address or password");
+    let user_id = user.filter(|_| right).ok_or_else(wrong)?.user_id;
+    ccm.store.change_records(|records| {
+        // Hashing takes a while: as the user is by now.
+        let mut user = records.get::<User>(user_id)?.ok_or_else(wrong)?;
+        user.last_logged_in_at = Some(Time::now().0);
+        records.update(&user)?;
+        Ok(user)
+    })
 }

@@ -140,29 +140,36 @@ pub(crate) fn update(call: &Call) -> Result<Reply, Refusal> {
         roles: Option<Vec<Role>>,
         user_account_status: Option<MemberStatus>,
     }
-    let (login, user_id) = (call.login()?, call.id()?);
+    let (me, user_id) = (call.login()?.user.user_id, call.id()?);
     let request: Request = call.json()?;
-    let own_names = login.user.user_id == user_id && request.roles.is_none() && request.user_account_status.is_none();
-    if own_names {
-        let user = User {
-            first_name: request.first_name.or(login.user.first_name),
-            last_name: request.last_name.or(login.user.last_name),
-            ..login.user
-        };
-        call.ccm.store.change_records(|records| records.update(&user))?;
-        return logged_in(call);
+    let names = request.first_name.is_some() || request.last_name.is_some();
+    if names && me != user_id {
+        return Err(Refusal::new(Code::Forbidden, "Users change their own names: leave out first_name and last_name"));
     }
-    let acct_id = call.caller(Role::Manager)?.acct_id();
+    let membership = request.roles.is_some() || request.user_account_status.is_some();
+    let managed = if membership || me != user_id { Some(call.caller(Role::Manager)?.acct_id()) } else { None };
     let roles = request.roles.map(valid_roles).transpose()?;
-    let (user, member) = call.ccm.store.change_records(|records| {
-        let (user, mut member) = member_and_user(records, acct_id, user_id)?;
+    let changed = call.ccm.store.change_records(|records| {
+        let mut user = records.get::<User>(user_id)?.ok_or_else(|| Refusal::not_found("User"))?;
+        if names {
+            user.first_name = request.first_name.or(user.first_name);
+            user.last_name = request.last_name.or(user.last_name);
+            records.update(&user)?;
+        }
+        let Some(acct_id) = managed else {
+            return Ok(None);
+        };
+        let (_, mut member) = member_and_user(records, acct_id, user_id)?;
         member.roles = roles.unwrap_or(member.roles);
         member.status = request.user_account_status.unwrap_or(member.status);
         records.update(&member)?;
         need_manager(records, acct_id)?;
-        Ok::<_, Refusal>((user, member))
+        Ok::<_, Refusal>(Some((user, member)))
     })?;
-    Reply::ok(&shown(&user, Some(&member)))
+    match changed {
+        Some((user, member)) => Reply::ok(&shown(&user, Some(&member))),
+        None => logged_in(call),
+    }
 }
 
 /// `DELETE /v1/users/{user-id}`: oneself, everywhere.

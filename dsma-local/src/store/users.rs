@@ -58,11 +58,7 @@ impl Member {
 impl Store {
     /// A user, of whatever account.
     pub(crate) fn user(&self, user_id: Uuid) -> Result<Option<User>, Error> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached("SELECT doc FROM users WHERE user_id = ?1")?;
-            let doc: Option<String> = statement.query_row([user_id], |row| row.get(0)).optional()?;
-            Ok(doc.map(|doc| serde_json::from_str(&doc)).transpose()?)
-        })
+        self.read(|connection| user(connection, user_id))
     }
 
     /// The user with this address, and the password's hash.
@@ -81,11 +77,17 @@ impl Store {
         self.write(audit, |transaction| Ok(transaction.execute(sql, (user.user_id, &user.user_email, doc, password))? == 1))
     }
 
-    /// Replaces what describes a user.
-    pub(crate) fn update_user(&self, user: &User, audit: Audit) -> Result<bool, Error> {
-        let doc = serde_json::to_string(user)?;
-        let sql = "UPDATE users SET doc = ?2 WHERE user_id = ?1";
-        self.write(audit, |transaction| Ok(transaction.execute(sql, (user.user_id, doc))? == 1))
+    /// Changes what describes a user in one transaction: `change` sees it as it is then.
+    pub(crate) fn update_user(&self, user_id: Uuid, change: impl FnOnce(&mut User) -> Audit) -> Result<Option<User>, Error> {
+        self.write_with(|transaction| {
+            let Some(mut user) = user(transaction, user_id)? else {
+                return Ok(None);
+            };
+            let audit = change(&mut user);
+            let doc = serde_json::to_string(&user)?;
+            transaction.execute("UPDATE users SET doc = ?2 WHERE user_id = ?1", (user_id, doc))?;
+            Ok(Some((user, audit)))
+        })
     }
 
     /// Replaces a user's password.
@@ -175,6 +177,12 @@ impl Store {
         })?;
         Ok(deleted.is_some())
     }
+}
+
+fn user(connection: &Connection, user_id: Uuid) -> Result<Option<User>, Error> {
+    let mut statement = connection.prepare_cached("SELECT doc FROM users WHERE user_id = ?1")?;
+    let doc: Option<String> = statement.query_row([user_id], |row| row.get(0)).optional()?;
+    Ok(doc.map(|doc| serde_json::from_str(&doc)).transpose()?)
 }
 
 fn member(connection: &Connection, user_id: Uuid, acct_id: Uuid) -> Result<Option<Member>, Error> {

@@ -1,11 +1,15 @@
 //! What the tests of CCM have in common: a session, and an app whose build and domain are approved.
 
 // Each test program uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
+
+mod node;
 
 use base64_simd::STANDARD;
 use dsma_testkit::{Credential, Dsm, Reply, Stack};
 use serde_json::{Value, json};
+
+pub(crate) use self::node::Node;
 
 /// A client with a session in the account that came with the stack.
 pub(crate) struct Ccm {

@@ -77,21 +77,26 @@ pub(super) fn show(call: &Call) -> Result<Reply, ApiError> {
 pub(super) fn update(call: &Call) -> Result<Reply, ApiError> {
     let user_id = call.id()?;
     let request: UserRequest = call.json()?;
+    let described = request.first_name.is_some() || request.last_name.is_some() || request.description.is_some();
+    // Before anything is changed: a refused request has changed nothing.
+    if described && call.login()?.entity.principal() != Principal::User(user_id) {
+        return Err(ApiError::forbidden("Only the user may change first_name, last_name and description"));
+    }
     let mut member = None;
     if membership::concerned(&request) {
         member = Some(membership::change(call, user_id, &request)?);
     }
-    let mut user = call.dsm.store.user(user_id)?.ok_or_else(no_user)?;
-    if request.first_name.is_some() || request.last_name.is_some() || request.description.is_some() {
-        let entity = call.login()?.entity;
-        if entity.principal() != Principal::User(user_id) {
-            return Err(ApiError::forbidden("Only the user may change this"));
-        }
-        user.first_name = request.first_name.or(user.first_name);
-        user.last_name = request.last_name.or(user.last_name);
-        user.description = request.description.or(user.description);
-        call.store().update_user(&user, line(call, entity.principal(), "Updated", &user))?;
-    }
+    let user = if described {
+        call.store().update_user(user_id, |user| {
+            user.first_name = request.first_name.or(user.first_name.take());
+            user.last_name = request.last_name.or(user.last_name.take());
+            user.description = request.description.or(user.description.take());
+            line(call, Principal::User(user_id), "Updated", user)
+        })?
+    } else {
+        call.dsm.store.user(user_id)?
+    };
+    let user = user.ok_or_else(no_user)?;
     if member.is_none() {
         // Nothing of an account was changed, so that only the user gets here, or somebody who asked for nothing.
         return show(call);

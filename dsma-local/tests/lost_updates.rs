@@ -2,12 +2,12 @@
 
 mod ccm;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use base64_simd::STANDARD;
 use ccm::{Ccm, Node};
 use dsma_testkit::{Credential, Stack};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Runs `beside` again and again, in several threads, until `change` is through.
 fn beside<T>(beside: impl Fn() + Sync, change: impl FnOnce() -> T) -> T {
@@ -107,4 +107,24 @@ fn a_user_of_dsm_keeps_each_change() {
     );
     let shown = ann.request("GET", &path, None).success().json();
     assert_eq!((&shown["first_name"], &shown["last_name"]), (&json!("Ann"), &json!("9")));
+}
+
+/// A large key takes a while to generate: what is said of the old one meanwhile must hold for the new one too.
+#[test]
+fn a_rotation_takes_nothing_back_that_was_changed_meanwhile() {
+    let stack = Stack::start();
+    let dsm = stack.dsm();
+    let kid = dsm.create_key(json!({"name": "large", "obj_type": "RSA", "key_size": 4096}));
+    let rekey = || dsm.request("POST", "/crypto/v1/keys/rekey", Some(json!({"name": "large"})));
+    let describe = |text: &str| dsm.request("PATCH", &format!("/crypto/v1/keys/{kid}"), Some(json!({"description": text}))).success();
+    let count = AtomicU32::new(0);
+    let refused = beside(|| drop(describe(&count.fetch_add(1, Ordering::Relaxed).to_string())), rekey);
+    assert_eq!((refused.status, refused.text.as_str()), (409, "Sobject was changed by another request meanwhile: try again"));
+    describe("changed");
+    // Being used is no change.
+    let sign = json!({"key": {"kid": kid}, "hash_alg": "SHA256", "data": "AAAA"});
+    let rotated = beside(|| drop(dsm.request("POST", "/crypto/v1/sign", Some(sign.clone())).success()), rekey).success().json();
+    assert_eq!(rotated["description"], "changed");
+    let old: Value = dsm.request("GET", &format!("/crypto/v1/keys/{kid}"), None).success().json();
+    assert_eq!(old["links"]["replacement"], rotated["kid"]);
 }

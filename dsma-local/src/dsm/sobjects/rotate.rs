@@ -1,8 +1,8 @@
 //! `rekey` and `replace`: another key takes over the name.
 
 use dsma_api::{
-    ApiError, KeyOperation, ObjectOrigin, Operation, Permission, Principal, SobjectDescriptor, SobjectRekeyRequest, SobjectReplaceRequest,
-    SobjectRequest, SobjectState, Time, text,
+    ApiError, KeyOperation, ObjectOrigin, Operation, Permission, Principal, Sobject, SobjectDescriptor, SobjectRekeyRequest,
+    SobjectReplaceRequest, SobjectRequest, SobjectState, Time, text,
 };
 use uuid::Uuid;
 
@@ -13,7 +13,11 @@ use crate::dsm::authentication::Caller;
 use crate::dsm::call::Call;
 use crate::dsm::groups::valid_name;
 use crate::dsm::reply::Reply;
+use crate::error::Error;
 use crate::store::{ActionType, SobjectRow, Sobjects};
+
+/// The text of [`unchanged`].
+pub(super) const CHANGED: &str = "Sobject was changed by another request meanwhile: try again";
 
 /// `POST /crypto/v1/keys/rekey`: a new key with the old one's name and settings. The old one becomes `<name> (rotated at <time>)`.
 pub(crate) fn rekey(call: &Call) -> Result<Reply, ApiError> {
@@ -33,12 +37,10 @@ pub(crate) fn rekey(call: &Call) -> Result<Reply, ApiError> {
     let new = call.store().change_sobjects(|sobjects| {
         let mut now = sobjects.find(&SobjectDescriptor::Kid(old.kid))?.ok_or_else(no_sobject)?;
         authorize_change(&caller, &now, Permission::RotateSobjects)?;
-        if now.sobject.name != old.sobject.name {
-            return Err(ApiError::conflict("Sobject was renamed by another request"));
-        }
+        unchanged(&old, &now)?;
         let new = turn(sobjects, &mut now, new, deactivate_rotated_key == Some(true))?;
         let audit = line(call, &caller, ActionType::Administrative, "Rotated", &new);
-        Ok((new, audit))
+        Ok::<_, ApiError>((new, audit))
     })?;
     Reply::created(&shown(new.sobject))
 }
@@ -110,6 +112,13 @@ pub(super) fn successor(creator: Principal, acct_id: Uuid, old: &SobjectRow, req
     sobject.group_id = was.group_id;
     sobject.never_exportable = Some(!imported && !ops.contains(KeyOperation::Export));
     Ok(SobjectRow::new(sobject, material.value))
+}
+
+/// Refuses to go on where the old key was changed while the new one was generated, which may take a while: the new one is made after what
+/// the old one was, and must not take back what was forbidden meanwhile. Being used is no change.
+pub(super) fn unchanged(before: &SobjectRow, now: &SobjectRow) -> Result<(), ApiError> {
+    let described = |row: &SobjectRow| serde_json::to_value(Sobject { lastused_at: Time(0), ..row.sobject.clone() }).map_err(Error::from);
+    if described(before)? == described(now)? { Ok(()) } else { Err(ApiError::conflict(CHANGED)) }
 }
 
 /// Stores `new` under the name of `old`, which gets another one, and links the two.

@@ -90,6 +90,11 @@ pub(crate) fn run_due(dsm: &Arc<Dsm>) -> Result<(), crate::error::Error> {
     for (acct_id, kid) in dsm.store.due_rotations(Time::now())? {
         let store = dsm.store.in_account(acct_id);
         if let Err(error) = run_one(&store, kid) {
+            if error.message == rotate::CHANGED {
+                // It stays due, and the next sweep tries again.
+                tracing::info!("sobject {kid} was changed while it rotated");
+                continue;
+            }
             tracing::error!("sobject {kid} cannot be rotated as its policy says: {error}");
             postpone(&store, kid)?;
         }
@@ -106,8 +111,9 @@ fn run_one(store: &Store, kid: Uuid) -> Result<(), ApiError> {
     let policy = old.sobject.rotation_policy.clone().unwrap_or_default();
     let new = rotate::successor(Principal::System, store.acct_id(), &old, SobjectRequest::default())?;
     store.change_sobjects(|sobjects| {
-        let mut old = sobjects.find(&SobjectDescriptor::Kid(kid))?.ok_or_else(no_sobject)?;
-        let new = rotate::turn(sobjects, &mut old, new, policy.deactivate_rotated_key == Some(true))?;
+        let mut now = sobjects.find(&SobjectDescriptor::Kid(kid))?.ok_or_else(no_sobject)?;
+        rotate::unchanged(&old, &now)?;
+        let new = rotate::turn(sobjects, &mut now, new, policy.deactivate_rotated_key == Some(true))?;
         Ok(((), by_policy(store, &new, "Rotated by its policy")))
     })
 }

@@ -193,6 +193,26 @@ fn an_account_without_the_mark_never_trusts_the_emulator_and_zones_are_kept_apar
     strict.refused(404, "NOT_FOUND", "GET", &format!("/v1/nodes/{}", ours.as_str().unwrap()), None);
 }
 
+/// Somebody else enrols under the agent's name and address, so that the agent's certificate is worth nothing.
+#[test]
+fn requests_that_find_the_agent_not_enrolled_enrol_it_once() {
+    let stack = Stack::start();
+    let ccm = Ccm::log_in(&stack);
+    assert_eq!(ask(&stack, "no request")["task_status"], "FAILED", "it is enrolled");
+    let enrolments = || ccm.call("GET", "/v1/tasks?task_type=NODE_ATTESTATION", None)["items"].as_array().unwrap().len();
+    for _ in 0..3 {
+        Node::enrol(&stack, &ccm, "dsma-local");
+        let before = enrolments();
+        std::thread::scope(|scope| {
+            let asking: Vec<_> = (0..6).map(|_| scope.spawn(|| ask(&stack, "no request"))).collect();
+            for answer in asking {
+                assert_eq!(answer.join().unwrap()["task_status"], "FAILED");
+            }
+        });
+        assert_eq!(enrolments(), before + 1);
+    }
+}
+
 /// A stack whose build and domain are approved.
 fn ready() -> (Stack, Ccm) {
     let stack = Stack::start();

@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use dsma_api::Time;
 use dsma_attest::csr::{self, CsrRequest, KeyPair};
+use parking_lot::Mutex;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use tokio::sync::Mutex;
+use tokio::sync::Mutex as Turn;
 use uuid::Uuid;
 use x509_cert::der::Decode;
 use zeroize::Zeroizing;
@@ -27,6 +28,9 @@ use crate::store::Store;
 
 /// The node enrols again when less than this part of its certificate's life is left, in percent.
 const RENEWAL_THRESHOLD: i64 = 20;
+
+/// Seconds after which a renewal is tried again that has failed while the certificate still holds.
+const RENEWAL_PAUSE: i64 = 60;
 
 /// What an agent is told.
 pub(crate) struct Settings {
@@ -45,20 +49,24 @@ pub(crate) struct Settings {
 /// The node, as CCM knows it.
 pub(super) struct Node {
     settings: Settings,
-    /// The one who enrols holds the lock; the others wait for the outcome.
     enrolled: Mutex<Option<Enrolled>>,
+    /// Held by the one who enrols: enrolling again voids the certificate before, so that the others wait for the outcome.
+    enrolling: Turn<()>,
 }
 
 #[derive(Clone)]
 struct Enrolled {
     node_id: Uuid,
+    /// Tells one enrolment from the next: the id stays.
+    certificate: CertificateDer<'static>,
     client: Client,
     renew_at: i64,
+    until: i64,
 }
 
 impl Node {
     pub(super) fn new(settings: Settings) -> Self {
-        Self { settings, enrolled: Mutex::new(None) }
+        Self { settings, enrolled: Mutex::new(None), enrolling: Turn::new(()) }
     }
 
     /// A client with the node's identity; enrols where there is none, or where it soon ends.
@@ -70,31 +78,67 @@ impl Node {
     pub(super) async fn request<T: DeserializeOwned>(&self, csr: &str) -> Result<T, AgentError> {
         let ask =
             async |enrolled: Enrolled| enrolled.client.post("/v1/certificates", &json!({ "csr": csr, "node_id": enrolled.node_id })).await;
-        match ask(self.enrolled().await?).await {
+        let enrolled = self.enrolled().await?;
+        match ask(enrolled.clone()).await {
             Err(error) if error.is_not_enrolled() => {
                 tracing::warn!("node agent: {error}; enrolling again");
-                let mut slot = self.enrolled.lock().await;
-                let enrolled = self.enrol().await?;
-                *slot = Some(enrolled.clone());
-                drop(slot);
-                ask(enrolled).await
+                ask(self.enrolled_after(&enrolled).await?).await
             }
             answer => answer,
         }
     }
 
     async fn enrolled(&self) -> Result<Enrolled, AgentError> {
-        let mut slot = self.enrolled.lock().await;
-        let known = match slot.take() {
-            Some(enrolled) => Some(enrolled),
-            None => self.kept()?,
+        match self.known()? {
+            Some(known) if known.renew_at > Time::now().0 => Ok(known),
+            Some(known) if known.until > Time::now().0 => Ok(self.renewed(known).await),
+            Some(ended) => self.enrolled_after(&ended).await,
+            None => {
+                let _turn = self.enrolling.lock().await;
+                match self.known()? {
+                    Some(first) => Ok(first),
+                    None => self.enrol().await,
+                }
+            }
+        }
+    }
+
+    /// A new identity in the place of `before`, unless somebody has got one meanwhile.
+    async fn enrolled_after(&self, before: &Enrolled) -> Result<Enrolled, AgentError> {
+        let _turn = self.enrolling.lock().await;
+        match self.known()?.filter(|known| known.certificate != before.certificate) {
+            Some(newer) => Ok(newer),
+            None => self.enrol().await,
+        }
+    }
+
+    /// A new identity where one can be had; `known` holds for some time yet, and so do the others go on with it.
+    async fn renewed(&self, known: Enrolled) -> Enrolled {
+        let Ok(_turn) = self.enrolling.try_lock() else {
+            return known;
         };
-        let enrolled = match known.filter(|enrolled| enrolled.renew_at > Time::now().0) {
-            Some(enrolled) => enrolled,
-            None => self.enrol().await?,
-        };
-        *slot = Some(enrolled.clone());
-        Ok(enrolled)
+        match self.enrol().await {
+            Ok(renewed) => renewed,
+            Err(error) => {
+                tracing::warn!("node agent: cannot enrol again yet: {error}; the certificate holds until {}", Time(known.until));
+                let later = Enrolled { renew_at: Time::now().0 + RENEWAL_PAUSE, ..known };
+                *self.enrolled.lock() = Some(later.clone());
+                later
+            }
+        }
+    }
+
+    /// The identity of this start, or of an earlier one.
+    fn known(&self) -> Result<Option<Enrolled>, Error> {
+        if let Some(enrolled) = self.enrolled.lock().clone() {
+            return Ok(Some(enrolled));
+        }
+        let kept = self.kept()?;
+        let mut enrolled = self.enrolled.lock();
+        if enrolled.is_none() {
+            *enrolled = kept;
+        }
+        Ok(enrolled.clone())
     }
 
     /// The identity of an earlier start; `None` where there is none that can be used.
@@ -107,6 +151,7 @@ impl Node {
         key.map(|key| self.identity(&certificate, &key)).transpose()
     }
 
+    /// Enrols. Whoever calls holds the turn.
     async fn enrol(&self) -> Result<Enrolled, AgentError> {
         #[derive(Deserialize)]
         struct Task {
@@ -134,7 +179,9 @@ impl Node {
         state.write_private("node.key", &store.seal_for_client("node key", Uuid::nil(), &key)?)?;
         state.write_public("node.pem", certificate.as_bytes())?;
         tracing::info!("node agent: enrolled as node {node_id}");
-        Ok(self.identity(certificate.as_bytes(), &key)?)
+        let enrolled = self.identity(certificate.as_bytes(), &key)?;
+        *self.enrolled.lock() = Some(enrolled.clone());
+        Ok(enrolled)
     }
 
     /// Certificate in PEM, key as PKCS#8. The certificate's subject is the node's id.
@@ -148,7 +195,7 @@ impl Node {
         let seconds = |time: x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs()).unwrap_or_default();
         let (from, until) = (seconds(validity.not_before), seconds(validity.not_after));
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.to_vec()));
-        let client = Client::new(&self.settings.ccm, &self.settings.ca_pem, None, Some((certificate, key)))?;
-        Ok(Enrolled { node_id, client, renew_at: until - (until - from) * RENEWAL_THRESHOLD / 100 })
+        let client = Client::new(&self.settings.ccm, &self.settings.ca_pem, None, Some((certificate.clone(), key)))?;
+        Ok(Enrolled { node_id, certificate, client, renew_at: until - (until - from) * RENEWAL_THRESHOLD / 100, until })
     }
 }

@@ -88,9 +88,9 @@ pub(super) fn update(call: &Call) -> Result<Reply, ApiError> {
     }
     let user = if described {
         call.store().update_user(user_id, |user| {
-            user.first_name = request.first_name.or(user.first_name.take());
-            user.last_name = request.last_name.or(user.last_name.take());
-            user.description = request.description.or(user.description.take());
+            user.first_name = request.first_name.or_else(|| user.first_name.take());
+            user.last_name = request.last_name.or_else(|| user.last_name.take());
+            user.description = request.description.or_else(|| user.description.take());
             line(call, Principal::User(user_id), "Updated", user)
         })?
     } else {

@@ -21,6 +21,7 @@ mod serve;
 mod sessions;
 mod state_dir;
 mod store;
+mod throttle;
 mod tls;
 
 use std::io::{IsTerminal, Write};

@@ -277,3 +277,27 @@ fn validator(published: &Value, schema: &Value) -> Validator {
         .build(&schema)
         .expect("the published schemas are valid")
 }
+
+#[test]
+fn guessing_a_password_ends_in_a_lock() {
+    let stack = Stack::start();
+    let (name, password) = (stack.env("CCM_USERNAME"), stack.env("CCM_PASSWORD"));
+    let ccm = Ccm::log_in(&stack);
+    ccm.call("POST", "/v1/users", json!({ "user_email": "ann@example.com", "user_password": "correct horse" }));
+    let login = |name: &str, password: &str| {
+        let basic = Credential::Basic(STANDARD.encode_to_string(format!("{name}:{password}")));
+        ccm.http.with(basic).request("POST", "/v1/sys/auth", None)
+    };
+    for _ in 0..5 {
+        event(&login("ann@example.com", "a wrong password"), 401, "AUTH_FAILED");
+    }
+    login("Ann@example.com", "correct horse").success();
+    for email in ["ann@example.com", "nobody@example.com"] {
+        for _ in 0..10 {
+            event(&login(email, "a wrong password"), 401, "AUTH_FAILED");
+        }
+        let words = event(&login(email, "correct horse"), 423, "LOCKED");
+        assert!(words.contains("try again in"), "{words}");
+    }
+    login(&name, &password).success();
+}

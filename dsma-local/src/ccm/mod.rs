@@ -44,12 +44,14 @@ use crate::http::endpoints::{Endpoints, Methods};
 use crate::http::reply::{Reply, dress};
 use crate::sessions::Sessions;
 use crate::store::Store;
+use crate::throttle::Throttle;
 
 /// Everything that a request needs.
 pub(crate) struct Ccm {
     store: Store,
     /// By user.
     sessions: Sessions<Uuid>,
+    throttle: Throttle,
     trust: Trust,
     /// Counts the changes of tasks, for those who wait for one.
     changes: watch::Sender<u64>,
@@ -63,7 +65,7 @@ impl Ccm {
     /// Where that is no root certificate.
     pub(crate) fn new(store: Store, session_idle: Duration, emulator: &[u8]) -> Result<Self, Error> {
         let trust = Trust::new(emulator).map_err(Error::Attestation)?;
-        Ok(Self { store, sessions: Sessions::new(session_idle), trust, changes: watch::Sender::new(0) })
+        Ok(Self { store, sessions: Sessions::new(session_idle), throttle: Throttle::default(), trust, changes: watch::Sender::new(0) })
     }
 
     fn tell_tasks_changed(&self) {

@@ -34,6 +34,7 @@ pub(crate) enum Code {
     InvalidSession,
     InvalidState,
     InvalidValue,
+    Locked,
     MethodNotAllowed,
     MissingRequiredParameter,
     NoAccountSelected,
@@ -63,6 +64,7 @@ impl Code {
             Self::InvalidSession => "INVALID_SESSION",
             Self::InvalidState => "INVALID_STATE",
             Self::InvalidValue => "INVALID_VALUE",
+            Self::Locked => "LOCKED",
             Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
             Self::MissingRequiredParameter => "MISSING_REQUIRED_PARAMETER",
             Self::NoAccountSelected => "NO_ACCOUNT_SELECTED",
@@ -84,6 +86,7 @@ impl Code {
                 StatusCode::FORBIDDEN
             }
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Locked => StatusCode::LOCKED,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::UserAlreadyExists => StatusCode::CONFLICT,
             Self::RequestPayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -147,6 +150,7 @@ impl From<ApiError> for Refusal {
             404 => Code::NotFound,
             405 => Code::MethodNotAllowed,
             413 => Code::RequestPayloadTooLarge,
+            423 => Code::Locked,
             408..500 => Code::BadRequest,
             _ => Code::InternalServerError,
         };

@@ -110,8 +110,9 @@ fn basic(call: &Call) -> Result<(String, Zeroizing<String>), Refusal> {
     Ok((email.to_owned(), Zeroizing::new(password.to_owned())))
 }
 
-/// One answer, and one hash, whichever of the two is wrong.
+/// One answer, and one hash, whichever of the two is wrong; 423 after too many of them.
 fn by_password(ccm: &Ccm, email: &str, password: &str) -> Result<User, Refusal> {
+    ccm.throttle.attempt(email)?;
     let (user, hash) = ccm.store.records(|records| {
         let user = records.find::<User>(email)?;
         let hash = user.as_ref().map(|user| records.secret::<User>(user.user_id)).transpose()?.flatten();
@@ -121,6 +122,7 @@ fn by_password(ccm: &Ccm, email: &str, password: &str) -> Result<User, Refusal> 
     let right = passwords::verify(password, hash)?;
     let wrong = || Refusal::new(Code::AuthFailed, "Wrong address or password");
     let user_id = user.filter(|_| right).ok_or_else(wrong)?.user_id;
+    ccm.throttle.succeeded(email);
     ccm.store.change_records(|records| {
         // Hashing takes a while: as the user is by now.
         let mut user = records.get::<User>(user_id)?.ok_or_else(wrong)?;

@@ -32,7 +32,6 @@ mod secrets;
 mod sessions;
 mod sobjects;
 mod system;
-mod throttle;
 mod users;
 
 use std::sync::Arc;
@@ -54,6 +53,7 @@ use crate::passwords;
 use crate::serve::Ports;
 use crate::store::Store;
 use call::serve;
+use crate::throttle::Throttle;
 use endpoints::{Endpoints, delete, get, post};
 
 /// How long a line of the audit log may wait in memory.
@@ -68,7 +68,7 @@ pub(crate) struct Dsm {
     /// The same store as nobody's account sees it.
     nobody: Store,
     sessions: Sessions,
-    throttle: throttle::Throttle,
+    throttle: Throttle,
     endpoints: Endpoints,
     settings: Settings,
 }
@@ -91,7 +91,7 @@ impl Dsm {
             nobody: store.in_account(Uuid::nil()),
             store,
             sessions,
-            throttle: throttle::Throttle::default(),
+            throttle: Throttle::default(),
             endpoints: endpoints(),
             settings,
         }

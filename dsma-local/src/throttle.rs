@@ -1,5 +1,5 @@
 //! A limit to the guessing of passwords: after some wrong ones in a row a user has to wait. Apps have random secrets, which nobody guesses;
-//! for them a lock would only be a way to shut somebody else out.
+//! for them a lock would only be a way to shut somebody else out. DSM and CCM each count their own users' attempts.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ const FORGET: Duration = Duration::from_secs(15 * 60);
 const MANY: usize = 10_000;
 
 /// Attempts by name, whether there is such a user or not: an answer must not tell.
-pub(super) struct Throttle {
+pub(crate) struct Throttle {
     limit: u32,
     lock: Duration,
     seen: Mutex<HashMap<String, Attempts>>,
@@ -39,7 +39,7 @@ impl Throttle {
     ///
     /// # Errors
     /// 423 for a name that has to wait.
-    pub(super) fn attempt(&self, name: &str) -> Result<(), ApiError> {
+    pub(crate) fn attempt(&self, name: &str) -> Result<(), ApiError> {
         let mut seen = self.seen.lock();
         let now = Instant::now();
         if seen.len() >= MANY {
@@ -64,7 +64,7 @@ impl Throttle {
     }
 
     /// Forgets a name whose password was right.
-    pub(super) fn succeeded(&self, name: &str) {
+    pub(crate) fn succeeded(&self, name: &str) {
         self.seen.lock().remove(name);
     }
 }

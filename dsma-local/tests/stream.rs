@@ -357,3 +357,32 @@ fn a_stream_ends_with_its_key() {
         assert!(name == "cipher" && began.elapsed() < Duration::from_secs(30), "{name}");
     }
 }
+
+/// As many clients as there are places send nothing after the first frame: only other streams have to wait for them.
+#[test]
+fn slow_streams_hold_up_nobody_but_streams() {
+    let stack = Stack::start();
+    let kid = import(&stack.dsm(), "AES", &hex::decode(KEY).unwrap());
+    let begin = || {
+        let mut stream = Stream::open(&stack, "encrypt");
+        stream.send(&init(&kid, "CBC", &[]));
+        stream
+    };
+    let mut slow: Vec<Stream> = (0..32).map(|_| begin()).collect();
+    for stream in &mut slow {
+        assert_eq!(stream.next().0, "init");
+    }
+    let (text, status) = begin().end();
+    let text = String::from_utf8(text).unwrap();
+    assert!(status.starts_with("503 ") && text.contains("Too many streams"), "{status} {text}");
+    let dsm = stack.dsm();
+    let encrypt = json!({"key": {"kid": kid}, "alg": "AES", "mode": "CBC", "plain": "AAAA"});
+    dsm.request("POST", "/crypto/v1/encrypt", Some(encrypt)).success();
+    assert!(dsm.audit().iter().any(|line| line["message"].as_str().unwrap().contains("Encrypted")), "housekeeping goes on");
+
+    let mut last = slow.pop().unwrap();
+    last.send(&frame("final", map([])));
+    last.end();
+    // Its place is free once its thread has ended, which is after the answer.
+    while begin().end().1.starts_with("503 ") {}
+}

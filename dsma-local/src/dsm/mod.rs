@@ -39,6 +39,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::on;
+use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
 
@@ -52,12 +53,14 @@ use crate::http::reply::dress;
 use crate::passwords;
 use crate::serve::Ports;
 use crate::store::Store;
-use call::serve;
 use crate::throttle::Throttle;
+use call::serve;
 use endpoints::{Endpoints, delete, get, post};
 
 /// How long a line of the audit log may wait in memory.
 pub(crate) const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
+/// Streams at the same time. Each has a thread to itself for as long as its client takes, beside those that serve everything else.
+pub(crate) const STREAMS: usize = 32;
 /// How late a rotation by policy may be.
 const ROTATION_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -71,6 +74,8 @@ pub(crate) struct Dsm {
     throttle: Throttle,
     endpoints: Endpoints,
     settings: Settings,
+    /// Places for streams.
+    streams: Arc<Semaphore>,
 }
 
 /// What an instance was told.
@@ -94,6 +99,7 @@ impl Dsm {
             throttle: Throttle::default(),
             endpoints: endpoints(),
             settings,
+            streams: Arc::new(Semaphore::new(STREAMS)),
         }
     }
 

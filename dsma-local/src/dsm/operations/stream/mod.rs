@@ -2,7 +2,7 @@
 //!
 //! Both bodies are CBOR sequences (RFC 8742) of frames: `init`, `ad`..., `plain` or `cipher`..., `final` comes in; `init`, the other text,
 //! `final` goes out. What is wrong with `init` is an ordinary refusal; what goes wrong later is a last frame, `error`. Each stream works on
-//! a blocking thread of its own, with a few frames waiting on either side. While it lasts, it asks again each second whether the caller may
+//! a blocking thread of its own, with a few frames waiting on either side; so many at the same time, and 503 beyond. While it lasts, it asks again each second whether the caller may
 //! still use the key.
 
 mod frames;
@@ -53,10 +53,17 @@ async fn serve(dsm: Arc<Dsm>, request: Request, operation: Operation) -> Respons
         Ok(call) => call,
         Err(error) => return refusal(&error),
     };
+    // Before anything is read: a client that is slow, or many of them, must not take the threads that serve everybody else.
+    let Ok(place) = Arc::clone(&call.dsm.streams).try_acquire_owned() else {
+        return refusal(&ApiError::new(503, "Too many streams are open at the same time: try again later, or use encrypt and decrypt"));
+    };
     let incoming = Incoming::of(body);
     let (outgoing, answer) = pipe::outgoing();
     let (begun, beginning) = oneshot::channel();
-    tokio::task::spawn_blocking(move || run(&call, operation, incoming, outgoing, begun));
+    tokio::task::spawn_blocking(move || {
+        run(&call, operation, incoming, outgoing, begun);
+        drop(place);
+    });
     match beginning.await {
         Ok(Ok(())) => {
             let mut response = Response::new(Body::new(answer));

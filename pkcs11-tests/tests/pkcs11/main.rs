@@ -35,5 +35,6 @@ mod slots;
 mod symbols;
 mod token_objects;
 mod tokens;
+mod traps;
 mod wrapping;
 mod wycheproof;

@@ -22,7 +22,9 @@ use self::steps::steps;
 fn calls_in_any_order_follow_the_model() {
     let module = shared().another();
     let rsa = Rsa::new(&module);
-    let config = ProptestConfig { cases: 600, failure_persistence: None, max_shrink_iters: 20_000, ..ProptestConfig::default() };
+    // Under Valgrind a few must do.
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { ProptestConfig::default().cases } else { 600 };
+    let config = ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 20_000, ..ProptestConfig::default() };
     proptest!(config, |(steps in steps())| {
         let mut run = Run::new(&module, &rsa);
         for (session, step) in &steps {

@@ -4,6 +4,7 @@ use cryptoki_sys::*;
 use dsma_api::{KeyOperation, KeyOperations, ObjectOrigin, Time};
 use zeroize::Zeroizing;
 
+use super::ffi::is_array;
 use super::objects::{DsmObject, Facts, Form, KeyKind, Part, Readable, SECRET_VALUE, certificate_check_value, table, usage};
 
 /// Answer for one attribute.
@@ -89,6 +90,7 @@ impl DsmObject {
             CKA_LOCAL => flag(self.is_local()),
             CKA_KEY_GEN_MECHANISM => number(if self.is_local() { self.generated_by() } else { CK_UNAVAILABLE_INFORMATION }),
             CKA_TRUSTED | CKA_WRAP_WITH_TRUSTED | CKA_ALWAYS_AUTHENTICATE => flag(false),
+            _ if is_array(kind) => bytes(&[]),
             // Token keys do not leave through this front, whatever DSM would export: what metadata says counts under `allow_plaintext` alone.
             CKA_SENSITIVE => flag(true),
             CKA_EXTRACTABLE => flag(false),

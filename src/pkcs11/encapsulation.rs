@@ -24,7 +24,7 @@ pub(super) fn encapsulate_key(
         return answer;
     }
     key.check()?;
-    let draft = Draft::new(&session, template, Some(CKO_SECRET_KEY), default_type(template)?, Origin::Encapsulated)?;
+    let draft = Draft::new(&session, template, Some(CKO_SECRET_KEY), default_type(template)?, Origin::Encapsulated(&public))?;
     let (encapsulated, secret) = public.encapsulate()?;
     let made = draft.finish_derived(&session, &secret[..])?;
     ciphertext.write(&encapsulated)?;
@@ -44,7 +44,7 @@ pub(super) fn decapsulate_key(
     let private = mechanisms::encapsulation(&session, mechanism, private_key, CKF_DECAPSULATE)?;
     let Some(KeyKind::MlKem(set)) = private.kind() else { return Err(Error::KeyTypeInconsistent) };
     key.check()?;
-    let draft = Draft::new(&session, template, Some(CKO_SECRET_KEY), default_type(template)?, Origin::Encapsulated)?;
+    let draft = Draft::new(&session, template, Some(CKO_SECRET_KEY), default_type(template)?, Origin::Decapsulated(&private))?;
     let ciphertext = ciphertext.bytes()?;
     if ciphertext.len() != set.ciphertext_len() {
         return Err(Error::WrappedKeyLenRange);

@@ -21,7 +21,7 @@ pub(super) use functions::NEWEST;
 pub(super) use init_args::InitArgs;
 pub(super) use mechanism::{Mechanism, OaepParams};
 pub(super) use message::{MessageParameter, MessageParams};
-pub(super) use template::Template;
+pub(super) use template::{Attribute, Template, is_array};
 pub(super) use vendor::{BatchItem, CacheStats};
 
 use super::{Error, Result};

@@ -38,9 +38,9 @@ use self::table::{CHANGES, COPIES};
 pub(super) use self::table::{Form, SECRET_VALUE};
 pub(super) use self::template::Attributes;
 use super::attributes::Answer;
-use super::ffi::{List, Place, Template};
+use super::ffi::{List, Place, Template, is_array};
 use super::sessions::Session;
-use super::token::View;
+use super::token::{View, Who};
 use super::{Error, Result, der, session_table};
 
 /// A listing may be this old when a search begins.
@@ -98,7 +98,7 @@ pub(super) fn set_attribute_value(session: CK_SESSION_HANDLE, handle: CK_OBJECT_
     if !object.is_true(CKA_MODIFIABLE) {
         return Err(Error::ActionProhibited);
     }
-    changing::check(&object, &changes, CHANGES)?;
+    changing::check(&object, &changes, CHANGES, session.who() == Who::Officer)?;
     match &object.body {
         Body::Dsm(shown) => stored::change(&session, shown, &changing::differing(&object, &changes)),
         Body::Local(local) => {
@@ -121,7 +121,7 @@ pub(super) fn copy_object(
     if !object.is_true(CKA_COPYABLE) {
         return Err(Error::ActionProhibited);
     }
-    changing::check(&object, &changes, CHANGES | COPIES)?;
+    changing::check(&object, &changes, CHANGES | COPIES, session.who() == Who::Officer)?;
     let Body::Local(original) = &object.body else { return Err(Error::ActionProhibited) };
     copy.set(changing::copy(&session, original, &changes)?)
 }
@@ -172,6 +172,10 @@ pub(super) fn get_attribute_value(session: CK_SESSION_HANDLE, object: CK_OBJECT_
     let mut result = Ok(());
     for mut entry in template.iter()? {
         let answered = match object.attribute(entry.kind()) {
+            Answer::Value(value) if is_array(entry.kind()) => {
+                let inner = Attributes::decode(value.as_bytes()).unwrap_or_default();
+                entry.answer_nested(&inner.iter().collect::<Vec<_>>())
+            }
             Answer::Value(value) => entry.answer(value.as_bytes()),
             Answer::Sensitive => {
                 entry.answer_unavailable();
@@ -237,9 +241,14 @@ fn search_held(session: &Session, template: &Template<'_>) -> Result<Vec<CK_OBJE
 
 fn matches(object: &Object, template: &Template<'_>) -> Result<bool> {
     for wanted in template.iter()? {
-        match object.attribute(wanted.kind()) {
-            Answer::Value(value) if value.as_bytes() == wanted.value().bytes()? => {}
-            _ => return Ok(false),
+        let Answer::Value(value) = object.attribute(wanted.kind()) else { return Ok(false) };
+        let same = if is_array(wanted.kind()) {
+            Attributes::nested(&wanted).is_ok_and(|wanted| value.as_bytes() == wanted)
+        } else {
+            value.as_bytes() == wanted.value().bytes()?
+        };
+        if !same {
+            return Ok(false);
         }
     }
     Ok(true)

@@ -38,7 +38,8 @@ pub(super) fn wrap_key(
     if !key.is_true(CKA_EXTRACTABLE) {
         return Err(Error::KeyUnextractable);
     }
-    if key.is_true(CKA_WRAP_WITH_TRUSTED) && !wrapping.is_true(CKA_TRUSTED) {
+    let fits = wrapping.template(CKA_WRAP_TEMPLATE).is_none_or(|wanted| key.has_all(&wanted));
+    if !fits || key.is_true(CKA_WRAP_WITH_TRUSTED) && !wrapping.is_true(CKA_TRUSTED) {
         return Err(Error::KeyNotWrappable);
     }
     let material = material(&key)?;
@@ -83,7 +84,7 @@ pub(super) fn unwrap_key(
         error => error,
     })?;
     key.check()?;
-    let draft = Draft::new(&session, template, None, None, Origin::Unwrapped)?;
+    let draft = Draft::new(&session, template, None, None, Origin::Unwrapped(&unwrapping))?;
     let wrapped = wrapped.bytes()?;
     if wrapped.is_empty() || wrapped.len() > LONGEST {
         return Err(Error::WrappedKeyLenRange);

@@ -33,6 +33,7 @@ mod sessions;
 mod signing;
 mod slots;
 mod symbols;
+mod templates;
 mod token_objects;
 mod tokens;
 mod traps;

@@ -8,7 +8,7 @@ use crate::module::{Mechanism, Module, attributes, bytes, call, ok, output};
 use crate::openssl::Openssl;
 use crate::session_objects::{FALSE, TRUE, create, secret};
 
-fn wrap(
+pub(crate) fn wrap(
     module: &Module,
     session: CK_SESSION_HANDLE,
     mechanism: &Mechanism,

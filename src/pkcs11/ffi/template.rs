@@ -2,12 +2,23 @@
 
 use std::marker::PhantomData;
 
-use cryptoki_sys::{CK_ATTRIBUTE, CK_ATTRIBUTE_TYPE, CK_ULONG, CK_UNAVAILABLE_INFORMATION};
+use cryptoki_sys::{
+    CK_ATTRIBUTE, CK_ATTRIBUTE_TYPE, CK_ULONG, CK_UNAVAILABLE_INFORMATION, CKA_DECAPSULATE_TEMPLATE, CKA_DERIVE_TEMPLATE,
+    CKA_ENCAPSULATE_TEMPLATE, CKA_UNWRAP_TEMPLATE, CKA_WRAP_TEMPLATE,
+};
 
 use super::{Error, Input, Result, length};
 
 /// More attributes than the standard has: a count beyond it is a mistake, not a template.
 const MOST_ATTRIBUTES: CK_ULONG = 4096;
+
+const ATTRIBUTE_LEN: CK_ULONG = size_of::<CK_ATTRIBUTE>() as CK_ULONG;
+
+/// Whether an attribute's value is an array of attributes. (CKF_ARRAY_ATTRIBUTE does not tell: CKA_ALLOWED_MECHANISMS has it, two of
+/// these have it not.)
+pub(in crate::pkcs11) const fn is_array(kind: CK_ATTRIBUTE_TYPE) -> bool {
+    matches!(kind, CKA_WRAP_TEMPLATE | CKA_UNWRAP_TEMPLATE | CKA_DERIVE_TEMPLATE | CKA_ENCAPSULATE_TEMPLATE | CKA_DECAPSULATE_TEMPLATE)
+}
 
 /// An array of attributes, to be read or to be filled.
 pub(in crate::pkcs11) struct Template<'a> {
@@ -19,7 +30,7 @@ pub(in crate::pkcs11) struct Template<'a> {
 impl<'a> Template<'a> {
     /// # Safety
     /// `attributes` is NULL or valid for `count` attributes, each with a value that is NULL or valid for its length, as long as
-    /// the template lives.
+    /// the template lives. The value of an attribute that [`is_array`] is itself an array of such attributes.
     pub(super) const unsafe fn new(attributes: *mut CK_ATTRIBUTE, count: CK_ULONG) -> Self {
         Self { attributes, count, call: PhantomData }
     }
@@ -56,6 +67,47 @@ impl<'a> Attribute<'a> {
         unsafe { Input::new(attribute.pValue.cast(), attribute.ulValueLen) }
     }
 
+    /// The attributes in its value, where that is an array of them (trap 13).
+    ///
+    /// # Errors
+    /// [`Error::ArgumentsBad`] for another attribute, and for a length that is none of an array.
+    pub(in crate::pkcs11) fn nested(&self) -> Result<Template<'a>> {
+        let attribute = self.read();
+        if !is_array(attribute.type_) || !attribute.ulValueLen.is_multiple_of(ATTRIBUTE_LEN) {
+            return Err(Error::ArgumentsBad);
+        }
+        // SAFETY: by `Template::new`'s contract the value of such an attribute is NULL or an array of attributes, of this many bytes.
+        Ok(unsafe { Template::new(attribute.pValue.cast(), attribute.ulValueLen / ATTRIBUTE_LEN) })
+    }
+
+    /// Answers with an array of attributes: its length where the caller asks for that; else types and lengths, and the values that the
+    /// caller has room for (section 5.7.5).
+    ///
+    /// # Errors
+    /// [`Error::BufferTooSmall`] where the array or a value in it is.
+    pub(in crate::pkcs11) fn answer_nested(&mut self, values: &[(CK_ATTRIBUTE_TYPE, &[u8])]) -> Result {
+        let attribute = self.read();
+        let len = values.len() as CK_ULONG * ATTRIBUTE_LEN;
+        let mut result = Ok(());
+        if !attribute.pValue.is_null() {
+            // A few bytes more than an array has are no room.
+            let whole = attribute.ulValueLen - attribute.ulValueLen % ATTRIBUTE_LEN;
+            if whole < len || !is_array(attribute.type_) {
+                self.answer_unavailable();
+                return Err(Error::BufferTooSmall);
+            }
+            // SAFETY: by `Template::new`'s contract the value of such an attribute is an array of attributes, of at least this many bytes.
+            let entries = unsafe { Template::new(attribute.pValue.cast(), len / ATTRIBUTE_LEN) };
+            for (mut entry, (kind, value)) in entries.iter()?.zip(values) {
+                entry.set_kind(*kind);
+                let answered = entry.answer(value);
+                result = result.and(answered);
+            }
+        }
+        self.set_len(len);
+        result
+    }
+
     /// Answers with a value: its length where the caller asks for that, a copy where it fits.
     ///
     /// # Errors
@@ -82,6 +134,11 @@ impl<'a> Attribute<'a> {
     fn read(&self) -> CK_ATTRIBUTE {
         // SAFETY: `Template::iter` made the pointer from one that is valid for its count.
         unsafe { self.attribute.read_unaligned() }
+    }
+
+    fn set_kind(&mut self, kind: CK_ATTRIBUTE_TYPE) {
+        // SAFETY: as in `set_len`.
+        unsafe { (&raw mut (*self.attribute).type_).write_unaligned(kind) };
     }
 
     fn set_len(&mut self, len: CK_ULONG) {

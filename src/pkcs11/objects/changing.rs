@@ -11,12 +11,12 @@ use crate::pkcs11::attributes::Answer;
 use crate::pkcs11::sessions::Session;
 use crate::pkcs11::{Error, Result};
 
-/// Whether every change may be made; `allowed` are the notes of which an attribute needs one. A copy's template may repeat what the
-/// original says.
+/// Whether every change may be made; `allowed` are the notes of which an attribute needs one, `is_officer` whether the security officer
+/// makes it. A copy's template may repeat what the original says.
 ///
 /// # Errors
 /// [`Error::AttributeTypeInvalid`] for an attribute that such objects do not have, [`Error::AttributeReadOnly`].
-pub(super) fn check(object: &Object, changes: &Attributes, allowed: u16) -> Result {
+pub(super) fn check(object: &Object, changes: &Attributes, allowed: u16, is_officer: bool) -> Result {
     let rules = || {
         changes.iter().map(|(kind, value)| {
             let rule = table::find(kind, object.class(), object.kind()).ok_or(Error::AttributeTypeInvalid)?;
@@ -33,7 +33,7 @@ pub(super) fn check(object: &Object, changes: &Attributes, allowed: u16) -> Resu
         let (to_true, to_false) = (value == [CK_TRUE], value == [CK_FALSE]);
         let one_way = rule.has(STAYS_TRUE) && to_false && object.is_true(rule.kind)
             || rule.has(STAYS_FALSE) && to_true && !object.is_true(rule.kind)
-            || rule.has(OFFICER) && to_true;
+            || rule.has(OFFICER) && to_true && !is_officer;
         if one_way || !rule.has(allowed) {
             return Err(Error::AttributeReadOnly);
         }

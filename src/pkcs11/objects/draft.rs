@@ -17,6 +17,7 @@ use super::template::Attributes;
 use super::{KeyKind, check_value, next_handle, numbers, stored};
 use crate::pkcs11::ffi::Template;
 use crate::pkcs11::sessions::Session;
+use crate::pkcs11::token::Who;
 use crate::pkcs11::{Error, Result};
 
 /// What brings an object into being.
@@ -26,12 +27,27 @@ pub(in crate::pkcs11) enum Origin<'o> {
     Created,
     /// C_GenerateKey and C_GenerateKeyPair, with this mechanism.
     Generated(CK_MECHANISM_TYPE),
-    /// C_UnwrapKey and its kin.
-    Unwrapped,
+    /// C_UnwrapKey and its kin, by this key.
+    Unwrapped(&'o Object),
     /// C_DeriveKey from this key, whose protection the new one inherits.
     Derived(&'o Object),
-    /// C_EncapsulateKey and C_DecapsulateKey.
-    Encapsulated,
+    /// C_EncapsulateKey, by this key.
+    Encapsulated(&'o Object),
+    /// C_DecapsulateKey, by this key.
+    Decapsulated(&'o Object),
+}
+
+impl Origin<'_> {
+    /// What the key that makes the new one says of it (CKA_UNWRAP_TEMPLATE and its kin).
+    fn implied(self) -> Option<Attributes> {
+        match self {
+            Origin::Created | Origin::Generated(_) => None,
+            Origin::Unwrapped(key) => key.template(CKA_UNWRAP_TEMPLATE),
+            Origin::Derived(key) => key.template(CKA_DERIVE_TEMPLATE),
+            Origin::Encapsulated(key) => key.template(CKA_ENCAPSULATE_TEMPLATE),
+            Origin::Decapsulated(key) => key.template(CKA_DECAPSULATE_TEMPLATE),
+        }
+    }
 }
 
 /// A checked template of an object that is to be made.
@@ -45,7 +61,8 @@ pub(in crate::pkcs11) struct Draft<'o> {
 
 impl<'o> Draft<'o> {
     /// Reads and checks a template. `class` and `key_type` are those that the function and its mechanism make, where there is one
-    /// answer: the template may leave them out, and must not contradict.
+    /// answer: the template may leave them out, and must not contradict. What the key behind `origin` says of its offspring counts as
+    /// said in the template.
     ///
     /// # Errors
     /// Trap 23, in its order; [`Error::SessionReadOnly`] for a token object in a read-only session, [`Error::UserNotLoggedIn`] for a
@@ -58,6 +75,15 @@ impl<'o> Draft<'o> {
         origin: Origin<'o>,
     ) -> Result<Self> {
         let mut attributes = Attributes::read(template)?;
+        // A type that the key demands goes before the one that the function takes where nothing is said.
+        let key_type = match origin.implied() {
+            Some(implied) => {
+                let demanded = attributes.get(CKA_KEY_TYPE).is_none() && implied.get(CKA_KEY_TYPE).is_some();
+                attributes.add(&implied)?;
+                key_type.filter(|_| !demanded)
+            }
+            None => key_type,
+        };
         let class = agreed(attributes.number(CKA_CLASS), class)?;
         let key_type = match class {
             CKO_PUBLIC_KEY | CKO_PRIVATE_KEY | CKO_SECRET_KEY => Some(agreed(attributes.number(CKA_KEY_TYPE), key_type)?),
@@ -69,7 +95,7 @@ impl<'o> Draft<'o> {
             attributes.set_number(CKA_KEY_TYPE, key_type);
         }
         let draft = Self { class, key_type, attributes, origin };
-        draft.check_attributes()?;
+        draft.check_attributes(session.who() == Who::Officer)?;
         draft.check_session(session)?;
         Ok(draft)
     }
@@ -187,13 +213,13 @@ impl<'o> Draft<'o> {
     }
 
     /// Each attribute belongs to such an object and may be given here.
-    fn check_attributes(&self) -> Result {
+    fn check_attributes(&self, is_officer: bool) -> Result {
         let kind = self.key_type.map(|key_type| example(key_type).ok_or(Error::AttributeValueInvalid)).transpose()?;
         let forbidden = OURS
             | match self.origin {
                 Origin::Created => NOT_CREATED,
                 Origin::Generated(_) => NOT_GENERATED,
-                Origin::Unwrapped | Origin::Derived(_) | Origin::Encapsulated => NOT_UNWRAPPED,
+                Origin::Unwrapped(_) | Origin::Derived(_) | Origin::Encapsulated(_) | Origin::Decapsulated(_) => NOT_UNWRAPPED,
             };
         for (attribute, _) in self.attributes.iter() {
             let rule = table::find(attribute, self.class, kind).or_else(|| table::any(attribute).filter(|rule| rule.has(OURS)));
@@ -202,7 +228,7 @@ impl<'o> Draft<'o> {
             if attribute == CKA_UNIQUE_ID {
                 return Err(Error::AttributeTypeInvalid);
             }
-            if rule.has(forbidden) || (rule.has(OFFICER) && self.attributes.flag(attribute) == Some(true)) {
+            if rule.has(forbidden) || (rule.has(OFFICER) && !is_officer && self.attributes.flag(attribute) == Some(true)) {
                 return Err(Error::AttributeReadOnly);
             }
         }
@@ -307,7 +333,7 @@ impl<'o> Draft<'o> {
         let (always, never) = match self.origin {
             Origin::Generated(_) => (sensitive, hidden),
             Origin::Derived(base) => (sensitive && base.is_true(CKA_ALWAYS_SENSITIVE), hidden && base.is_true(CKA_NEVER_EXTRACTABLE)),
-            Origin::Created | Origin::Unwrapped | Origin::Encapsulated => (false, false),
+            Origin::Created | Origin::Unwrapped(_) | Origin::Encapsulated(_) | Origin::Decapsulated(_) => (false, false),
         };
         attributes.set_flag(CKA_ALWAYS_SENSITIVE, always);
         attributes.set_flag(CKA_NEVER_EXTRACTABLE, never);

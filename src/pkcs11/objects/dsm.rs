@@ -13,7 +13,7 @@ use super::certificate::Facts;
 use super::generated::{self, Generated, Made, Signature};
 use super::key::LocalKey;
 use super::metadata::{self, Extra};
-use super::table::{self, SECRET_VALUE};
+use super::table;
 use super::template::Attributes;
 use super::{KeyKind, lattice};
 use crate::pkcs11::conformance::is_state;
@@ -228,7 +228,7 @@ impl DsmObject {
     pub(in crate::pkcs11) fn fetch_for(&self, kind: CK_ATTRIBUTE_TYPE) -> Result {
         match &self.generated {
             Some(generated) if matches!(kind, CKA_VALUE | CKA_CHECK_VALUE) => self.sign_certificate(generated),
-            None if kind == CKA_VALUE || table::any(kind).is_some_and(|rule| rule.has(SECRET_VALUE)) => self.fetch(),
+            None if table::may_be_secret(kind) => self.fetch(),
             _ => Ok(()),
         }
     }

@@ -80,6 +80,7 @@ impl LocalObject {
         match self.attributes.get(kind) {
             Some(&[flag]) if rule.form == Form::Flag => Answer::Value(Value::Flag(flag)),
             Some(value) => Answer::Value(Value::Bytes(value)),
+            None if rule.form == Form::Template => Answer::Value(Value::Bytes(&[])),
             None => {
                 self.key().and_then(|key| key.public_number(kind)).map_or(Answer::Missing, |number| Answer::Value(Value::Owned(number)))
             }

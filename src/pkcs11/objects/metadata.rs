@@ -103,6 +103,9 @@ pub(super) fn keeps(kind: CK_ATTRIBUTE_TYPE, value: &[u8], part: Part) -> bool {
         // The others of the four are told by DSM, or by these.
         CKA_SENSITIVE => !is_true,
         CKA_SUBJECT if part == Part::Certificate => false,
+        CKA_WRAP_TEMPLATE | CKA_UNWRAP_TEMPLATE | CKA_DERIVE_TEMPLATE | CKA_ENCAPSULATE_TEMPLATE | CKA_DECAPSULATE_TEMPLATE => {
+            !value.is_empty()
+        }
         CKA_START_DATE | CKA_END_DATE | CKA_SUBJECT | CKA_APPLICATION | CKA_OBJECT_ID | CKA_URL => !value.is_empty(),
         CKA_ALLOWED_MECHANISMS
         | CKA_CERTIFICATE_CATEGORY

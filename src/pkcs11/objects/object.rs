@@ -6,6 +6,7 @@ use dsma_crypto::{Curve, MlDsaSet, MlKemSet};
 use super::dsm::DsmObject;
 use super::key::LocalKey;
 use super::local::LocalObject;
+use super::template::Attributes;
 use crate::pkcs11::attributes::{Answer, Value};
 use crate::pkcs11::{Error, Result};
 
@@ -137,19 +138,31 @@ impl Object {
 
     /// Whether CKA_ALLOWED_MECHANISMS, where it is there, names the mechanism (trap 24).
     pub(in crate::pkcs11) fn allows_mechanism(&self, mechanism: CK_MECHANISM_TYPE) -> bool {
-        match &self.body {
-            Body::Dsm(object) => object.extra().is_none_or(|extra| extra.allows_mechanism(mechanism)),
-            Body::Local(object) => object.attributes().allows_mechanism(mechanism),
-        }
+        self.said().is_none_or(|said| said.allows_mechanism(mechanism))
     }
 
     /// Whether each use of the key needs its user's PIN (CKA_ALWAYS_AUTHENTICATE).
     pub(in crate::pkcs11) fn asks_each_time(&self) -> bool {
-        let said = match &self.body {
+        self.class() == CKO_PRIVATE_KEY && self.said().is_some_and(|said| said.flag(CKA_ALWAYS_AUTHENTICATE) == Some(true))
+    }
+
+    /// Attributes in an attribute: CKA_WRAP_TEMPLATE and its kin. `None` where nobody set them.
+    pub(in crate::pkcs11) fn template(&self, kind: CK_ATTRIBUTE_TYPE) -> Option<Attributes> {
+        self.said()?.template(kind)
+    }
+
+    /// Whether it has all these attributes, with these values.
+    pub(in crate::pkcs11) fn has_all(&self, wanted: &Attributes) -> bool {
+        let has = |kind, value: &[u8]| matches!(self.attribute(kind), Answer::Value(own) if own.as_bytes() == value);
+        wanted.iter().all(|(kind, value)| has(kind, value))
+    }
+
+    /// What somebody said of it, beside what its key tells.
+    fn said(&self) -> Option<&Attributes> {
+        match &self.body {
             Body::Dsm(object) => object.extra(),
             Body::Local(object) => Some(object.attributes()),
-        };
-        self.class() == CKO_PRIVATE_KEY && said.is_some_and(|said| said.flag(CKA_ALWAYS_AUTHENTICATE) == Some(true))
+        }
     }
 
     /// Length of an RSA key's modulus in bytes; 0 for other keys.

@@ -21,6 +21,8 @@ pub(in crate::pkcs11) enum Form {
     Bytes,
     /// `CK_MECHANISM_TYPE`s, one after the other.
     Mechanisms,
+    /// Attributes, none of which is of this form or secret.
+    Template,
 }
 
 /// An attribute on some kinds of objects.
@@ -124,6 +126,11 @@ table! {
     CKA_VERIFY_RECOVER Flag (PUBLIC) CHANGES;
     CKA_WRAP Flag (PUBLIC | SECRET) CHANGES;
     CKA_ENCAPSULATE Flag (PUBLIC) CHANGES;
+    CKA_WRAP_TEMPLATE Template (PUBLIC | SECRET) 0;
+    CKA_UNWRAP_TEMPLATE Template (HIDDEN_KEY) 0;
+    CKA_DERIVE_TEMPLATE Template (HIDDEN_KEY) 0;
+    CKA_ENCAPSULATE_TEMPLATE Template (PUBLIC) 0;
+    CKA_DECAPSULATE_TEMPLATE Template (PRIVATE) 0;
     CKA_DECRYPT Flag (HIDDEN_KEY) CHANGES;
     CKA_SIGN Flag (HIDDEN_KEY) CHANGES;
     CKA_SIGN_RECOVER Flag (PRIVATE) CHANGES;
@@ -177,6 +184,11 @@ impl Rule {
 /// The rule of an attribute on any object: all rules of one attribute have one form.
 pub(in crate::pkcs11) fn any(kind: CK_ATTRIBUTE_TYPE) -> Option<&'static Rule> {
     TABLE.iter().find(|rule| rule.kind == kind)
+}
+
+/// Whether some objects have such an attribute and show it to nobody.
+pub(in crate::pkcs11) fn may_be_secret(kind: CK_ATTRIBUTE_TYPE) -> bool {
+    TABLE.iter().any(|rule| rule.kind == kind && rule.has(SECRET_VALUE))
 }
 
 /// The attribute with this name.

@@ -6,7 +6,7 @@ use cryptoki_sys::*;
 use zeroize::Zeroizing;
 
 use super::table::{self, Form};
-use crate::pkcs11::ffi::Template;
+use crate::pkcs11::ffi::{Attribute, Template, is_array};
 use crate::pkcs11::{Error, Result};
 
 /// The longest value: the largest data object that DSM keeps has 512 KiB.
@@ -31,7 +31,13 @@ impl Attributes {
         for attribute in template.iter()? {
             let (kind, value) = (attribute.kind(), attribute.value());
             let form = table::any(kind).ok_or(Error::AttributeTypeInvalid)?.form;
-            let bytes = value.bytes().map_err(|_| Error::AttributeValueInvalid)?;
+            let nested;
+            let bytes = if form == Form::Template {
+                nested = Self::nested(&attribute)?;
+                &nested
+            } else {
+                value.bytes().map_err(|_| Error::AttributeValueInvalid)?
+            };
             if !form.holds(bytes) {
                 return Err(Error::AttributeValueInvalid);
             }
@@ -39,6 +45,50 @@ impl Attributes {
             read.set(kind, bytes);
         }
         if twice { Err(Error::TemplateInconsistent) } else { Ok(read) }
+    }
+
+    /// The value of an attribute that is an array of attributes, as it is kept (see [`Attributes::encode`]): in no particular order, so
+    /// that two of them can be compared.
+    ///
+    /// # Errors
+    /// [`Error::AttributeValueInvalid`] for what is no such array.
+    pub(in crate::pkcs11) fn nested(attribute: &Attribute<'_>) -> Result<Vec<u8>> {
+        let nested = attribute.nested().map_err(|_| Error::AttributeValueInvalid)?;
+        // One level: what a key that is made by a key may make in turn is not the first one's to say.
+        if nested.iter().map_err(|_| Error::AttributeValueInvalid)?.any(|inner| is_array(inner.kind())) {
+            return Err(Error::AttributeValueInvalid);
+        }
+        Self::read(&nested).map(|read| read.encode()).map_err(|_| Error::AttributeValueInvalid)
+    }
+
+    /// All of it as bytes: for each attribute its number and its length in eight bytes each, the least first, and its value.
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.memory_size());
+        for (kind, value) in self.iter() {
+            bytes.extend_from_slice(&kind.to_le_bytes());
+            bytes.extend_from_slice(&(value.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(value);
+        }
+        bytes
+    }
+
+    /// Reads what [`Attributes::encode`] wrote; `None` for anything else.
+    pub(in crate::pkcs11) fn decode(mut bytes: &[u8]) -> Option<Self> {
+        let mut decoded = Self::default();
+        while !bytes.is_empty() {
+            let (kind, rest) = bytes.split_first_chunk().map(|(kind, rest)| (CK_ULONG::from_le_bytes(*kind), rest))?;
+            let (len, rest) = rest.split_first_chunk().map(|(len, rest)| (u64::from_le_bytes(*len), rest))?;
+            let (value, rest) = rest.split_at_checked(usize::try_from(len).ok()?)?;
+            let rule = table::any(kind).filter(|rule| rule.form != Form::Template && rule.form.holds(value))?;
+            decoded.set(rule.kind, value);
+            bytes = rest;
+        }
+        Some(decoded)
+    }
+
+    /// The attributes in a value of the form [`Form::Template`]; `None` where it is not set.
+    pub(in crate::pkcs11) fn template(&self, kind: CK_ATTRIBUTE_TYPE) -> Option<Self> {
+        self.get(kind).filter(|bytes| !bytes.is_empty()).and_then(Self::decode)
     }
 
     /// A value.
@@ -60,6 +110,18 @@ impl Attributes {
     pub(in crate::pkcs11) fn allows_mechanism(&self, mechanism: CK_MECHANISM_TYPE) -> bool {
         self.get(CKA_ALLOWED_MECHANISMS)
             .is_none_or(|list| list.chunks_exact(size_of::<CK_MECHANISM_TYPE>()).any(|one| one == mechanism.to_ne_bytes()))
+    }
+
+    /// Sets all of `more`, which must not contradict.
+    ///
+    /// # Errors
+    /// [`Error::TemplateInconsistent`].
+    pub(in crate::pkcs11) fn add(&mut self, more: &Self) -> Result {
+        if more.iter().any(|(kind, value)| self.get(kind).is_some_and(|own| own != value)) {
+            return Err(Error::TemplateInconsistent);
+        }
+        more.iter().for_each(|(kind, value)| self.set(kind, value));
+        Ok(())
     }
 
     /// Sets a value.
@@ -122,6 +184,10 @@ impl Form {
             Self::Text => value.len() <= LONGEST_VALUE && std::str::from_utf8(value).is_ok(),
             Self::Bytes => value.len() <= LONGEST_VALUE,
             Self::Mechanisms => value.len() <= LONGEST_VALUE && value.len().is_multiple_of(size_of::<CK_MECHANISM_TYPE>()),
+            Self::Template => {
+                let nothing_secret = |inner: Attributes| inner.iter().all(|(kind, _)| !table::may_be_secret(kind));
+                value.len() <= LONGEST_VALUE && Attributes::decode(value).is_some_and(nothing_secret)
+            }
         }
     }
 }

@@ -100,7 +100,12 @@ pub(super) fn set_attribute_value(session: CK_SESSION_HANDLE, handle: CK_OBJECT_
     }
     changing::check(&object, &changes, CHANGES, session.who() == Who::Officer)?;
     match &object.body {
-        Body::Dsm(shown) => stored::change(&session, shown, &changing::differing(&object, &changes)),
+        Body::Dsm(shown) => {
+            let now = Object { handle, body: Body::Dsm(shown.renewed()?) };
+            changing::check(&now, &changes, CHANGES, session.who() == Who::Officer)?;
+            let Body::Dsm(shown) = &now.body else { return Err(Error::GeneralError) };
+            stored::change(&session, shown, &changing::differing(&now, &changes))
+        }
         Body::Local(local) => {
             session.token.held().put(Arc::new(Object { handle, body: Body::Local(Box::new(changing::changed(local, &changes))) }))
         }

@@ -3,7 +3,7 @@
 use std::ptr::null_mut;
 
 use cryptoki_sys::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::keys::{Bench, shared};
 use crate::module::{Mechanism, Module, attributes, call, gcm, ok};
@@ -254,6 +254,59 @@ fn token_keys_stay_secret_unless_the_configuration_says_otherwise() {
     let session = module.logged_in();
     let object = module.object(session, CKO_SECRET_KEY, &foreign.label);
     assert_eq!(module.attribute(session, object, CKA_VALUE), Err(CKR_ATTRIBUTE_SENSITIVE));
+}
+
+/// What others changed since this process listed its keys stays as they left it.
+#[test]
+fn a_change_undoes_no_other() {
+    let bench = shared();
+    let (module, label) = (bench.another(), label());
+    let session = module.logged_in();
+    let template = vec![(CKA_TOKEN, TRUE), (CKA_LABEL, label.as_bytes()), (CKA_VALUE_LEN, &[32, 0, 0, 0, 0, 0, 0, 0])];
+    let key = generate(&module, session, CKM_AES_KEY_GEN, &template).expect("a key");
+    let mut sobject = in_dsm(bench, &label);
+    let kid = sobject["kid"].as_str().expect("a kid").to_owned();
+    let operations = sobject["key_ops"].as_array_mut().expect("operations");
+    operations.retain(|operation| operation != "DECRYPT");
+    let mut metadata = sobject["custom_metadata"].clone();
+    metadata["another's"] = json!("stays");
+    metadata["pkcs11_object"] = json!(r#"{"CKA_WRAP_WITH_TRUSTED":"AQ=="}"#);
+    let change = json!({"key_ops": sobject["key_ops"], "custom_metadata": metadata});
+    bench.stack.dsm().request("PATCH", &format!("/crypto/v1/keys/{kid}"), Some(change)).success();
+    assert_eq!(set(&module, session, key, &vec![(CKA_WRAP_WITH_TRUSTED, FALSE)]), CKR_ATTRIBUTE_READ_ONLY, "somebody set it for ever");
+    assert_eq!(set(&module, session, key, &vec![(CKA_ID, b"new"), (CKA_ENCRYPT, FALSE)]), CKR_OK);
+    let after = in_dsm(bench, &label);
+    let operations = after["key_ops"].as_array().expect("operations");
+    assert!(!operations.iter().any(|operation| operation == "DECRYPT" || operation == "ENCRYPT"), "{after}");
+    assert_eq!(
+        (&after["custom_metadata"]["another's"], &after["custom_metadata"]["pkcs11_object"]),
+        (&metadata["another's"], &metadata["pkcs11_object"])
+    );
+    assert_eq!(module.attribute(session, key, CKA_DECRYPT), Ok(FALSE.to_vec()));
+    assert_eq!(module.attribute(session, key, CKA_ID), Ok(b"new".to_vec()));
+}
+
+/// What DSM cannot change, and a use that it has no word for, is refused.
+#[test]
+fn trap_22_no_change_is_lost() {
+    let bench = shared();
+    let module = bench.another();
+    let session = module.logged_in();
+    let class = CKO_DATA.to_ne_bytes();
+    for private in [FALSE, TRUE] {
+        let template = [(CKA_CLASS, &class[..]), (CKA_TOKEN, TRUE), (CKA_PRIVATE, private), (CKA_VALUE, b"old")];
+        let data = create(&module, session, &template).expect("data");
+        assert_eq!(set(&module, session, data, &vec![(CKA_APPLICATION, b"app"), (CKA_VALUE, b"new")]), CKR_ATTRIBUTE_READ_ONLY);
+        assert_eq!(module.attribute(session, data, CKA_VALUE), Ok(b"old".to_vec()));
+        assert_eq!(module.attribute(session, data, CKA_APPLICATION), Ok(Vec::new()));
+        assert_eq!(set(&module, session, data, &vec![(CKA_APPLICATION, b"app")]), CKR_OK);
+        assert_eq!(module.attribute(session, data, CKA_APPLICATION), Ok(b"app".to_vec()));
+    }
+    let template = vec![(CKA_TOKEN, TRUE), (CKA_VALUE_LEN, &[32, 0, 0, 0, 0, 0, 0, 0][..])];
+    let key = generate(&module, session, CKM_GENERIC_SECRET_KEY_GEN, &template).expect("a key");
+    assert_eq!(set(&module, session, key, &vec![(CKA_ENCRYPT, TRUE)]), CKR_ATTRIBUTE_VALUE_INVALID);
+    assert_eq!(set(&module, session, key, &vec![(CKA_ENCRYPT, FALSE), (CKA_VERIFY, FALSE)]), CKR_OK);
+    assert_eq!(module.attribute(session, key, CKA_VERIFY), Ok(FALSE.to_vec()));
 }
 
 /// What may not be changed is refused with the value that it has, too; what may be, leaves no trace where it is so already.

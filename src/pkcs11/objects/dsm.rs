@@ -132,6 +132,15 @@ impl DsmObject {
         })
     }
 
+    /// The same object as DSM has it now: a change begins here, so that it undoes nothing that others have changed meanwhile.
+    ///
+    /// # Errors
+    /// What DSM says; [`Error::ObjectHandleInvalid`] where the sobject shows it no more.
+    pub(super) fn renewed(&self) -> Result<Self> {
+        let sobject = self.engine.sobject(self.kid).map_err(|error| Error::from_engine(&error, During::Changing))?;
+        Self::of(&sobject, &self.engine).find(|object| object.part == self.part).ok_or(Error::ObjectHandleInvalid)
+    }
+
     /// CKA_CLASS.
     pub(in crate::pkcs11) const fn class(&self) -> CK_OBJECT_CLASS {
         self.part.class()

@@ -92,13 +92,27 @@ pub(super) fn generate_private(
     Ok((session.token.handle_of(&made, Part::Private)?, spki))
 }
 
-/// Writes changed attributes to DSM.
+/// Writes changed attributes to DSM; `object` is as DSM has it now.
 ///
 /// # Errors
-/// What DSM says.
+/// [`Error::AttributeReadOnly`] for what DSM does not let change, [`Error::AttributeValueInvalid`] for a use that it has no word for; what
+/// DSM says.
 pub(super) fn change(session: &Session, object: &DsmObject, changes: &Attributes) -> Result {
     if changes.iter().next().is_none() {
         return Ok(());
+    }
+    for (kind, value) in changes.iter() {
+        match kind {
+            // The value of a sobject, and what a certificate tells.
+            CKA_VALUE | CKA_ISSUER | CKA_SERIAL_NUMBER => return Err(Error::AttributeReadOnly),
+            _ if value == [CK_TRUE]
+                && usage::is_usage(kind)
+                && object.kind.is_some_and(|key| usage::operation(object.class(), key, kind).is_none()) =>
+            {
+                return Err(Error::AttributeValueInvalid);
+            }
+            _ => {}
+        }
     }
     let sobject = &object.sobject;
     let mut metadata = sobject.custom_metadata.clone().unwrap_or_default();
@@ -138,7 +152,7 @@ pub(super) fn destroy(session: &Session, object: &DsmObject) -> Result {
         return session.token.forget_certificate(object.kid);
     }
     if object.part == Part::Public && !object.sobject.public_only {
-        let mut metadata = object.sobject.custom_metadata.clone().unwrap_or_default();
+        let mut metadata = object.renewed()?.sobject.custom_metadata.clone().unwrap_or_default();
         Extra { hidden: true, ..Extra::default() }.write(Part::Public, &mut metadata);
         return update(session, object.kid, &SobjectRequest { custom_metadata: Some(metadata), ..SobjectRequest::default() });
     }
@@ -168,7 +182,11 @@ fn show_again(session: &Session, attributes: &Attributes, key: &LocalKey) -> Res
             && !sobject.public_only
             && Extra::read(sobject, Part::Public).is_some_and(|extra| extra.hidden)
     };
-    let Some(sobject) = listing.sobjects.iter().find(|sobject| is_its_pair(sobject)) else { return Ok(None) };
+    let Some(kid) = listing.sobjects.iter().find(|sobject| is_its_pair(sobject)).and_then(|sobject| sobject.kid) else { return Ok(None) };
+    let sobject = engine.sobject(kid).map_err(|error| Error::from_engine(&error, During::Creating))?;
+    if !is_its_pair(&sobject) {
+        return Ok(None);
+    }
     let mut metadata = sobject.custom_metadata.clone().unwrap_or_default();
     let mut extra = own_attributes(&Shown { part: Part::Public, attributes });
     for kind in [CKA_LABEL, CKA_ID] {
@@ -179,7 +197,6 @@ fn show_again(session: &Session, attributes: &Attributes, key: &LocalKey) -> Res
     extra.write(Part::Public, &mut metadata);
     let key_ops = usage::apply(sobject.key_ops, CKO_PUBLIC_KEY, key.kind(), attributes);
     let request = SobjectRequest { custom_metadata: Some(metadata), key_ops: Some(usage::names(key_ops)), ..SobjectRequest::default() };
-    let kid = sobject.kid.ok_or(Error::GeneralError)?;
     let changed = engine.update(kid, &request).map_err(|error| Error::from_engine(&error, During::Creating))?;
     session.token.handle_of(&changed, Part::Public).map(Some)
 }

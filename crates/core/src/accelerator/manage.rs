@@ -32,17 +32,23 @@ impl Accelerator {
         self.add(request, |request| self.0.dsm.import(request))
     }
 
+    /// A sobject as DSM has it now. It neither comes from the listing nor goes there.
+    ///
+    /// # Errors
+    /// DSM's refusal, or [`Error::Unreachable`].
+    pub fn sobject(&self, kid: Uuid) -> Result<Arc<Sobject>, Error> {
+        let key = KeyRef::Kid(kid);
+        let sobject = self.0.dsm.info(&key, self.0.config.retry_timeout)?;
+        self.0.checked_kid(&key, sobject.kid)?;
+        Ok(self.with_listed_value(kid, sobject))
+    }
+
     /// Changes a sobject.
     ///
     /// # Errors
     /// DSM's refusal, or [`Error::Unreachable`].
     pub fn update(&self, kid: Uuid, request: &SobjectRequest) -> Result<Arc<Sobject>, Error> {
-        let mut sobject = self.0.dsm.update(kid, request)?;
-        // The answer has none; the listing has those that are no secrets.
-        let listed = self.cached_sobjects();
-        let old = listed.as_ref().and_then(|listed| listed.sobjects.iter().find(|old| old.kid == Some(kid)));
-        sobject.value = old.and_then(|old| old.value.clone());
-        let sobject = Arc::new(sobject);
+        let sobject = self.with_listed_value(kid, self.0.dsm.update(kid, request)?);
         // The cached key carries the key operations.
         self.clear(Some(&[kid]));
         self.note(Change::Kept(Arc::clone(&sobject)));
@@ -67,6 +73,14 @@ impl Accelerator {
     pub fn value(&self, kid: Uuid) -> Result<SecretBlob, Error> {
         let sobject = self.0.dsm.export(&KeyRef::Kid(kid), self.0.config.retry_timeout)?;
         sobject.value.ok_or_else(|| self.0.bad_reply("an exported sobject without value"))
+    }
+
+    /// DSM's answer has no value; the listing has those that are no secrets, and that never change.
+    fn with_listed_value(&self, kid: Uuid, mut sobject: Sobject) -> Arc<Sobject> {
+        let listed = self.cached_sobjects();
+        let old = listed.as_ref().and_then(|listed| listed.sobjects.iter().find(|old| old.kid == Some(kid)));
+        sobject.value = old.and_then(|old| old.value.clone());
+        Arc::new(sobject)
     }
 
     fn add(&self, mut request: SobjectRequest, send: impl Fn(&SobjectRequest) -> Result<Sobject, Error>) -> Result<Arc<Sobject>, Error> {

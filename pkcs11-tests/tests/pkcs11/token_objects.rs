@@ -286,6 +286,18 @@ fn a_change_undoes_no_other() {
     assert_eq!(module.attribute(session, key, CKA_ID), Ok(b"new".to_vec()));
 }
 
+/// A key that somebody else deleted is gone when that is seen.
+#[test]
+fn a_key_that_is_not_there_any_more() {
+    let bench = shared();
+    let key = bench.key(json!({"obj_type": "AES", "key_size": 256, "key_ops": ["ENCRYPT", "APPMANAGEABLE"]}));
+    let (module, session, object) = bench.use_key(&key);
+    bench.stack.dsm().request("DELETE", &format!("/crypto/v1/keys/{}", key.kid), None).success();
+    assert!(module.attribute(session, object, CKA_LABEL).is_ok(), "the listing is older");
+    assert_eq!(call!(module, C_DestroyObject(session, object)), CKR_OBJECT_HANDLE_INVALID);
+    assert_eq!(module.attribute(session, object, CKA_LABEL), Err(CKR_OBJECT_HANDLE_INVALID));
+}
+
 /// What DSM cannot change, and a use that it has no word for, is refused.
 #[test]
 fn trap_22_no_change_is_lost() {

@@ -157,8 +157,9 @@ pub(super) fn destroy(session: &Session, object: &DsmObject) -> Result {
         return update(session, object.kid, &SobjectRequest { custom_metadata: Some(metadata), ..SobjectRequest::default() });
     }
     let engine = session.token.engine()?;
-    engine.delete(object.kid).map_err(|error| Error::from_engine(&error, During::Changing))?;
+    let deleted = engine.delete(object.kid).map_err(|error| Error::from_engine(&error, During::Changing));
     session.token.renew()?;
+    deleted?;
     let was_hidden = Extra::read(&object.sobject, Part::Public).is_some_and(|extra| extra.hidden);
     if object.part == Part::Private && !was_hidden {
         session.token.widow(object.kid);

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use dsma_api::{ObjectType, SecretBlob, Sobject, SobjectRequest};
+use dsma_api::{ApiError, ObjectType, SecretBlob, Sobject, SobjectRequest};
 use uuid::Uuid;
 
 use super::Accelerator;
@@ -60,10 +60,13 @@ impl Accelerator {
     /// # Errors
     /// DSM's refusal, or [`Error::Unreachable`].
     pub fn delete(&self, kid: Uuid) -> Result<(), Error> {
-        self.0.dsm.delete(kid)?;
-        self.clear(Some(&[kid]));
-        self.note(Change::Gone(kid));
-        Ok(())
+        let deleted = self.0.dsm.delete(kid);
+        // Somebody else was faster, or the answer got lost and this is the second one.
+        if matches!(&deleted, Ok(()) | Err(Error::Api(ApiError { status: 404, .. }))) {
+            self.clear(Some(&[kid]));
+            self.note(Change::Gone(kid));
+        }
+        deleted
     }
 
     /// The value of a sobject, exported for nobody but the caller: it does not enter the cache.

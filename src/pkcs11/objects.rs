@@ -90,24 +90,31 @@ pub(super) fn destroy_object(session: CK_SESSION_HANDLE, handle: CK_OBJECT_HANDL
 /// C_SetAttributeValue: all of the template or nothing (trap 22).
 pub(super) fn set_attribute_value(session: CK_SESSION_HANDLE, handle: CK_OBJECT_HANDLE, template: &Template<'_>) -> Result {
     let session = session_table::get(session)?;
-    let object = session.object(handle)?;
-    if object.is_token() && !session.read_write {
-        return Err(Error::SessionReadOnly);
-    }
-    let changes = Attributes::read(template)?;
-    if !object.is_true(CKA_MODIFIABLE) {
-        return Err(Error::ActionProhibited);
-    }
-    changing::check(&object, &changes, CHANGES, session.who() == Who::Officer)?;
-    match &object.body {
-        Body::Dsm(shown) => {
-            let now = Object { handle, body: Body::Dsm(shown.renewed()?) };
-            changing::check(&now, &changes, CHANGES, session.who() == Who::Officer)?;
-            let Body::Dsm(shown) = &now.body else { return Err(Error::GeneralError) };
-            stored::change(&session, shown, &changing::differing(&now, &changes))
+    let officer = session.who() == Who::Officer;
+    loop {
+        let object = session.object(handle)?;
+        if object.is_token() && !session.read_write {
+            return Err(Error::SessionReadOnly);
         }
-        Body::Local(local) => {
-            session.token.held().put(Arc::new(Object { handle, body: Body::Local(Box::new(changing::changed(local, &changes))) }))
+        let changes = Attributes::read(template)?;
+        if !object.is_true(CKA_MODIFIABLE) {
+            return Err(Error::ActionProhibited);
+        }
+        changing::check(&object, &changes, CHANGES, officer)?;
+        match &object.body {
+            Body::Dsm(shown) => {
+                let now = Object { handle, body: Body::Dsm(shown.renewed()?) };
+                changing::check(&now, &changes, CHANGES, officer)?;
+                let Body::Dsm(shown) = &now.body else { return Err(Error::GeneralError) };
+                return stored::change(&session, shown, &changing::differing(&now, &changes));
+            }
+            Body::Local(local) => {
+                let changed = Arc::new(Object { handle, body: Body::Local(Box::new(changing::changed(local, &changes))) });
+                // Where another thread changed it meanwhile, that change decides whether this one may be made.
+                if session.token.held().replace(&object, changed)? {
+                    return Ok(());
+                }
+            }
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Session objects: keys, certificates and data that live in the process.
 
 use std::ptr::null_mut;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use cryptoki_sys::*;
 
@@ -191,4 +193,38 @@ fn data_objects_are_kept() {
     assert_eq!(module.attribute(session, data, CKA_KEY_TYPE), Err(CKR_ATTRIBUTE_TYPE_INVALID));
     assert_eq!(module.find(session, &[(CKA_CLASS, &class), (CKA_TOKEN, FALSE)]), [data]);
     assert_eq!(module.encrypt(session, &gcm(), data, b"data"), Err(CKR_KEY_HANDLE_INVALID));
+}
+
+/// Two threads at one object: what was destroyed stays destroyed, and what was set once stays set.
+#[test]
+fn traps_21_and_22_a_change_beside_another() {
+    let module = shared().another();
+    let session = module.logged_in();
+    let set = |key, attribute, value: &[u8]| {
+        let mut template = attributes(&[(attribute, value)]);
+        call!(module, C_SetAttributeValue(session, key, template.as_mut_ptr(), 1))
+    };
+    for _ in 0..300 {
+        let key = create(&module, session, &borrowed(&aes(&[]))).expect("a session key");
+        let (start, busy, end) = (Barrier::new(2), AtomicBool::new(false), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                start.wait();
+                let mut labels = 0_u32;
+                while !end.load(SeqCst) && set(key, CKA_LABEL, labels.to_string().as_bytes()) == CKR_OK {
+                    labels += 1;
+                    busy.store(labels > 20, SeqCst);
+                }
+            });
+            start.wait();
+            assert_eq!(set(key, CKA_SENSITIVE, TRUE), CKR_OK);
+            while !busy.load(SeqCst) {
+                std::thread::yield_now();
+            }
+            assert_eq!(module.attribute(session, key, CKA_SENSITIVE), Ok(TRUE.to_vec()));
+            assert_eq!(call!(module, C_DestroyObject(session, key)), CKR_OK);
+            end.store(true, SeqCst);
+        });
+        assert_eq!(module.attribute(session, key, CKA_LABEL), Err(CKR_OBJECT_HANDLE_INVALID));
+    }
 }

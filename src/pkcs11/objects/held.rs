@@ -45,22 +45,39 @@ impl Held {
         if self.is_empty() { None } else { read(self.shard(handle)).get(&handle).cloned() }
     }
 
-    /// Adds an object under its handle, or puts it in the place of the one that has it.
+    /// Adds an object under its handle, which is new.
     ///
     /// # Errors
     /// [`Error::DeviceMemory`] where the limit is reached.
     pub(in crate::pkcs11) fn put(&self, object: Arc<Object>) -> Result {
-        let size = size_of_object(&object);
-        // Counted first, so that two threads cannot both have the last bytes.
+        self.take_room(&object)?;
+        write(self.shard(object.handle)).insert(object.handle, object);
+        self.objects.fetch_add(1, Relaxed);
+        Ok(())
+    }
+
+    /// Puts an object in the place of `old`. False where another thread changed that one meanwhile: then nothing has happened.
+    ///
+    /// # Errors
+    /// [`Error::ObjectHandleInvalid`] where the object was destroyed meanwhile; [`Error::DeviceMemory`] as in [`Held::put`].
+    pub(in crate::pkcs11) fn replace(&self, old: &Arc<Object>, new: Arc<Object>) -> Result<bool> {
+        self.take_room(&new)?;
+        let (gone, replaced) = match write(self.shard(old.handle)).get_mut(&old.handle) {
+            Some(current) if Arc::ptr_eq(current, old) => (std::mem::replace(current, new), Ok(true)),
+            Some(_) => (new, Ok(false)),
+            None => (new, Err(Error::ObjectHandleInvalid)),
+        };
+        self.bytes.fetch_sub(size_of_object(&gone), Relaxed);
+        replaced
+    }
+
+    /// Counted first, so that two threads cannot both have the last bytes.
+    fn take_room(&self, object: &Object) -> Result {
+        let size = size_of_object(object);
         if self.bytes.fetch_add(size, Relaxed) + size > self.limit {
             self.bytes.fetch_sub(size, Relaxed);
             return Err(Error::DeviceMemory);
         }
-        let old = write(self.shard(object.handle)).insert(object.handle, object);
-        match old {
-            Some(old) => self.bytes.fetch_sub(size_of_object(&old), Relaxed),
-            None => self.objects.fetch_add(1, Relaxed),
-        };
         Ok(())
     }
 

@@ -47,11 +47,25 @@ impl Desk {
     }
 
     pub(crate) fn ec(&self, name: &str) -> String {
-        self.key(name, json!({"obj_type": "EC", "elliptic_curve": "NistP256", "key_ops": ["SIGN", "VERIFY", "EXPORT"]}))
+        self.key(name, json!({"obj_type": "EC", "elliptic_curve": "NistP256", "key_ops": ["SIGN", "VERIFY", "AGREEKEY", "EXPORT"]}))
     }
 
     pub(crate) fn aes(&self, name: &str) -> String {
-        self.key(name, json!({"obj_type": "AES", "key_size": 256, "key_ops": ["ENCRYPT", "DECRYPT", "EXPORT"]}))
+        self.key(name, json!({"obj_type": "AES", "key_size": 256, "key_ops": ["ENCRYPT", "DECRYPT", "WRAPKEY", "UNWRAPKEY", "EXPORT"]}))
+    }
+
+    /// An HMAC key of 32 bytes, each of them 7: a consumer knows what its tags have to be.
+    pub(crate) fn hmac(&self, name: &str) {
+        let value = base64_simd::STANDARD.encode_to_string([7; 32]);
+        let spec = json!({"name": name, "obj_type": "HMAC", "value": value, "key_ops": ["MACGENERATE", "MACVERIFY", "EXPORT"]});
+        self.stack.dsm().request("PUT", "/crypto/v1/keys", Some(spec)).success();
+    }
+
+    /// Puts these lines into the library's configuration.
+    pub(crate) fn configure(&self, lines: &str) {
+        let conf = self.stack.pkcs11_conf();
+        let given = std::fs::read_to_string(&conf).expect("a configuration");
+        std::fs::write(conf, format!("{lines}\n{given}")).expect("a file is written");
     }
 
     /// A command in this directory whose library has this DSM's configuration.
@@ -85,7 +99,18 @@ impl Desk {
         let file = self.path(&format!("{name}.pem"));
         let mut openssl = self.with_engine("openssl");
         openssl.args(["req", "-new", "-x509", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]);
+        openssl.args(["-addext", "basicConstraints=critical,CA:TRUE"]);
         finish(openssl.args(["-engine", "pkcs11", "-keyform", "engine", "-key", &private_uri(name), "-out"]).arg(&file));
+        file
+    }
+
+    /// The same, and puts it on the token with the key's CKA_ID and label: so Java and NSS find out that they belong together.
+    pub(crate) fn certificate_on_token(&self, name: &str, kid: &str) -> PathBuf {
+        let file = self.certificate(name);
+        finish(self.command("openssl").args(["x509", "-outform", "DER", "-out", "certificate.der", "-in"]).arg(&file));
+        let mut tool = self.command("pkcs11-tool");
+        tool.args(["--login", "--pin", "any", "--write-object", "certificate.der", "--type", "cert", "--label", name]);
+        finish(tool.args(["--id", &kid.replace('-', ""), "--module"]).arg(dsma_testkit::library()));
         file
     }
 
@@ -131,13 +156,33 @@ pub(crate) fn output(command: &mut Command) -> Output {
     command.output().unwrap_or_else(|error| panic!("{:?} does not start: {error} (scripts/setup test installs it)", command.get_program()))
 }
 
+/// The number at the end of what a server says about itself.
+#[track_caller]
+pub(crate) fn port_in(line: &str) -> u16 {
+    line.rsplit([':', ' ']).next().and_then(|port| port.trim().parse().ok()).unwrap_or_else(|| panic!("no port in {line}"))
+}
+
 /// GETs a page from `https://localhost:PORT` with curl, trusting `ca` alone, on `requests` connections of which several are open at once.
 #[track_caller]
 pub(crate) fn fetch(port: u16, ca: &Path, requests: usize) {
+    fetch_with(&[], port, ca, requests);
+}
+
+/// The same with TLS 1.2 and with TLS 1.3.
+#[track_caller]
+pub(crate) fn fetch_with_both_versions(port: u16, ca: &Path, requests: usize) {
+    fetch_with(&["--tls-max", "1.2"], port, ca, requests);
+    fetch_with(&["--tlsv1.3"], port, ca, requests);
+}
+
+#[track_caller]
+fn fetch_with(options: &[&str], port: u16, ca: &Path, requests: usize) {
     let statuses = finish(
         Command::new("curl")
             .args(["--silent", "--show-error", "--parallel", "--parallel-max", "4", "--header", "Connection: close"])
-            .args(["--output", "/dev/null", "--write-out", "%{http_code}\n", "--cacert"])
+            .args(["--output", "/dev/null", "--write-out", "%{http_code}\n"])
+            .args(options)
+            .arg("--cacert")
             .arg(ca)
             .arg(format!("https://localhost:{port}/index.html?[1-{requests}]")),
     );

@@ -1,6 +1,6 @@
 //! GnuTLS's `p11tool`, and p11-kit with a module file.
 
-use crate::desk::{Desk, finish, private_uri, token_uri};
+use crate::desk::{Desk, fetch_with_both_versions, finish, free_port, private_uri, token_uri};
 
 #[test]
 fn p11tool_lists_and_signs() {
@@ -15,6 +15,64 @@ fn p11tool_lists_and_signs() {
         assert!(listed.contains(&format!("object={name};type=private")), "{listed}");
         let said = p11tool(&["--test-sign", &private_uri(name)]);
         assert_eq!(said.matches("... ok").count(), 3, "{said}");
+    }
+}
+
+/// Pairs that p11tool has the token generate, a key and a certificate that it writes there, and what it deletes.
+#[test]
+fn p11tool_generates_writes_and_deletes() {
+    let desk = Desk::new();
+    let provider = format!("--provider={}", dsma_testkit::library().display());
+    let p11tool =
+        |arguments: &[&str]| finish(desk.command("p11tool").arg(&provider).args(["--login", "--set-pin=any", "--batch"]).args(arguments));
+    p11tool(&["--generate-privkey=rsa", "--bits", "2048", "--label", "rsa", "--id", "0a01", token_uri()]);
+    p11tool(&["--generate-privkey=ecdsa", "--curve", "secp384r1", "--label", "ec", "--id", "0a02", token_uri()]);
+    finish(desk.command("openssl").args([
+        "req",
+        "-new",
+        "-x509",
+        "-noenc",
+        "-subj",
+        "/CN=written",
+        "-newkey",
+        "rsa:2048",
+        "-keyout",
+        "key",
+        "-out",
+        "crt",
+    ]));
+    p11tool(&["--write", "--load-privkey", "key", "--label", "written", "--id", "0a03", token_uri()]);
+    p11tool(&["--write", "--load-certificate", "crt", "--label", "written", "--id", "0a03", token_uri()]);
+    for (name, checks) in [("rsa", 3), ("ec", 3), ("written", 2)] {
+        let said = p11tool(&["--test-sign", &private_uri(name)]);
+        assert_eq!(said.matches("... ok").count(), checks, "{said}");
+    }
+    let exported = p11tool(&["--export", &format!("{};object=written;type=cert", token_uri())]);
+    assert!(exported.contains(std::fs::read_to_string(desk.path("crt")).expect("a certificate").trim()), "{exported}");
+    p11tool(&["--delete", &private_uri("rsa")]);
+    let listed = p11tool(&["--list-all", token_uri()]);
+    assert!(!listed.contains("object=rsa") && listed.contains("object=ec;type=private"), "{listed}");
+}
+
+/// `certtool` signs the certificate of the key that `gnutls-serv` then serves TLS with.
+#[test]
+fn gnutls_serves_tls() {
+    let desk = Desk::new();
+    desk.rsa("rsa");
+    desk.ec("ec");
+    desk.write("template", "cn = localhost\ndns_name = localhost\ntls_www_server\nsigning_key\n");
+    let provider = format!("--provider={}", dsma_testkit::library().display());
+    for name in ["rsa", "ec"] {
+        let mut certtool = desk.command("certtool");
+        certtool.arg(&provider).env("GNUTLS_PIN", "any").args(["--generate-self-signed", "--template", "template", "--outfile", "crt"]);
+        certtool.arg("--load-privkey").arg(private_uri(name));
+        finish(certtool.arg("--load-pubkey").arg(format!("{};object={name};type=public", token_uri())));
+        let port = free_port();
+        let mut serv = desk.command("gnutls-serv");
+        serv.arg(&provider).args(["--http", "--port", &port.to_string(), "--x509certfile"]).arg(desk.path("crt")).arg("--x509keyfile");
+        let server = desk.serve("gnutls-serv", serv.arg(format!("{};pin-value=any", private_uri(name))));
+        let _ = server.wait_for("HTTP Server listening on IPv4");
+        fetch_with_both_versions(port, &desk.path("crt"), 3);
     }
 }
 

@@ -5,6 +5,7 @@
 //! `tests/pkcs11/programs.rs`.
 
 mod desk;
+mod engine;
 mod gnutls;
 mod java;
 mod node;

@@ -3,11 +3,12 @@
 use crate::desk::{Desk, finish};
 
 #[test]
-fn graphene_signs_and_encrypts() {
+fn graphene_uses_generates_derives_and_wraps_keys() {
     let desk = Desk::new();
     desk.rsa("rsa");
     desk.ec("ec");
     desk.aes("aes");
+    desk.hmac("hmac");
     let tree = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let mut node = desk.command("node");
     node.env("NODE_PATH", format!("{tree}/target/node/node_modules"));

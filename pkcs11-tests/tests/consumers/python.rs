@@ -3,11 +3,12 @@
 use crate::desk::{Desk, finish};
 
 #[test]
-fn python_pkcs11_signs_and_encrypts() {
+fn python_pkcs11_uses_generates_derives_and_wraps_keys() {
     let desk = Desk::new();
     desk.rsa("rsa");
     desk.ec("ec");
     desk.aes("aes");
+    desk.hmac("hmac");
     let tree = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let said = finish(
         desk.command(format!("{tree}/target/venv-pkcs11/bin/python"))

@@ -5,7 +5,7 @@
 
 use std::process::Command;
 
-use crate::desk::{Desk, fetch, finish, free_port, private_uri};
+use crate::desk::{Desk, fetch, finish, free_port, port_in, private_uri};
 
 #[test]
 fn s_server_serves_rsa_and_ec() {
@@ -18,8 +18,7 @@ fn s_server_serves_rsa_and_ec() {
         openssl.args(["s_server", "-accept", "127.0.0.1:0", "-www", "-engine", "pkcs11", "-keyform", "engine", version]);
         openssl.args(["-key", &private_uri(name), "-cert"]).arg(&certificate);
         let server = desk.serve("openssl s_server", &openssl);
-        let line = server.wait_for("ACCEPT 127.0.0.1:");
-        let port = line.rsplit(':').next().and_then(|port| port.trim().parse().ok()).unwrap_or_else(|| panic!("no port in {line}"));
+        let port = port_in(&server.wait_for("ACCEPT 127.0.0.1:"));
         fetch(port, &certificate, 3);
     }
 }
@@ -58,7 +57,7 @@ fn nginx_serves_and_reloads_under_load() {
 }
 
 #[test]
-fn apache_prefork_serves_and_restarts() {
+fn apache_prefork_serves_and_restarts_under_load() {
     let desk = Desk::new();
     desk.ec("ec");
     let certificate = desk.certificate("ec");
@@ -83,8 +82,12 @@ fn apache_prefork_serves_and_restarts() {
     let server = desk.serve("apache2", &apache);
     let _ = server.wait_for("resuming normal operations");
     fetch(port, &certificate, 50);
-    signal("USR1", server.pid());
-    let _ = server.wait_for("Graceful restart requested");
+    std::thread::scope(|scope| {
+        let load = scope.spawn(|| fetch(port, &certificate, 400));
+        signal("USR1", server.pid());
+        let _ = server.wait_for("Graceful restart requested");
+        load.join().expect("no request fails during the restart");
+    });
     fetch(port, &certificate, 50);
     assert_eq!(server.stop(), 0);
 }

@@ -1,7 +1,7 @@
 //! Making, changing and deleting sobjects: DSM does it, the listing shows it at once, and the cache forgets what is out of date.
 //!
-//! A creation is sent again when its answer got lost, as every request is; DSM then refuses the second one for its name, and the first
-//! one shows in the next listing.
+//! A creation whose answer got lost is not sent again, unlike every other request: the second one would find its name taken by the first
+//! and make another sobject beside it. The caller gets the error, and the next listing shows what was made.
 
 use std::sync::Arc;
 

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Dsm, Reply};
+use super::{Dsm, Repeat, Reply};
 use crate::clock::Moment;
 use crate::{Error, KeyRef};
 
@@ -73,7 +73,7 @@ impl Dsm {
         let own = self.token(left())?.app_id();
         let mut request = match self.known_request(kid, own, deadline)? {
             Some(request) => request,
-            None => self.call("POST", REQUESTS, Some(&wish(kid)), left())?,
+            None => self.make("POST", REQUESTS, &wish(kid), left())?,
         };
         let us = Approver::App(own);
         if request.status == ApprovalStatus::Pending
@@ -86,7 +86,8 @@ impl Dsm {
         }
         if request.status == ApprovalStatus::Approved {
             self.approvals.0.lock().pop(&kid);
-            let reply = self.request_within("POST", &format!("{REQUESTS}/{}/result", request.request_id), None::<&()>, left())?;
+            let path = format!("{REQUESTS}/{}/result", request.request_id);
+            let reply = self.request_within("POST", &path, None::<&()>, left(), Repeat::Always)?;
             return self.approved_result(&reply);
         }
         let error = unapproved(kid, &request, us);

@@ -23,12 +23,12 @@ impl Dsm {
 
     /// `POST /crypto/v1/keys`: a new key, made in DSM.
     pub(crate) fn generate(&self, request: &SobjectRequest) -> Result<Sobject, Error> {
-        self.call("POST", "/crypto/v1/keys", Some(request), self.retry_timeout)
+        self.make("POST", "/crypto/v1/keys", request, self.retry_timeout)
     }
 
     /// `PUT /crypto/v1/keys`: a new sobject of this value.
     pub(crate) fn import(&self, request: &SobjectRequest) -> Result<Sobject, Error> {
-        self.call("PUT", "/crypto/v1/keys", Some(request), self.retry_timeout)
+        self.make("PUT", "/crypto/v1/keys", request, self.retry_timeout)
     }
 
     /// `PATCH /crypto/v1/keys/{kid}`.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use dsma_api::{ApiError, AuthResponse, text};
 use zeroize::Zeroizing;
 
-use super::Dsm;
 use super::session::Token;
+use super::{Dsm, Repeat};
 use crate::Error;
 use crate::clock::Moment;
 use crate::identity::{Certified, Duty, Identity};
@@ -45,7 +45,7 @@ impl Dsm {
             Identity::Nobody => Err(ApiError::unauthorized(text::NO_CREDENTIALS).into()),
             Identity::ApiKey(key) => {
                 let authorization = Zeroizing::new(format!("Basic {}", key.expose()));
-                let reply = self.send("POST", LOGIN, Some(&authorization), None, Moment::now().after(within))?;
+                let reply = self.send("POST", LOGIN, Some(&authorization), None, Moment::now().after(within), Repeat::Always)?;
                 self.parse(&reply)
             }
             Identity::Certified(certified) => self.log_in_certified(certified, within),
@@ -55,7 +55,7 @@ impl Dsm {
     fn log_in_certified(&self, certified: &Certified, within: Duration) -> Result<AuthResponse, Error> {
         let certificate = certified.certificate()?;
         self.transport.present(&certificate).map_err(|reason| self.transport.unreachable(&reason))?;
-        let reply = self.send("POST", LOGIN, certified.authorization().as_deref(), None, Moment::now().after(within))?;
+        let reply = self.send("POST", LOGIN, certified.authorization().as_deref(), None, Moment::now().after(within), Repeat::Always)?;
         let answer = self.parse(&reply);
         if let Err(error) = &answer
             && error.status() == 401
@@ -82,7 +82,8 @@ impl Dsm {
             _ => None,
         };
         let left = Moment::now().until(deadline);
-        let reply = self.transport.exchange(&channel, "POST", LOGIN, authorization.as_deref(), None, left).map_err(unreachable)?;
+        let reply = self.transport.exchange(&channel, "POST", LOGIN, authorization.as_deref(), None, left);
+        let reply = reply.map_err(|failure| unreachable(failure.reason))?;
         let token = Token::new(self.parse(&reply)?)?;
         self.transport.switch(channel);
         duty.keep(certificate);

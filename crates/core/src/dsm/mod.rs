@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use self::approval::Approvals;
 use self::breaker::Breaker;
 use self::session::Session;
-use self::transport::Transport;
+use self::transport::{Failure, Transport};
 use crate::clock::Moment;
 use crate::identity::Identity;
 use crate::net::pause;
@@ -39,6 +39,15 @@ pub struct Dsm {
     retry_timeout: Duration,
     /// How long a caller may wait for a renewal of our certificate; `None` where callers do not renew it.
     renewal_patience: Option<Duration>,
+}
+
+/// When a request is sent again because its answer did not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repeat {
+    /// It may be done twice.
+    Always,
+    /// Only where it cannot have been done: a second time makes a second thing.
+    Undone,
 }
 
 /// DSM's answer.
@@ -88,7 +97,7 @@ impl Dsm {
     /// # Errors
     /// [`Error::Unreachable`] or a failed login. A refusal of the request itself is a [`Reply`].
     pub fn request(&self, method: &str, path: &str, body: Option<&impl Serialize>) -> Result<Reply, Error> {
-        self.request_within(method, path, body, self.retry_timeout)
+        self.request_within(method, path, body, self.retry_timeout, Repeat::Always)
     }
 
     /// [`Self::request`] with an answer in JSON; no answer at all reads as `null`.
@@ -106,11 +115,24 @@ impl Dsm {
 
     /// [`Self::request`], with a body and an answer in JSON; a refusal is an error.
     fn call<T: DeserializeOwned>(&self, method: &str, path: &str, body: Option<&impl Serialize>, within: Duration) -> Result<T, Error> {
-        let reply = self.request_within(method, path, body, within)?;
+        let reply = self.request_within(method, path, body, within, Repeat::Always)?;
         self.parse(&reply)
     }
 
-    fn request_within(&self, method: &str, path: &str, body: Option<&impl Serialize>, within: Duration) -> Result<Reply, Error> {
+    /// [`Self::call`] for what makes something new: it is not sent again once it may have been done.
+    fn make<T: DeserializeOwned>(&self, method: &str, path: &str, body: &impl Serialize, within: Duration) -> Result<T, Error> {
+        let reply = self.request_within(method, path, Some(body), within, Repeat::Undone)?;
+        self.parse(&reply)
+    }
+
+    fn request_within(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&impl Serialize>,
+        within: Duration,
+        repeat: Repeat,
+    ) -> Result<Reply, Error> {
         let body = match body {
             Some(body) => Some(Zeroizing::new(serde_json::to_vec(body).map_err(|_| self.bad_reply("the request does not serialise"))?)),
             None => None,
@@ -121,7 +143,8 @@ impl Dsm {
             // Counted from here: the first session of an enclave waits for its certificate.
             let deadline = Moment::now().after(within);
             let authorization = Zeroizing::new(format!("Bearer {}", token.expose()));
-            let reply = self.send(method, path, Some(&authorization), body.as_ref().map(|body| body.as_slice()), deadline)?;
+            let body = body.as_ref().map(|body| body.as_slice());
+            let reply = self.send(method, path, Some(&authorization), body, deadline, repeat)?;
             if reply.status != 401 || renewed {
                 return Ok(reply);
             }
@@ -132,7 +155,15 @@ impl Dsm {
 
     /// Repeats while DSM cannot be reached and `deadline` has not passed. A pause takes no more than half of the time that is left: an
     /// attempt that began with next to none would fail for that reason alone, and make the next pause longer.
-    fn send(&self, method: &str, path: &str, authorization: Option<&str>, body: Option<&[u8]>, deadline: Moment) -> Result<Reply, Error> {
+    fn send(
+        &self,
+        method: &str,
+        path: &str,
+        authorization: Option<&str>,
+        body: Option<&[u8]>,
+        deadline: Moment,
+        repeat: Repeat,
+    ) -> Result<Reply, Error> {
         loop {
             let left = Moment::now().until(deadline);
             if let Err(wait) = self.breaker.admit() {
@@ -143,16 +174,21 @@ impl Dsm {
                 continue;
             }
             let exchange = |channel| self.transport.exchange(&channel, method, path, authorization, body, left);
-            let reason: Arc<str> = match self.transport.channel().and_then(exchange) {
+            let Failure { reason, may_be_done } = match self.transport.channel().map_err(Failure::unsent).and_then(exchange) {
                 Ok(reply) if !matches!(reply.status, 429 | 502..=504) => {
                     self.breaker.succeeded();
                     return Ok(reply);
                 }
-                Ok(reply) => format!("status {}", reply.status).into(),
-                Err(reason) => reason,
+                // A gateway whose own server did not answer it; the others have not begun.
+                Ok(reply) => Failure { reason: format!("status {}", reply.status).into(), may_be_done: matches!(reply.status, 502 | 504) },
+                Err(failure) => failure,
             };
             let wait = self.breaker.failed(&reason);
             tracing::warn!(target: "dsma::dsm", "DSM at {} cannot be reached: {reason}. Connection will retry in: {} millis", self.endpoint(), wait.as_millis());
+            if may_be_done && repeat == Repeat::Undone {
+                let reason = format!("its answer was lost ({reason}), so what was asked may have been done: look before you ask again");
+                return Err(self.transport.unreachable(&reason.into()));
+            }
             if wait > Moment::now().until(deadline) / 2 {
                 return Err(self.transport.unreachable(&reason));
             }

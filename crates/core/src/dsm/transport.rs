@@ -1,6 +1,7 @@
 //! HTTPS to one endpoint: pooled connections, our own CA, finite timeouts, no thread, nothing shared across a fork.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use parking_lot::Mutex;
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use ureq::Agent;
 use ureq::unversioned::transport::{Connector, TcpConnector};
+use ureq::{Agent, Timeout};
 use zeroize::Zeroizing;
 
 use super::Reply;
@@ -43,6 +44,34 @@ struct Current {
     certificate: Option<Arc<ClientCertificate>>,
     /// The connections, with the fork generation that they belong to.
     agent: Option<(u64, Agent)>,
+}
+
+/// Why an exchange has no reply.
+pub(super) struct Failure {
+    pub(super) reason: Arc<str>,
+    /// Whether DSM may have got the request and done it.
+    pub(super) may_be_done: bool,
+}
+
+impl Failure {
+    /// Where no request was sent.
+    pub(super) const fn unsent(reason: Arc<str>) -> Self {
+        Self { reason, may_be_done: false }
+    }
+}
+
+impl From<ureq::Error> for Failure {
+    fn from(error: ureq::Error) -> Self {
+        let unsent = match &error {
+            ureq::Error::HostNotFound | ureq::Error::ConnectionFailed | ureq::Error::Tls(_) | ureq::Error::Rustls(_) => true,
+            ureq::Error::Timeout(phase) => matches!(phase, Timeout::Resolve | Timeout::Connect),
+            ureq::Error::Io(error) => {
+                matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable)
+            }
+            _ => false,
+        };
+        Self { reason: reason(&error), may_be_done: !unsent }
+    }
 }
 
 impl Transport {
@@ -122,7 +151,7 @@ impl Transport {
         Ok(())
     }
 
-    /// One request and its reply within the smaller of `within` and the configured limit. The error says why there is none.
+    /// One request and its reply within the smaller of `within` and the configured limit.
     pub(super) fn exchange(
         &self,
         channel: &Channel,
@@ -131,7 +160,7 @@ impl Transport {
         authorization: Option<&str>,
         body: Option<&[u8]>,
         within: Duration,
-    ) -> Result<Reply, Arc<str>> {
+    ) -> Result<Reply, Failure> {
         let log_path = path.split('?').next().unwrap_or_default().trim_start_matches('/');
         tracing::info!(target: "dsma::dsm", "OUTBOUND REQ {method} {log_path}");
         let mut request =
@@ -147,11 +176,11 @@ impl Transport {
             let request = request.header("content-type", "application/json").body(body.unwrap_or_default());
             request.map_err(ureq::Error::from).and_then(|request| channel.run(request, limit))
         };
-        let mut reply = reply.map_err(|error| reason(&error))?;
+        let mut reply = reply?;
         let request_id = reply.headers().get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
         let status = reply.status().as_u16();
         tracing::info!(target: "dsma::dsm", "INBOUND RESP X-Request-ID: {} Status: {}", request_id.as_deref().unwrap_or("-"), reply.status());
-        let body = reply.body_mut().with_config().limit(REPLY_LIMIT).read_to_vec().map_err(|error| reason(&error))?;
+        let body = reply.body_mut().with_config().limit(REPLY_LIMIT).read_to_vec()?;
         Ok(Reply { status, body: Zeroizing::new(body), request_id })
     }
 }

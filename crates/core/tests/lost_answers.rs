@@ -1,0 +1,106 @@
+//! Answers that get lost on the way: what may be asked twice is, and nothing is made twice.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use dsma_api::{ObjectType, SobjectRequest};
+use dsma_core::{Accelerator, ApiKey, Config, Error, Identity};
+use dsma_testkit::Stack;
+
+/// A wire to DSM that can be told to break when DSM answers.
+struct Wire {
+    endpoint: String,
+    loses_next: Arc<AtomicBool>,
+}
+
+impl Wire {
+    fn to(stack: &Stack) -> Self {
+        let listener = TcpListener::bind("localhost:0").unwrap();
+        let endpoint = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        let target = stack.endpoint().trim_start_matches("https://").to_owned();
+        let loses_next = Arc::new(AtomicBool::new(false));
+        let lose = Arc::clone(&loses_next);
+        spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let server = TcpStream::connect(&target).unwrap();
+                let (from_client, to_server, lose) = (client.try_clone().unwrap(), server.try_clone().unwrap(), Arc::clone(&lose));
+                spawn(move || relay(from_client, to_server, || false));
+                spawn(move || relay(server, client, || lose.swap(false, Ordering::SeqCst)));
+            }
+        });
+        Self { endpoint, loses_next }
+    }
+
+    /// DSM gets the next request, and its answer does not arrive.
+    fn lose_next(&self) {
+        self.loses_next.store(true, Ordering::SeqCst);
+    }
+
+    fn engine(&self, stack: &Stack) -> Accelerator {
+        let engine = Accelerator::open(Config {
+            api_endpoint: self.endpoint.clone(),
+            identity: Identity::ApiKey(ApiKey::parse(&stack.api_key()).unwrap()),
+            ca_certs_file: Some(stack.ca_file()),
+            ..Config::default()
+        })
+        .unwrap();
+        // The connection stands from here on, and bytes from DSM are answers.
+        engine.login().unwrap();
+        engine
+    }
+}
+
+/// Until either side ends it, or `breaks` says so when something comes.
+fn relay(mut from: TcpStream, mut to: TcpStream, breaks: impl Fn() -> bool) {
+    let mut buffer = [0; 16 << 10];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        if breaks() || to.write_all(&buffer[..length]).is_err() {
+            break;
+        }
+    }
+    let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+}
+
+#[expect(clippy::disallowed_methods, reason = "the wire works while the test does")]
+fn spawn(work: impl FnOnce() + Send + 'static) {
+    std::thread::spawn(work);
+}
+
+fn names(stack: &Stack) -> Vec<String> {
+    let listed = stack.dsm().request("GET", "/crypto/v1/keys", None).success().json();
+    listed.as_array().unwrap().iter().map(|sobject| sobject["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_creation_whose_answer_is_lost_is_done_once() {
+    let stack = Stack::start();
+    let wire = Wire::to(&stack);
+    let engine = wire.engine(&stack);
+    let key = || SobjectRequest {
+        name: Some("payroll".into()),
+        obj_type: Some(ObjectType::Aes),
+        key_size: Some(256),
+        ..SobjectRequest::default()
+    };
+    wire.lose_next();
+    let error = engine.generate(key()).unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }) && error.to_string().contains("may have been done"), "{error}");
+    assert_eq!(names(&stack), ["payroll"]);
+    // Who asks again gets another, under a name that is free.
+    let second = engine.generate(key()).unwrap();
+    assert!(second.name.as_deref().is_some_and(|name| name.starts_with("payroll ")), "{:?}", second.name);
+    assert_eq!(names(&stack).len(), 2);
+}
+
+#[test]
+fn a_question_whose_answer_is_lost_is_asked_again() {
+    let stack = Stack::start();
+    let wire = Wire::to(&stack);
+    let engine = wire.engine(&stack);
+    wire.lose_next();
+    assert!(engine.sobjects(Duration::ZERO).unwrap().sobjects.is_empty());
+    assert!(!wire.loses_next.load(Ordering::SeqCst));
+}

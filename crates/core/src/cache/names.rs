@@ -12,7 +12,7 @@ pub(super) struct Recent<K: Hash + Eq, V>(LruCache<K, (V, Moment)>);
 
 impl<K: Hash + Eq, V: Clone> Recent<K, V> {
     pub(super) fn new(most: usize) -> Self {
-        Self(LruCache::new(NonZeroUsize::new(most).unwrap_or(NonZeroUsize::MIN)))
+        Self(LruCache::sparse(NonZeroUsize::new(most).unwrap_or(NonZeroUsize::MIN)))
     }
 
     pub(super) fn get(&mut self, key: &K, now: Moment) -> Option<V> {

@@ -247,6 +247,7 @@ impl Settings {
 
     fn build(mut self, file: &Path) -> Result<Config, Error> {
         let defaults = Config::default();
+        self.check_numbers(file)?;
         let conformance = self.conformance.unwrap_or(false);
         self.sealed |= conformance;
         let millis = |value: Option<u64>, default| value.map_or(default, Duration::from_millis);
@@ -259,16 +260,6 @@ impl Settings {
             return Err(problem(file, "conformance", &format!("is refused for `{endpoint}`"), mend));
         }
         let cache_ttl = self.cache_ttl.map_or(defaults.cache_ttl, Duration::from_secs);
-        for (key, zero) in [
-            ("cache_max_keys", self.cache_max_keys == Some(0)),
-            ("cache_max_bytes", self.cache_max_bytes == Some(0)),
-            ("connect_timeout_millis", self.connect_timeout_millis == Some(0)),
-            ("request_timeout_millis", self.request_timeout_millis == Some(0)),
-        ] {
-            if zero {
-                return Err(problem(file, key, "must be more than 0", "raise it or leave it out"));
-            }
-        }
         if let Some(label) = &self.token_label
             && (label.is_empty() || label.len() > 32)
         {
@@ -287,7 +278,7 @@ impl Settings {
             connect_timeout: millis(self.connect_timeout_millis, defaults.connect_timeout),
             request_timeout: millis(self.request_timeout_millis, defaults.request_timeout),
             availability: self.availability.unwrap_or(defaults.availability),
-            availability_grace: self.availability_grace.map_or(cache_ttl * 4, Duration::from_secs),
+            availability_grace: self.availability_grace.map_or(cache_ttl.saturating_mul(4), Duration::from_secs),
             token_label: self.token_label.unwrap_or(defaults.token_label),
             slot: self.slot,
             login: LoginMode::parse(self.login.as_deref(), file)?,
@@ -297,6 +288,34 @@ impl Settings {
             generate_certs: self.generate_certs.unwrap_or(defaults.generate_certs),
             log: self.log.unwrap_or_default().build(file)?,
         })
+    }
+}
+
+impl Settings {
+    /// What is far beyond any use is a slip, such as a time in another unit.
+    fn check_numbers(&self, file: &Path) -> Result<(), Error> {
+        const TEN_YEARS: u64 = 10 * 365 * 86_400;
+        const ONE_DAY: u64 = 86_400_000;
+        for (key, value, range) in [
+            ("cache_ttl", self.cache_ttl, 0..=TEN_YEARS),
+            ("availability_grace", self.availability_grace, 0..=TEN_YEARS),
+            ("cache_max_keys", self.cache_max_keys.map(|keys| keys as u64), 1..=10_000_000),
+            ("cache_max_bytes", self.cache_max_bytes.map(|bytes| bytes as u64), 1..=u64::MAX),
+            ("refresh_wait_millis", self.refresh_wait_millis, 0..=ONE_DAY),
+            ("retry_timeout_millis", self.retry_timeout_millis, 0..=ONE_DAY),
+            ("connect_timeout_millis", self.connect_timeout_millis, 1..=ONE_DAY),
+            ("request_timeout_millis", self.request_timeout_millis, 1..=ONE_DAY),
+        ] {
+            match value {
+                Some(value) if value < *range.start() => return Err(problem(file, key, "must be more than 0", "raise it or leave it out")),
+                Some(value) if value > *range.end() => {
+                    let what = format!("must be at most {}", range.end());
+                    return Err(problem(file, key, &what, "lower it or leave it out"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 

@@ -60,7 +60,7 @@ impl Lead {
         let landing = Landing { cache, key: &order.key };
         let answer = match &order.key {
             KeyRef::Kid(_) => self.engine.fetch(&order.key, self.patience(order.old.is_some())),
-            KeyRef::Name(name) => self.follow(name),
+            KeyRef::Name(name) => self.follow(name, &order),
         };
         let answer = match (answer, &order.old) {
             (Ok(key), _) => {
@@ -87,9 +87,9 @@ impl Lead {
     }
 
     /// A name is looked up first, so that a key that is asked for by name and by kid at once is exported once.
-    fn follow(&self, name: &str) -> Result<Arc<CachedKey>, Error> {
+    fn follow(&self, name: &str, order: &Order) -> Result<Arc<CachedKey>, Error> {
         let kid = self.engine.kid_of(name)?;
-        self.engine.cache().keep_name(name, kid);
+        self.engine.cache().keep_name(order, kid);
         match self.engine.resolve(&KeyRef::Kid(kid)) {
             Resolution::Hit(key) => Ok(key),
             Resolution::Lead(lead) | Resolution::Stale(_, lead) => lead.run(),

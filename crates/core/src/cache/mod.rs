@@ -9,7 +9,7 @@ mod table;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -56,7 +56,14 @@ pub(crate) struct Order {
     /// What the cache has: it serves on where DSM cannot be reached and policy lets it.
     pub(crate) old: Option<Arc<CachedKey>>,
     pub(crate) promise: Promise<Arc<CachedKey>>,
-    clears: u64,
+    began: Clears,
+}
+
+/// How often a key was cleared: by itself, and with all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Clears {
+    own: u64,
+    all: u64,
 }
 
 /// How long a refusal is believed. Short, because a key may be made right after somebody looked for it.
@@ -74,9 +81,15 @@ pub(crate) struct KeyCache {
     ttl: Duration,
     /// Zero unless `availability` is set.
     grace: Duration,
-    /// Raised by every clear, so that a fetch that began before it does not put its result back.
+    /// Raised by every clear of all keys, so that a fetch that began before it does not put its result back.
     clears: AtomicU64,
+    /// The same for clears of some, by a part of the kid: those of a few others count too.
+    clears_by_kid: [AtomicU64; KID_PARTS],
+    /// Raised by every clear, for names: which kid a name will mean is not known when its look-up begins.
+    name_clears: AtomicU64,
 }
+
+const KID_PARTS: usize = 64;
 
 impl KeyCache {
     pub(crate) fn new(config: &Config) -> Self {
@@ -88,6 +101,8 @@ impl KeyCache {
             ttl: config.cache_ttl,
             grace: if config.availability { config.availability_grace } else { Duration::ZERO },
             clears: AtomicU64::new(0),
+            clears_by_kid: [const { AtomicU64::new(0) }; KID_PARTS],
+            name_clears: AtomicU64::new(0),
         }
     }
 
@@ -133,7 +148,11 @@ impl KeyCache {
         let (promise, flight) = Flight::start();
         flights.insert(key.clone(), (gate::generation(), flight));
         drop(flights);
-        Lookup::Miss(Order { key: key.clone(), old, promise, clears: self.clears.load(Relaxed) })
+        let began = match key {
+            KeyRef::Kid(kid) => self.clears_of(*kid),
+            KeyRef::Name(_) => Clears { own: self.name_clears.load(SeqCst), all: 0 },
+        };
+        Lookup::Miss(Order { key: key.clone(), old, promise, began })
     }
 
     /// Ends the flight of `key`; called before its answer is given, so that nobody waits for a flight that nobody flies.
@@ -141,18 +160,29 @@ impl KeyCache {
         self.flights.lock().remove(key);
     }
 
-    /// Keeps a fetched key, unless the cache was cleared since its fetch began.
+    /// Keeps a fetched key, unless it was cleared since its fetch began.
     pub(crate) fn keep(&self, order: &Order, key: &Arc<CachedKey>) {
         let life = if key.local().is_some() { self.ttl } else { self.ttl.min(REMOTE_LIFE) };
-        if !life.is_zero() && self.clears.load(Relaxed) == order.clears {
-            self.table.insert(Arc::clone(key), Moment::now(), life, self.grace);
+        if life.is_zero() {
+            return;
+        }
+        self.table.insert(Arc::clone(key), Moment::now(), life, self.grace);
+        // After it is there: a clear either finds it in the table or has raised its number by now.
+        if self.clears_of(key.kid()) != order.began {
+            self.table.remove(key.kid());
         }
     }
 
-    /// Remembers that `name` means `kid`.
-    pub(crate) fn keep_name(&self, name: &str, kid: Uuid) {
-        if !self.ttl.is_zero() {
-            self.names.lock().put(name.to_owned(), kid, Moment::now().after(self.ttl));
+    /// Remembers that the name that was asked for means `kid`, unless something was cleared since.
+    pub(crate) fn keep_name(&self, order: &Order, kid: Uuid) {
+        let KeyRef::Name(name) = &order.key else { return };
+        if self.ttl.is_zero() {
+            return;
+        }
+        let mut names = self.names.lock();
+        // A clear raises the number before it takes this lock.
+        if self.name_clears.load(SeqCst) == order.began.own {
+            names.put(name.to_owned(), kid, Moment::now().after(self.ttl));
         }
     }
 
@@ -166,18 +196,30 @@ impl KeyCache {
 
     /// Drops these keys, or all; says how many there were.
     pub(crate) fn clear(&self, kids: Option<&[Uuid]>) -> usize {
-        self.clears.fetch_add(1, Relaxed);
+        self.name_clears.fetch_add(1, SeqCst);
         self.refusals.lock().clear();
         match kids {
             Some(kids) => {
+                for kid in kids {
+                    self.part(*kid).fetch_add(1, SeqCst);
+                }
                 self.names.lock().retain(|kid| !kids.contains(kid));
                 kids.iter().filter(|kid| self.table.remove(**kid)).count()
             }
             None => {
+                self.clears.fetch_add(1, SeqCst);
                 self.names.lock().clear();
                 self.table.clear()
             }
         }
+    }
+
+    fn clears_of(&self, kid: Uuid) -> Clears {
+        Clears { own: self.part(kid).load(SeqCst), all: self.clears.load(SeqCst) }
+    }
+
+    fn part(&self, kid: Uuid) -> &AtomicU64 {
+        &self.clears_by_kid[kid.as_u128() as usize % KID_PARTS]
     }
 
     pub(crate) fn hits(&self) -> u64 {
@@ -188,3 +230,6 @@ impl KeyCache {
         self.table.len()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,20 +1,9 @@
 //! The table against a model: whatever the order of calls, it keeps to its bounds and never shows a key past its time.
 
-use dsma_api::Sobject;
 use proptest::prelude::*;
-use serde_json::json;
 
+use super::super::tests::key;
 use super::*;
-
-fn key(number: u8) -> Arc<CachedKey> {
-    let kid = Uuid::from_u128(u128::from(number));
-    let sobject: Sobject = serde_json::from_value(json!({
-        "acct_id": kid, "kid": kid, "obj_type": "AES", "key_ops": [], "enabled": true, "origin": "FortanixHSM", "public_only": false,
-        "creator": "system", "created_at": "19700101T000000Z",
-    }))
-    .unwrap();
-    Arc::new(CachedKey::remote(kid, sobject))
-}
 
 const LIFE: Duration = Duration::from_millis(1000);
 

@@ -123,7 +123,11 @@ fn clear_wants_a_credential_and_a_list() {
         assert_eq!(reply.status, 401, "{who}");
         assert!(!reply.text.is_empty(), "{who}");
     }
-    assert_eq!(client.request("POST", path, Some(json!(["payroll"]))).status, 400);
+    for slip in [json!(["payroll"]), json!({"kid": [first]}), json!({"keys": [first]})] {
+        let reply = client.request("POST", path, Some(slip));
+        assert_eq!(reply.status, 400, "{}", reply.text);
+        assert!(reply.text.contains("expected"), "{}", reply.text);
+    }
     let cleared = |body: Option<Value>| client.request("POST", path, body).success().json()["cleared"].clone();
     assert_eq!(cleared(Some(json!({"kids": [first]}))), 1);
     assert_eq!(cleared(Some(json!([first]))), 0);

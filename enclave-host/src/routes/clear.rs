@@ -17,8 +17,9 @@ use crate::body::{self, BODY_LIMIT, Body, json, text};
 use crate::callers::Unvouched;
 use crate::service::Service;
 
+/// A member that is not known is refused: a slip in its name would clear every key.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 enum Keys {
     List(Vec<Uuid>),
     #[serde(rename_all = "snake_case")]
@@ -76,7 +77,7 @@ mod tests {
         for all in ["", " ", "[]", "{}", r#"{"kids":[]}"#] {
             assert_eq!(parse(all.as_bytes()), Some(vec![]), "{all}");
         }
-        for bad in ["x", "7", r#"["payroll"]"#, r#"{"kids":"all"}"#] {
+        for bad in ["x", "7", r#"["payroll"]"#, r#"{"kids":"all"}"#, r#"{"kid":["x"]}"#, r#"{"keys":[]}"#, r#"{"kids":[],"all":1}"#] {
             assert_eq!(parse(bad.as_bytes()), None, "{bad}");
         }
     }

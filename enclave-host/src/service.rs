@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use dsma_core::Accelerator;
+use hyper::body::{Body as _, Incoming};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
-use crate::body::BODY_LIMIT;
 use crate::callers::Callers;
 use crate::tls::ManagedTls;
 use crate::upstream::Upstream;
@@ -29,7 +29,7 @@ pub(crate) struct Service {
     pub(crate) caching: bool,
     /// Whether our own identity has logged in to DSM since the start.
     pub(crate) connected: AtomicBool,
-    /// Memory for request bodies, in KiB.
+    /// Memory for bodies, in KiB.
     pub(crate) body_memory: Semaphore,
 }
 
@@ -45,10 +45,10 @@ impl Service {
         cleared
     }
 
-    /// Room for a body of at most this length, or of any length that is read at all. `None` where too much is taken already.
-    pub(crate) fn room_for(&self, length: Option<u64>) -> Option<SemaphorePermit<'_>> {
-        let limit = BODY_LIMIT as u64;
-        let kib = length.map_or(limit, |length| length.min(limit)).div_ceil(1024);
+    /// Room for a body of which at most `limit` bytes are read. `None` where too much is taken already.
+    pub(crate) fn room_for(&self, body: &Incoming, limit: usize) -> Option<SemaphorePermit<'_>> {
+        let limit = limit as u64;
+        let kib = body.size_hint().upper().map_or(limit, |length| length.min(limit)).div_ceil(1024);
         self.body_memory.try_acquire_many(u32::try_from(kib).ok()?).ok()
     }
 }

@@ -11,9 +11,8 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::passthrough;
-use super::sessions::unreadable;
-use crate::body::{self, BODY_LIMIT, Body, json, text};
+use super::{passthrough, read};
+use crate::body::{BODY_LIMIT, Body, json, text};
 use crate::callers::Unvouched;
 use crate::service::Service;
 
@@ -39,9 +38,9 @@ pub(super) async fn answer(service: &Arc<Service>, request: Request<Incoming>) -
         Err(Unvouched::Unreachable(error)) => return passthrough::unreachable(&error),
     }
     let (head, body) = request.into_parts();
-    let body = match body::read(&head.headers, body, BODY_LIMIT).await {
-        Ok(body) => body,
-        Err(error) => return unreadable(&error),
+    let (_room, body) = match read(service, &head, body, BODY_LIMIT).await {
+        Ok(read) => read,
+        Err(refusal) => return refusal,
     };
     let Some(kids) = parse(&body) else {
         return text(

@@ -14,7 +14,7 @@ use hyper::body::{Body as _, Bytes, Incoming};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{passthrough, sessions};
+use super::{passthrough, read};
 use crate::body::{self, BODY_LIMIT, Body, full, json, text};
 use crate::callers::{Caller, Credential, Scheme, Withheld};
 use crate::local::{LocalRequest, Outcome};
@@ -53,11 +53,10 @@ pub(super) async fn serve(service: &Arc<Service>, request: Request<Incoming>, op
         Err(Withheld::Unreachable(error)) => return passthrough::unreachable(&error),
         Err(_) => return passthrough::relay(service, request).await,
     };
-    let Some(_room) = service.room_for(request.body().size_hint().upper()) else { return passthrough::crowded() };
     let (head, body) = request.into_parts();
-    let body = match body::read(&head.headers, body, BODY_LIMIT).await {
-        Ok(body) => body,
-        Err(error) => return sessions::unreadable(&error),
+    let (_room, body) = match read(service, &head, body, BODY_LIMIT).await {
+        Ok(read) => read,
+        Err(refusal) => return refusal,
     };
     let asked = Asked { credential, caller, operation, kid };
     match attempt(service, &asked, &body).await {
@@ -158,6 +157,10 @@ async fn learn(service: &Service, asked: &Asked, key: &SobjectDescriptor, clears
     struct Answer {
         kid: Option<Uuid>,
     }
+    let Some(_room) = service.room_for(response.body(), ANSWER_LIMIT) else {
+        // DSM has done it: the caller gets the answer, and the next one is learnt from.
+        return response.map(Either::Right);
+    };
     let (head, body) = response.into_parts();
     let Ok(bytes) = body::read(&head.headers, body, ANSWER_LIMIT).await else {
         return text(StatusCode::BAD_GATEWAY, "DSM broke off its answer; try again");

@@ -10,11 +10,12 @@ mod tls;
 use std::sync::Arc;
 
 use dsma_api::Operation;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, request};
+use hyper::body::{Bytes, Incoming};
+use tokio::sync::SemaphorePermit;
 use uuid::Uuid;
 
-use crate::body::{Body, text};
+use crate::body::{self, Body, BodyError, text};
 use crate::request_id;
 use crate::service::Service;
 
@@ -51,6 +52,24 @@ async fn dispatch(service: &Arc<Service>, request: Request<Incoming>) -> Respons
             StatusCode::NOT_FOUND,
             "Not found: this is a DSM Accelerator; it serves /crypto/v1, /sys/v1, /batch/v1, /accelerator/v1 and /",
         ),
+    }
+}
+
+/// Reads a request's body, within the memory that there is for all of them. The room is held as long as the body is needed.
+async fn read<'a>(
+    service: &'a Service,
+    head: &request::Parts,
+    body: Incoming,
+    limit: usize,
+) -> Result<(SemaphorePermit<'a>, Bytes), Response<Body>> {
+    let Some(room) = service.room_for(&body, limit) else {
+        return Err(text(StatusCode::SERVICE_UNAVAILABLE, "Too many large requests at the same time; try again in a second"));
+    };
+    match body::read(&head.headers, body, limit).await {
+        Ok(bytes) => Ok((room, bytes)),
+        Err(BodyError::TooLarge) => Err(text(StatusCode::PAYLOAD_TOO_LARGE, dsma_api::text::TOO_LARGE)),
+        Err(BodyError::TooSlow) => Err(text(StatusCode::REQUEST_TIMEOUT, "The request body did not arrive in time")),
+        Err(BodyError::Broken) => Err(text(StatusCode::BAD_REQUEST, "The request body broke off")),
     }
 }
 

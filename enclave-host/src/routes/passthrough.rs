@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method, Request, Response, StatusCode, request};
 use http_body_util::Either;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::sessions;
-use crate::body::{self, BODY_LIMIT, Body, full, text};
+use super::read;
+use crate::body::{BODY_LIMIT, Body, full, text};
 use crate::service::Service;
 use crate::upstream::Unreachable;
 
@@ -35,10 +35,9 @@ pub(super) async fn batch(service: &Arc<Service>, request: Request<Incoming>) ->
         return relay(service, request).await;
     }
     let (head, body) = request.into_parts();
-    let Some(_room) = service.room_for(body.size_hint().upper()) else { return crowded() };
-    let body = match body::read(&head.headers, body, BODY_LIMIT).await {
-        Ok(body) => body,
-        Err(error) => return sessions::unreadable(&error),
+    let (_room, body) = match read(service, &head, body, BODY_LIMIT).await {
+        Ok(read) => read,
+        Err(refusal) => return refusal,
     };
     let mut changes = Changes::default();
     match serde_json::from_slice::<Batch>(&body) {
@@ -72,11 +71,6 @@ async fn forward(service: &Service, head: &request::Parts, body: Body, changes: 
         changes.apply(service);
     }
     Ok(response)
-}
-
-/// There is no memory for another body.
-pub(super) fn crowded() -> Response<Body> {
-    text(StatusCode::SERVICE_UNAVAILABLE, "Too many large requests at the same time; try again in a second")
 }
 
 /// What a caller reads when DSM does not answer. Why is in the log: it may name internal hosts.

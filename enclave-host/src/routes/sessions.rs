@@ -6,11 +6,12 @@ use std::sync::Arc;
 use dsma_api::AuthResponse;
 use http::header::ACCEPT_ENCODING;
 use http::{Request, Response, StatusCode};
+use http_body_util::Either;
 use hyper::body::{Bytes, Incoming};
 use serde::Deserialize;
 
-use super::passthrough;
-use crate::body::{self, Body, BodyError, full, text};
+use super::{passthrough, read};
+use crate::body::{self, Body, full, text};
 use crate::callers::Scheme;
 use crate::service::Service;
 
@@ -28,14 +29,18 @@ pub(super) async fn open(service: &Arc<Service>, request: Request<Incoming>) -> 
     let (mut head, body) = request.into_parts();
     // The answer is to be read here.
     head.headers.remove(ACCEPT_ENCODING);
-    let body = match body::read(&head.headers, body, LIMIT).await {
-        Ok(body) => body,
-        Err(error) => return unreadable(&error),
+    let (_room, body) = match read(service, &head, body, LIMIT).await {
+        Ok(read) => read,
+        Err(refusal) => return refusal,
     };
     let plain = body.is_empty() || serde_json::from_slice::<AuthRequest>(&body).is_ok_and(|request| request.bind_to.is_none());
     let response = match passthrough::send(service, &head, full(body)).await {
         Ok(response) => response,
         Err(error) => return passthrough::unreachable(&error),
+    };
+    let Some(_room) = service.room_for(response.body(), LIMIT) else {
+        // Whose token it is remains unknown; the login has been done.
+        return response.map(Either::Right);
     };
     let (head, body) = response.into_parts();
     let Ok(answer) = body::read(&head.headers, body, LIMIT).await else {
@@ -66,14 +71,5 @@ pub(super) async fn terminate(service: &Arc<Service>, request: Request<Incoming>
 fn learn(service: &Service, answer: &Bytes) {
     if let Ok(session) = serde_json::from_slice::<AuthResponse>(answer) {
         service.callers.learn_session(session);
-    }
-}
-
-/// A request body that could not be read.
-pub(super) fn unreadable(error: &BodyError) -> Response<Body> {
-    match error {
-        BodyError::TooLarge => text(StatusCode::PAYLOAD_TOO_LARGE, dsma_api::text::TOO_LARGE),
-        BodyError::TooSlow => text(StatusCode::REQUEST_TIMEOUT, "The request body did not arrive in time"),
-        BodyError::Broken => text(StatusCode::BAD_REQUEST, "The request body broke off"),
     }
 }

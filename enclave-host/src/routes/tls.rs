@@ -18,9 +18,8 @@ use hyper::body::{Bytes, Incoming};
 use rustls_pki_types::CertificateDer;
 use serde::Deserialize;
 
-use super::passthrough;
-use super::sessions::unreadable;
-use crate::body::{self, Body, json, text};
+use super::{passthrough, read};
+use crate::body::{Body, json, text};
 use crate::callers::{Denied, Scheme};
 use crate::service::Service;
 use crate::tls::{ChainError, CsrRequest, ManagedTls, UploadError};
@@ -86,7 +85,7 @@ async fn admit(service: &Arc<Service>, request: Request<Incoming>) -> Result<(&A
         Denied::Unreachable(error) => passthrough::unreachable(&error),
     })?;
     let (head, body) = request.into_parts();
-    let body = body::read(&head.headers, body, LIMIT).await.map_err(|error| unreadable(&error))?;
+    let (_room, body) = read(service, &head, body, LIMIT).await?;
     Ok((tls, body))
 }
 

@@ -283,8 +283,10 @@ impl Callers {
             Err(withheld) => return Err(withheld),
         }
         let sobject: Sobject = serde_json::from_slice(&answer.body).map_err(|_| Withheld::Untold)?;
+        // A grant for one key must not come to mean another.
+        let kid = sobject.kid.filter(|kid| is_named(*kid, key)).ok_or(Withheld::Untold)?;
         let facts = KeyFacts::from(&sobject);
-        Ok(Visible { kid: sobject.kid.ok_or(Withheld::Untold)?, group: sobject.group_id, facts })
+        Ok(Visible { kid, group: sobject.group_id, facts })
     }
 
     /// Ends a session of ours in the background: nobody waits for it.
@@ -297,6 +299,11 @@ impl Callers {
             });
         }
     }
+}
+
+/// Whether a sobject with this kid can be the one that was asked for.
+pub(crate) fn is_named(kid: Uuid, key: &SobjectDescriptor) -> bool {
+    !matches!(key, SobjectDescriptor::Kid(asked) if *asked != kid)
 }
 
 /// An answer that is no success: DSM's refusal, or DSM in trouble, which tells nothing.

@@ -59,6 +59,9 @@ impl Callers {
         let body = serde_json::to_vec(&SobjectDescriptor::Kid(kid)).map_err(|_| unknown())?;
         let answer = self.upstream.ask(Method::POST, "/crypto/v1/keys/info", bearer, Some(Bytes::from(body))).await?;
         let sobject: Sobject = serde_json::from_slice(&success(answer)?.body).map_err(|_| unknown())?;
+        if sobject.kid != Some(kid) {
+            return Err(unknown().into());
+        }
         let Rights::Told(by_group) = rights else { return Err(unknown().into()) };
         let held = sobject.group_id.and_then(|group| by_group.get(&group).copied());
         Ok(authorize(operation, held, &KeyFacts::from(&sobject), Time::now())?)

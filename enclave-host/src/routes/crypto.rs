@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{passthrough, read};
 use crate::body::{self, BODY_LIMIT, Body, full, json, text};
-use crate::callers::{Caller, Credential, Scheme, Withheld};
+use crate::callers::{Caller, Credential, Scheme, Withheld, is_named};
 use crate::local::{LocalRequest, Outcome};
 use crate::service::Service;
 
@@ -165,7 +165,9 @@ async fn learn(service: &Service, asked: &Asked, key: &SobjectDescriptor, clears
     let Ok(bytes) = body::read(&head.headers, body, ANSWER_LIMIT).await else {
         return text(StatusCode::BAD_GATEWAY, "DSM broke off its answer; try again");
     };
-    if let Ok(Answer { kid: Some(kid) }) = serde_json::from_slice(&bytes) {
+    if let Ok(Answer { kid: Some(kid) }) = serde_json::from_slice(&bytes)
+        && is_named(kid, key)
+    {
         service.callers.granted_by_dsm(&asked.credential, key, kid, asked.operation, clears);
     }
     Response::from_parts(head, full(bytes))

@@ -7,6 +7,7 @@
 //! Everything here blocks, and is done in our own session.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use dsma_api::{KeyLinks, ObjectType, SecretBlob, Sobject, SobjectRequest};
 use dsma_core::{Accelerator, Error};
@@ -63,9 +64,9 @@ pub(super) fn import(accelerator: &Accelerator, parent: Uuid, chain: &[Certifica
             links: Some(KeyLinks { parent: Some(parent), ..KeyLinks::default() }),
             ..SobjectRequest::default()
         };
-        match accelerator.dsm().request_json::<Sobject>("PUT", "/crypto/v1/keys", Some(&request)).map(|sobject| sobject.kid) {
-            Ok(Some(kid)) => kids.push(kid),
-            Ok(None) => {}
+        let made = accelerator.dsm().request_json::<Sobject>("PUT", "/crypto/v1/keys", Some(&request));
+        match made.and_then(|sobject| sobject.kid.ok_or_else(|| no_kid(accelerator))) {
+            Ok(kid) => kids.push(kid),
             Err(error) => {
                 take_back(accelerator, parent, &upload);
                 return Err(error);
@@ -95,6 +96,10 @@ pub(super) fn unlink(accelerator: &Accelerator, kids: impl Iterator<Item = Uuid>
             tracing::warn!(target: "dsma::server", "the superseded certificate {kid} stays linked to the TLS key: {error}");
         }
     }
+}
+
+fn no_kid(accelerator: &Accelerator) -> Error {
+    Error::BadReply { endpoint: Arc::clone(accelerator.dsm().endpoint()), reason: "an imported certificate without kid".into() }
 }
 
 fn take_back(accelerator: &Accelerator, parent: Uuid, upload: &str) {

@@ -25,6 +25,8 @@ pub(crate) struct Config {
     pub(crate) endpoint: String,
     /// Our own identity: the app that exports the keys.
     pub(crate) identity: Identity,
+    /// Whether `NITRO_ENABLED` chose it.
+    pub(crate) nitro: bool,
     /// The only CA certificates trusted for DSM; the system's roots where absent.
     pub(crate) ca_file: Option<PathBuf>,
     /// Port to listen on; 0 takes a free one.
@@ -177,6 +179,7 @@ impl Config {
             tls_key_id,
             foreign_tls_key,
             identity,
+            nitro,
             ca_file: filled(arguments.ca_file).map(PathBuf::from),
             port: number(arguments.port, "PORT", 443, "give a number from 0 to 65535; 0 takes a free port")?,
             cache_ttl: Duration::from_secs(

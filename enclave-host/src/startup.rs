@@ -86,11 +86,18 @@ pub(crate) async fn set_up(config: &Config) -> Result<Ready, ConfigError> {
 
 /// An attested identity without a device to attest it is a wrong start, not a failure that may pass.
 fn attestable(config: &Config) -> Result<(), ConfigError> {
-    const MEND: &str = "or set it to false, and FORTANIX_API_KEY to the API key of an app";
     if !matches!(config.identity, Identity::Attested(_)) {
         return Ok(());
     }
-    Device::open().map(drop).map_err(|error| ConfigError::new("NITRO_ENABLED", format!("is true, but {error}"), MEND))
+    Device::open().map(drop).map_err(|error| {
+        if config.nitro {
+            let mend = "or set it to false, and FORTANIX_API_KEY to the API key of an app";
+            ConfigError::new("NITRO_ENABLED", format!("is true, but {error}"), mend)
+        } else {
+            let mend = "or set it to api_key, and FORTANIX_API_KEY to the API key of an app";
+            ConfigError::new("IDENTITY", format!("is attested, but {error}"), mend)
+        }
+    })
 }
 
 fn bind(config: &Config) -> Result<TcpListener, ConfigError> {

@@ -40,7 +40,17 @@ fn a_setting_that_cannot_be_used_is_named_in_one_line() {
                 ("DSMA_APP_ID", "8a284543-a98c-4e15-b8a0-c3315a7e2364"),
                 ("NODE_AGENT", "http://localhost:1"),
             ],
-            "dsma-local with-nsm",
+            "NITRO_ENABLED: is true, but /dev/nsm",
+        ),
+        (
+            &[],
+            &[
+                endpoint,
+                ("IDENTITY", "attested"),
+                ("DSMA_APP_ID", "8a284543-a98c-4e15-b8a0-c3315a7e2364"),
+                ("NODE_AGENT", "http://localhost:1"),
+            ],
+            "IDENTITY: is attested, but /dev/nsm",
         ),
         (&[], &[endpoint, ("FORTANIX_CA_FILE", "/nowhere"), ("PORT", "0")], "FORTANIX_CA_FILE: "),
         (&[], &[endpoint, ("RUST_LOG", "a=b=c")], "RUST_LOG: `a=b=c` cannot be used"),

@@ -181,7 +181,10 @@ impl Callers {
         if !answer.status.is_success() {
             return Err(Unvouched::Refused(answer));
         }
-        if let Some(mut session) = parse_session(&answer) {
+        // What a refresh answers is the caller's own session.
+        if credential.scheme() == Scheme::Basic
+            && let Some(mut session) = parse_session(&answer)
+        {
             self.close(&session.access_token);
             session.access_token.zeroize();
         }

@@ -22,13 +22,16 @@ const DRAIN_LIMIT: usize = 16 << 20;
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why a body could not be read.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BodyError {
     /// It is larger than the limit.
+    #[error("the body is too large")]
     TooLarge,
     /// It did not arrive in time.
+    #[error("the body did not arrive in time")]
     TooSlow,
     /// The peer broke off.
+    #[error("the body broke off")]
     Broken,
 }
 

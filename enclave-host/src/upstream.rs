@@ -10,16 +10,15 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request};
-use http_body_util::{BodyExt, Either, Limited};
+use http_body_util::Either;
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use zeroize::Zeroizing;
 
-use crate::body::{Body, full};
+use crate::body::{self, Body, full};
 use crate::callers::Credential;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -57,7 +56,8 @@ pub(crate) enum Unreachable {
 /// DSM's answer to a question.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    pub(crate) body: Zeroizing<Vec<u8>>,
+    /// Overwritten when it is dropped: it may be a token.
+    pub(crate) body: Bytes,
 }
 
 /// The client. One for all callers: plain keep-alive binds no credential to a connection.
@@ -133,14 +133,11 @@ impl Upstream {
             request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         let response = self.exchange(request).await?;
-        let status = response.status();
-        let read = tokio::time::timeout(REPLY_TIMEOUT, Limited::new(response.into_body(), ANSWER_LIMIT).collect()).await;
-        let body = match read {
-            Ok(Ok(collected)) => Zeroizing::new(Vec::from(collected.to_bytes())),
-            Ok(Err(error)) => return Err(self.lost(&*error)),
-            Err(_) => return Err(self.lost(&TooSlow)),
-        };
-        Ok(Answer { status, body })
+        let (head, body) = response.into_parts();
+        match body::read(&head.headers, body, ANSWER_LIMIT).await {
+            Ok(body) => Ok(Answer { status: head.status, body }),
+            Err(error) => Err(self.lost(&error)),
+        }
     }
 
     async fn exchange(&self, request: Request<Body>) -> Result<Response<Incoming>, Unreachable> {

@@ -10,15 +10,14 @@ use zeroize::Zeroizing;
 
 use super::error::During;
 use super::ffi::{Input, Mechanism, MessageParameter, MessageParams, Output, Room};
+use super::mechanisms::{self, Iv, LONGEST_IV};
 use super::nonces::{self, Wish};
 use super::objects::Object;
 use super::operation::{Slot, Taken};
-use super::{Error, Result, mechanisms, session_table};
+use super::{Error, Result, session_table};
 
 /// The longest tag.
 const TAG: usize = 16;
-/// The longest IV.
-const LONGEST_IV: usize = 256;
 /// Most bytes of a message in parts that are kept where the whole must be there at once.
 const MOST_KEPT: usize = 64 << 20;
 
@@ -40,7 +39,7 @@ enum Kind {
 }
 
 struct Message {
-    iv: Vec<u8>,
+    iv: Iv,
     /// Where the IV was made here: the fork generation that made it. Parent and child must not both go on under it.
     made_in: Option<u64>,
     aad: Vec<u8>,
@@ -147,10 +146,9 @@ impl Sealing {
             return answer;
         }
         // Copied: the caller's IV and associated data may lie anywhere, even in the output.
-        let mut iv = [0; LONGEST_IV];
-        let iv = self.iv(&mut params, &mut iv)?;
+        let iv = self.iv(&mut params)?;
         let aad = aad.bytes()?.to_vec();
-        let cipher = self.kind.params(iv, &aad);
+        let cipher = self.kind.params(iv.as_bytes(), &aad);
         let mut tag = [0; TAG];
         let tag = tag.get_mut(..params.tag.bytes()?.len()).ok_or(Error::MechanismParamInvalid)?;
         let written = if self.decrypting {
@@ -170,11 +168,10 @@ impl Sealing {
             return Err(Error::OperationActive);
         }
         let mut params = self.read(parameter)?;
-        let mut iv = [0; LONGEST_IV];
-        let iv = self.iv(&mut params, &mut iv)?.to_vec();
+        let iv = self.iv(&mut params)?;
         let aad = aad.bytes()?.to_vec();
         let stream = match self.kind {
-            Kind::Gcm => self.object.start_cipher(&self.kind.params(&iv, &aad), self.decrypting)?,
+            Kind::Gcm => self.object.start_cipher(&self.kind.params(iv.as_bytes(), &aad), self.decrypting)?,
             Kind::Ccm | Kind::ChaCha20Poly1305 => None,
         };
         let stage = stream.map_or_else(|| Stage::Collecting(Zeroizing::default()), Stage::Streaming);
@@ -230,7 +227,7 @@ impl Sealing {
             Stage::Collecting(data) => {
                 self.check_announced(params, data.len())?;
                 let mut result = Zeroizing::new(vec![0; data.len()]);
-                let (cipher, io) = (self.kind.params(&iv, &aad), Buffers::new(&data, &mut result));
+                let (cipher, io) = (self.kind.params(iv.as_bytes(), &aad), Buffers::new(&data, &mut result));
                 let written =
                     if self.decrypting { self.object.decrypt(&cipher, io, tag)? } else { self.object.encrypt(&cipher, io, tag)? };
                 output.write(result.get(..written).ok_or(Error::GeneralError)?)?;
@@ -273,22 +270,21 @@ impl Sealing {
     }
 
     /// The IV of a message: the caller's, or one that is made here and told to the caller.
-    fn iv<'i>(&self, params: &mut MessageParams<'_>, space: &'i mut [u8; LONGEST_IV]) -> Result<&'i [u8]> {
-        let iv = params.iv.bytes()?;
-        let space = &mut space[..iv.len()];
-        space.copy_from_slice(iv);
+    fn iv(&self, params: &mut MessageParams<'_>) -> Result<Iv> {
+        let place = params.iv.bytes()?;
+        let mut iv = Iv::new(place);
         let wish = match params.generator {
-            _ if self.decrypting => return Ok(space),
-            CKG_NO_GENERATE => return Ok(space),
+            _ if self.decrypting => return Ok(iv),
+            CKG_NO_GENERATE => return Ok(iv),
             CKG_GENERATE => Wish::Any,
             CKG_GENERATE_RANDOM => Wish::Random,
             CKG_GENERATE_COUNTER => Wish::Counter,
             CKG_GENERATE_COUNTER_XOR => Wish::CounterXor,
             _ => return Err(Error::MechanismParamInvalid),
         };
-        nonces::make(space, params.fixed_bits, wish)?;
-        iv.copy_from_slice(space);
-        Ok(space)
+        nonces::make(iv.as_bytes_mut(), params.fixed_bits, wish)?;
+        place.copy_from_slice(iv.as_bytes());
+        Ok(iv)
     }
 }
 

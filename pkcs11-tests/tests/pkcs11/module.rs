@@ -255,6 +255,12 @@ pub(crate) enum Mechanism {
 }
 
 impl Mechanism {
+    /// Its type.
+    pub(crate) fn kind(&self) -> CK_MECHANISM_TYPE {
+        // SAFETY: the structure lives while it is lent.
+        self.with(|mechanism| unsafe { (*mechanism).mechanism })
+    }
+
     /// Lends the C structure.
     pub(crate) fn with<T>(&self, lend: impl FnOnce(*mut CK_MECHANISM) -> T) -> T {
         fn lend_param<P, T>(kind: CK_MECHANISM_TYPE, mut param: P, lend: impl FnOnce(*mut CK_MECHANISM) -> T) -> T {

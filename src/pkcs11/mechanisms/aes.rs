@@ -10,7 +10,7 @@ const WRAP_IV: [u8; 8] = [0xa6; 8];
 const PADDED_WRAP_IV: [u8; 4] = [0xa6, 0x59, 0x59, 0xa6];
 
 /// The longest IV of GCM; the primitive hashes it.
-const LONGEST_IV: usize = 1 << 16;
+pub(in crate::pkcs11) const LONGEST_IV: usize = 1 << 16;
 
 pub(super) fn cipher(kind: CK_MECHANISM_TYPE, mechanism: Mechanism<'_>) -> Result<CipherSpec> {
     Ok(CipherSpec::untagged(match kind {

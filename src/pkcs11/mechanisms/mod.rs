@@ -20,8 +20,9 @@ use cryptoki_sys::*;
 use dsma_crypto::digest::Hash;
 use zeroize::Zeroizing;
 
+pub(super) use self::aes::LONGEST_IV;
 pub(super) use self::derivation::Derivation;
-pub(super) use self::params::{CipherSpec, Scheme, SignatureSpec};
+pub(super) use self::params::{CipherSpec, Iv, Scheme, SignatureSpec};
 pub(super) use self::table::TABLE;
 use self::table::{CKM_DSMA_FF1, Entry, KeyFamily};
 use super::ffi::Mechanism;

@@ -131,11 +131,18 @@ pub(in crate::pkcs11) enum Iv {
 }
 
 impl Iv {
-    pub(super) fn new(iv: &[u8]) -> Self {
+    pub(in crate::pkcs11) fn new(iv: &[u8]) -> Self {
         iv.try_into().map_or_else(|_| Self::Other(iv.into()), Self::Usual)
     }
 
-    fn as_bytes(&self) -> &[u8] {
+    pub(in crate::pkcs11) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Usual(iv) => iv,
+            Self::Other(iv) => iv,
+        }
+    }
+
+    pub(in crate::pkcs11) fn as_bytes_mut(&mut self) -> &mut [u8] {
         match self {
             Self::Usual(iv) => iv,
             Self::Other(iv) => iv,

@@ -4,7 +4,7 @@ use std::ptr::null_mut;
 
 use cryptoki_sys::*;
 
-use super::run::{Answer, NO_HANDLE, Room, Run, Saved, State, forged};
+use super::run::{Answer, NO_HANDLE, Operation, Room, Run, Saved, State, forged};
 use super::steps::{Buffer, Dual, KINDS, Kind};
 use crate::module::{Mechanism, bytes, call, nowhere};
 
@@ -52,6 +52,7 @@ impl Run<'_> {
             (operation.state, operation.private) = (State::Fresh, private);
             if kind == Kind::Digest {
                 model.digested = Some(Vec::new());
+                model.digested_key = false;
             }
             CKR_OK
         } else {
@@ -142,8 +143,8 @@ impl Run<'_> {
     }
 
     pub(super) fn digest_key(&mut self, session: usize, number: usize) -> Answer {
-        let key = self.key(super::steps::KeyKind::Mac, number).map(|key| (key.handle, self.sees(key)));
-        let (handle, visible) = key.unwrap_or((NO_HANDLE, false));
+        let key = self.key(super::steps::KeyKind::Mac, number).map(|key| (key.handle, key.private, self.sees(key)));
+        let (handle, private, visible) = key.unwrap_or((NO_HANDLE, false, false));
         let code = call!(self.module, C_DigestKey(self.handle(session), handle));
         if self.state(session, Kind::Digest) == State::None {
             return (code, CKR_OPERATION_NOT_INITIALIZED);
@@ -154,10 +155,12 @@ impl Run<'_> {
         }
         self.set(session, Kind::Digest, State::Parts);
         self.digested(session, Some(&super::objects::MAC_KEY));
+        self.sessions[session].digested_key = true;
+        self.sessions[session].operations[index(Kind::Digest)].private |= private;
         (code, CKR_OK)
     }
 
-    /// C_GetOperationState: of a digest, while nothing runs that holds a key.
+    /// C_GetOperationState: of a digest without a key in it, while nothing runs that holds one.
     pub(super) fn save(&mut self, session: usize) -> Answer {
         let mut room = Room::new(Buffer::Enough);
         let code = call!(self.module, C_GetOperationState(self.handle(session), room.out(), room.len()));
@@ -170,6 +173,10 @@ impl Run<'_> {
         if state == State::None {
             return (code, CKR_OPERATION_NOT_INITIALIZED);
         }
+        // It would tell the key's last bytes.
+        if model.digested_key {
+            return (code, CKR_STATE_UNSAVEABLE);
+        }
         self.saved = Some(Saved { bytes: room.written().to_vec(), state, digested: self.sessions[session].digested.clone() });
         (code, CKR_OK)
     }
@@ -181,8 +188,9 @@ impl Run<'_> {
         };
         let len = saved.bytes.len() as CK_ULONG;
         let code = call!(self.module, C_SetOperationState(handle, bytes(&saved.bytes), len, 0, 0));
-        self.sessions[session].operations[index(Kind::Digest)].state = saved.state;
+        self.sessions[session].operations[index(Kind::Digest)] = Operation { state: saved.state, private: false };
         self.sessions[session].digested.clone_from(&saved.digested);
+        self.sessions[session].digested_key = false;
         (code, CKR_OK)
     }
 

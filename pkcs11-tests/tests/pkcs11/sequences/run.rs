@@ -42,6 +42,8 @@ pub(super) struct Session {
     pub(super) search: Option<Vec<CK_OBJECT_HANDLE>>,
     /// What was digested, while that is known.
     pub(super) digested: Option<Vec<u8>>,
+    /// A key is in the digest.
+    pub(super) digested_key: bool,
 }
 
 #[derive(Debug)]
@@ -107,6 +109,8 @@ impl<'m> Run<'m> {
     pub(super) fn new(module: &'m Module, rsa: &'m Rsa) -> Self {
         let mut run =
             Self { module, rsa, sessions: [Session::default(), Session::default()], keys: Vec::new(), logged_in: false, saved: None };
+        // A sequence that failed has left its sessions open.
+        run.step(0, Step::CloseAll);
         run.step(0, Step::Open);
         run.step(1, Step::Open);
         run.step(0, Step::Login);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cryptoki_sys::{CK_OBJECT_HANDLE, CKO_CERTIFICATE};
 use dsma_api::Sobject;
-use dsma_core::{Accelerator, Snapshot};
+use dsma_core::{Accelerator, Moment, Snapshot};
 use uuid::Uuid;
 
 use super::objects::{Body, DsmObject, Made, Object, Part, next_handle};
@@ -25,7 +25,7 @@ impl Index {
     pub(super) fn build(snapshot: Arc<Snapshot>, engine: &Accelerator, handles: &mut Handles) -> Self {
         let mut index = Self::default();
         for sobject in &snapshot.sobjects {
-            for object in objects_of(sobject, engine, handles) {
+            for object in objects_of(sobject, snapshot.taken_at(), engine, handles) {
                 index.add(object);
             }
         }
@@ -146,8 +146,13 @@ impl Handles {
 }
 
 /// The objects that a sobject shows, with their handles.
-fn objects_of<'s>(sobject: &'s Arc<Sobject>, engine: &'s Accelerator, handles: &'s mut Handles) -> impl Iterator<Item = Object> + 's {
-    DsmObject::of(sobject, engine).map(|object| Object { handle: handles.of(object.kid, object.part), body: Body::Dsm(object) })
+fn objects_of<'s>(
+    sobject: &'s Arc<Sobject>,
+    told_at: Moment,
+    engine: &'s Accelerator,
+    handles: &'s mut Handles,
+) -> impl Iterator<Item = Object> + 's {
+    DsmObject::of(sobject, told_at, engine).map(|object| Object { handle: handles.of(object.kid, object.part), body: Body::Dsm(object) })
 }
 
 #[cfg(test)]

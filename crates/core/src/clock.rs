@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// A moment in milliseconds since boot.
+/// A moment, in milliseconds since boot, sleep included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Moment(pub(crate) u64);
+pub struct Moment(pub(crate) u64);
 
 impl Moment {
-    pub(crate) fn now() -> Self {
+    /// This moment.
+    #[must_use]
+    pub fn now() -> Self {
         let at = clock_gettime(ClockId::Boottime);
         Self((at.tv_sec as u64).saturating_mul(1000).saturating_add(at.tv_nsec as u64 / 1_000_000))
     }
@@ -19,7 +21,8 @@ impl Moment {
     }
 
     /// Time from `self` to `later`; zero where it has passed.
-    pub(crate) fn until(self, later: Self) -> Duration {
+    #[must_use]
+    pub fn until(self, later: Self) -> Duration {
         Duration::from_millis(later.0.saturating_sub(self.0))
     }
 }

@@ -20,6 +20,7 @@ pub mod telemetry;
 
 pub use accelerator::{Accelerator, Lead, Peer, Resolution, Snapshot, Stats, allows_cipher, allows_signature};
 pub use cache::{CachedKey, KeyRef};
+pub use clock::Moment;
 pub use config::{ApiKey, Attested, CertificateFiles, Config, DEFAULT_DOMAIN, Identity, LogConfig, LoginMode, MechanismFilter};
 pub use dsm::{Dsm, Reply};
 pub use error::Error;

@@ -5,10 +5,12 @@ use std::ptr::null_mut;
 use std::time::{Duration, Instant};
 
 use cryptoki_sys::*;
+use serde_json::json;
 
 use crate::isolated::{isolated, variable};
 use crate::keys::{Bench, shared};
-use crate::module::{Module, call, gcm};
+use crate::module::{Mechanism, Module, call, gcm, output};
+use crate::session_objects::secret;
 
 #[test]
 fn initialize_does_not_need_dsm() {
@@ -46,6 +48,51 @@ fn sessions_and_cached_keys_live_through_an_outage() {
     while module.encrypt(session, &gcm(), other, b"data").is_err() {
         assert!(Instant::now() < deadline, "DSM is back");
     }
+}
+
+/// The listing tells what a public key may do, and is never taken anew by a server that has found its keys: what it tells counts no longer
+/// than a cached key lives.
+#[test]
+fn a_public_key_that_was_disabled_is_refused_in_time() {
+    let bench = Bench::start_with("retry_timeout_millis = 200\n");
+    let given = std::fs::read_to_string(bench.stack.pkcs11_conf()).expect("a configuration");
+    std::fs::write(bench.stack.pkcs11_conf(), given.replace("cache_ttl = 900", "cache_ttl = 1")).expect("a file is written");
+    let key = bench.rsa_with(&["SIGN", "VERIFY", "ENCRYPT", "DECRYPT", "WRAPKEY", "APPMANAGEABLE"]);
+    let module = bench.another();
+    let session = module.logged_in();
+    let public = module.object(session, CKO_PUBLIC_KEY, &key.label);
+    let secret = secret(&module, session, CKK_AES, &[1; 16]).expect("a session key");
+    let encrypt = || module.encrypt(session, &Mechanism::Oaep, public, b"data").map(drop);
+    let signature = [1; 256];
+    let verify = || match module.verify(session, &Mechanism::Plain(CKM_SHA256_RSA_PKCS), public, b"data", &signature) {
+        CKR_SIGNATURE_INVALID => Ok(()),
+        code => Err(code),
+    };
+    let wrap = || Mechanism::Oaep.with(|m| output(|out, len| call!(module, C_WrapKey(session, m, public, secret, out, len)))).map(drop);
+    let uses: [&dyn Fn() -> Result<(), CK_RV>; 3] = [&encrypt, &verify, &wrap];
+    let path = format!("/crypto/v1/keys/{}", key.kid);
+    let change = |body| bench.stack.dsm().request("PATCH", &path, Some(body)).success();
+    let wait = |expected: Result<(), CK_RV>| {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        for each in uses {
+            while each() != expected {
+                assert!(Instant::now() < deadline, "{expected:x?}");
+            }
+        }
+    };
+    wait(Ok(()));
+    for (without, with) in [
+        (json!({"enabled": false}), json!({"enabled": true})),
+        (json!({"key_ops": ["SIGN", "DECRYPT", "APPMANAGEABLE"]}), json!({"key_ops": ["VERIFY", "ENCRYPT", "WRAPKEY", "APPMANAGEABLE"]})),
+    ] {
+        change(without);
+        wait(Err(CKR_KEY_FUNCTION_NOT_PERMITTED));
+        change(with);
+        wait(Ok(()));
+    }
+    // Who cannot ask does not know.
+    bench.stack.stop();
+    wait(Err(CKR_DEVICE_ERROR));
 }
 
 /// One line on stderr that names the file, the key and the mend.

@@ -1,10 +1,10 @@
 //! An object that a sobject of DSM shows.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use cryptoki_sys::*;
 use dsma_api::{EllipticCurve, KeyFacts, ObjectType, Operation, Permissions, Sobject, SobjectState, Time, authorize};
-use dsma_core::{Accelerator, KeyRef};
+use dsma_core::{Accelerator, KeyRef, Moment};
 use dsma_crypto::{Curve, Message};
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -18,6 +18,7 @@ use super::template::Attributes;
 use super::{KeyKind, lattice};
 use crate::pkcs11::conformance::is_state;
 use crate::pkcs11::error::During;
+use crate::pkcs11::sync::lock;
 use crate::pkcs11::{Error, Result};
 
 /// An RSA-8192 signature; ECDSA's and EdDSA's are shorter.
@@ -65,6 +66,10 @@ pub(in crate::pkcs11) struct DsmObject {
     pub(in crate::pkcs11) kind: Option<KeyKind>,
     pub(in crate::pkcs11) kid: Uuid,
     pub(in crate::pkcs11) sobject: Arc<Sobject>,
+    /// When DSM told that.
+    told_at: Moment,
+    /// What it told later, and when: asked where the public half is used, see [`DsmObject::usable_public`].
+    told_later: Mutex<Option<(Moment, Arc<Sobject>)>>,
     id: Box<[u8]>,
     extra: Option<Box<Extra>>,
     /// Parsed when first asked for: a token may hold thousands of keys of which one is used.
@@ -86,8 +91,13 @@ pub(in crate::pkcs11) enum Readable {
 }
 
 impl DsmObject {
-    /// The objects that a sobject shows: none for what this library has no use for, and for what has no material any more.
-    pub(in crate::pkcs11) fn of<'s>(sobject: &'s Arc<Sobject>, engine: &'s Accelerator) -> impl Iterator<Item = Self> + use<'s> {
+    /// The objects that a sobject shows, as DSM told at that moment: none for what this library has no use for, and for what has no
+    /// material any more.
+    pub(in crate::pkcs11) fn of<'s>(
+        sobject: &'s Arc<Sobject>,
+        told_at: Moment,
+        engine: &'s Accelerator,
+    ) -> impl Iterator<Item = Self> + use<'s> {
         let gone = matches!(sobject.state, SobjectState::Destroyed | SobjectState::Deleted);
         parts_of(sobject).iter().filter(move |_| !gone).filter_map(move |part| {
             let extra = Extra::read(sobject, *part).filter(|extra| !extra.hidden || *part == Part::Public);
@@ -101,6 +111,8 @@ impl DsmObject {
                 kind: kind_of(sobject, extra.as_ref()),
                 kid,
                 sobject: Arc::clone(sobject),
+                told_at,
+                told_later: Mutex::default(),
                 id: own_id.or_else(|| metadata::id(sobject)).unwrap_or_else(|| kid.as_bytes()[..].into()),
                 extra: extra.map(Box::new),
                 public: OnceLock::new(),
@@ -122,6 +134,8 @@ impl DsmObject {
             kind: None,
             kid: self.kid,
             sobject: Arc::clone(&self.sobject),
+            told_at: self.told_at,
+            told_later: Mutex::default(),
             id: self.id.clone(),
             extra: Some(Box::new(extra)),
             public: OnceLock::new(),
@@ -138,7 +152,7 @@ impl DsmObject {
     /// What DSM says; [`Error::ObjectHandleInvalid`] where the sobject shows it no more.
     pub(super) fn renewed(&self) -> Result<Self> {
         let sobject = self.engine.sobject(self.kid).map_err(|error| Error::from_engine(&error, During::Changing))?;
-        Self::of(&sobject, &self.engine).find(|object| object.part == self.part).ok_or(Error::ObjectHandleInvalid)
+        Self::of(&sobject, Moment::now(), &self.engine).find(|object| object.part == self.part).ok_or(Error::ObjectHandleInvalid)
     }
 
     /// CKA_CLASS.
@@ -285,11 +299,11 @@ impl DsmObject {
         }
     }
 
-    /// The public half to work with: needs no export and no network. `None` where the engine has to decide, because `policy`, the key's
+    /// The public half to work with: needs no export, and no network while what DSM told is not older than a cached key may be. `None` where the engine has to decide, because `policy`, the key's
     /// own on paddings, is not known to allow the use, or because there is no usable public key.
     ///
     /// # Errors
-    /// Key operations, state or dates forbid `operation`.
+    /// Key operations, state or dates forbid `operation`; what DSM says.
     pub(in crate::pkcs11) fn usable_public(
         &self,
         operation: Operation,
@@ -298,9 +312,41 @@ impl DsmObject {
         if self.part != Part::Public {
             return Ok(None);
         }
-        authorize(operation, Some(Permissions::all()), &KeyFacts::from(&*self.sobject), Time::now())
+        let sobject = self.current()?;
+        authorize(operation, Some(Permissions::all()), &KeyFacts::from(&*sobject), Time::now())
             .map_err(|refusal| Error::from_engine(&refusal.into(), During::Protect))?;
-        Ok(self.public().filter(|_| policy(&self.sobject)))
+        Ok(self.public().filter(|_| policy(&sobject)))
+    }
+
+    /// The sobject as DSM told it no longer ago than a cached key lives, or serves on while DSM cannot be reached.
+    fn current(&self) -> Result<Arc<Sobject>> {
+        let config = self.engine.config();
+        let now = Moment::now();
+        let is_young = |told_at: Moment| told_at.until(now) <= config.cache_ttl && !config.cache_ttl.is_zero();
+        if is_young(self.told_at) {
+            return Ok(Arc::clone(&self.sobject));
+        }
+        let (told_at, sobject) = {
+            let mut later = lock(&self.told_later);
+            let (told_at, sobject) = later.clone().unwrap_or_else(|| (self.told_at, Arc::clone(&self.sobject)));
+            if is_young(told_at) {
+                return Ok(sobject);
+            }
+            // This thread asks; the others go on with what is known.
+            *later = Some((now, Arc::clone(&sobject)));
+            (told_at, sobject)
+        };
+        let told = self.engine.sobject(self.kid);
+        let known = told.as_ref().map_or((told_at, &sobject), |told| (now, told));
+        *lock(&self.told_later) = Some((known.0, Arc::clone(known.1)));
+        match told {
+            Err(error)
+                if error.is_outage() && config.availability && told_at.until(now) <= config.cache_ttl + config.availability_grace =>
+            {
+                Ok(sobject)
+            }
+            told => told.map_err(|error| Error::from_engine(&error, During::Protect)),
+        }
     }
 
     /// Length of an RSA key's modulus in bytes.

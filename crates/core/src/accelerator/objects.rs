@@ -22,6 +22,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// When the listing was taken. What was changed since is in it, too.
+    #[must_use]
+    pub const fn taken_at(&self) -> Moment {
+        self.taken_at
+    }
+
     /// Time since the listing was taken.
     #[must_use]
     pub fn age(&self) -> Duration {

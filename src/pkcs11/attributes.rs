@@ -1,7 +1,7 @@
 //! What an object answers for each attribute (section 4 of the standard): computed from the sobject, never from the network.
 
 use cryptoki_sys::*;
-use dsma_api::{KeyOperation, KeyOperations, ObjectOrigin, Time};
+use dsma_api::{KeyOperation, KeyOperations, ObjectOrigin, ObjectType, Time};
 use zeroize::Zeroizing;
 
 use super::ffi::is_array;
@@ -169,6 +169,7 @@ impl DsmObject {
         match (kind, self.readable()) {
             (CKA_APPLICATION | CKA_OBJECT_ID, _) => bytes(&[]),
             (CKA_VALUE, Some(Readable::Data(value))) => bytes(value),
+            (CKA_VALUE, None) if self.sobject.obj_type == ObjectType::Secret => Answer::Sensitive,
             (CKA_VALUE, _) => self.sobject.value.as_ref().map_or(Answer::Missing, |value| bytes(value.as_ref())),
             _ => Answer::Missing,
         }

@@ -176,12 +176,12 @@ pub(super) fn find_objects_final(session: CK_SESSION_HANDLE) -> Result {
 /// C_GetAttributeValue. Every entry is answered; the error is about one of those that have no answer (trap 12).
 pub(super) fn get_attribute_value(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, template: &Template<'_>) -> Result {
     let object = session_table::get(session)?.object(object)?;
+    let mut result = Ok(());
     if let Body::Dsm(shown) = &object.body {
         for wanted in template.iter()? {
-            shown.fetch_for(wanted.kind())?;
+            result = result.and(shown.fetch_for(wanted.kind()));
         }
     }
-    let mut result = Ok(());
     for mut entry in template.iter()? {
         let answered = match object.attribute(entry.kind()) {
             Answer::Value(value) if is_array(entry.kind()) => {

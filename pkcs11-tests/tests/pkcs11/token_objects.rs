@@ -298,6 +298,26 @@ fn a_key_that_is_not_there_any_more() {
     assert_eq!(module.attribute(session, object, CKA_LABEL), Err(CKR_OBJECT_HANDLE_INVALID));
 }
 
+/// Trap 12: what DSM does not let this app read is sensitive, and the other entries are answered.
+#[test]
+fn trap_12_a_secret_that_is_not_ours_to_read() {
+    let bench = shared();
+    let secret = bench.import("SECRET", b"not to be exported", &[], false);
+    let module = bench.another();
+    let session = module.logged_in();
+    let object = module.object(session, CKO_DATA, &secret.label);
+    let (mut label, mut value) = (vec![0_u8; 64], [0_u8; 64]);
+    let mut template = [(CKA_VALUE, &mut value[..]), (CKA_LABEL, &mut label)].map(|(kind, place)| CK_ATTRIBUTE {
+        type_: kind,
+        pValue: place.as_mut_ptr().cast(),
+        ulValueLen: place.len() as CK_ULONG,
+    });
+    assert_eq!(call!(module, C_GetAttributeValue(session, object, template.as_mut_ptr(), 2)), CKR_ATTRIBUTE_SENSITIVE);
+    assert_eq!(template.map(|entry| entry.ulValueLen), [CK_UNAVAILABLE_INFORMATION, secret.label.len() as CK_ULONG]);
+    assert_eq!(&label[..secret.label.len()], secret.label.as_bytes());
+    assert_eq!(value, [0; 64]);
+}
+
 /// What DSM cannot change, and a use that it has no word for, is refused.
 #[test]
 fn trap_22_no_change_is_lost() {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
 use cryptoki_sys::*;
-use dsma_api::{EllipticCurve, KeyFacts, ObjectType, Operation, Permissions, Sobject, SobjectState, Time, authorize};
+use dsma_api::{ApiError, EllipticCurve, KeyFacts, ObjectType, Operation, Permissions, Sobject, SobjectState, Time, authorize};
 use dsma_core::{Accelerator, KeyRef, Moment};
 use dsma_crypto::{Curve, Message};
 use uuid::Uuid;
@@ -280,7 +280,11 @@ impl DsmObject {
         if self.value.get().is_some() || !self.may_be_fetched() {
             return Ok(());
         }
-        let value = self.engine.value(self.kid).map_err(|error| Error::from_engine(&error, During::Listing))?;
+        let value = match self.engine.value(self.kid) {
+            // Not for us to read: the attribute is as sensitive as any other.
+            Err(dsma_core::Error::Api(ApiError { status: 400 | 403, .. }) | dsma_core::Error::Approval { .. }) => return Ok(()),
+            value => value.map_err(|error| Error::from_engine(&error, During::Listing))?,
+        };
         let value = match self.kind {
             None => Readable::Data(Zeroizing::new(value.as_ref().to_vec())),
             Some(kind) if kind.is_secret() => Readable::Key(LocalKey::secret(self.secret_type(kind), value.as_ref())?),

@@ -212,7 +212,8 @@ impl Token {
     /// Where the configuration holds a credential, a PIN that is no API key is not looked at: old clients insist on giving one.
     ///
     /// # Errors
-    /// [`Error::UserAlreadyLoggedIn`], [`Error::UserAnotherAlreadyLoggedIn`], [`Error::PinIncorrect`], or DSM cannot be reached.
+    /// [`Error::UserAlreadyLoggedIn`], [`Error::UserAnotherAlreadyLoggedIn`], [`Error::PinIncorrect`], or DSM cannot be reached;
+    /// [`Error::SessionHandleInvalid`] where the last session was closed meanwhile.
     pub(super) fn login(&self, pin: &[u8]) -> Result {
         if self.config.login == LoginMode::Ignore {
             return Ok(());
@@ -226,7 +227,11 @@ impl Token {
             }
             (Some(Ok(api_key)), _) => {
                 let digest = Hash::Sha256.digest(pin);
-                (self.engine_of(api_key, digest)?, Some(digest))
+                let engine = match self.last_engine(digest) {
+                    Some(engine) => self.let_in_again(engine)?,
+                    None => self.engine_of(api_key)?,
+                };
+                (engine, Some(digest))
             }
             (Some(Err(error)), None) => {
                 tracing::warn!("the PIN is not usable: {error}");
@@ -237,6 +242,7 @@ impl Token {
         };
         engine.login().map_err(|error| Error::from_engine(&error, During::Login))?;
         let mut state = lock(&self.state);
+        Self::check_session(&state)?;
         self.check_nobody(Who::User)?;
         let index = match digest {
             // Another credential may see other objects.
@@ -264,6 +270,7 @@ impl Token {
         // An officer without a PIN is one of a token that was never initialised.
         checked.map_err(|error| if error == Error::UserPinNotInitialized { Error::PinIncorrect } else { error })?;
         let state = lock(&self.state);
+        Self::check_session(&state)?;
         self.check_nobody(Who::Officer)?;
         let index = Arc::clone(&self.view().index);
         self.publish(Who::Officer, Some(engine.clone()), index);
@@ -409,12 +416,29 @@ impl Token {
         lock(&self.state).handles.bury(handle)
     }
 
-    fn engine_of(&self, api_key: ApiKey, digest: Digest) -> Result<Accelerator> {
-        if let Some((last, engine)) = &lock(&self.state).last_pin
-            && last.as_ref() == digest.as_ref()
-        {
-            return Ok(engine.clone());
+    /// A login while the last session was being closed: nobody is there whom it could be for, and nobody would end it (trap 17).
+    fn check_session(state: &State) -> Result {
+        if state.sessions == 0 { Err(Error::SessionHandleInvalid) } else { Ok(()) }
+    }
+
+    fn last_engine(&self, digest: Digest) -> Option<Accelerator> {
+        lock(&self.state).last_pin.as_ref().filter(|(last, _)| last.as_ref() == digest.as_ref()).map(|(_, engine)| engine.clone())
+    }
+
+    /// The engine of the last PIN has a session with DSM, which says nothing of whether DSM would still open one.
+    fn let_in_again(&self, engine: Accelerator) -> Result<Accelerator> {
+        match engine.login_again() {
+            // Its cached keys are what it is kept for.
+            Err(error) if error.is_outage() => Ok(engine),
+            Err(error) => {
+                lock(&self.state).last_pin = None;
+                Err(Error::from_engine(&error, During::Login))
+            }
+            Ok(_) => Ok(engine),
         }
+    }
+
+    fn engine_of(&self, api_key: ApiKey) -> Result<Accelerator> {
         Accelerator::open(self.config.clone().with_api_key(api_key)).map_err(|error| Error::from_engine(&error, During::Login))
     }
 

@@ -1,5 +1,6 @@
 //! Sessions and login: traps 16 to 20 and 32.
 
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::ptr::null_mut;
 
 use cryptoki_sys::*;
@@ -119,6 +120,67 @@ fn a_pin_that_comes_again_finds_its_cached_keys() {
         assert_eq!(call!(module, C_CloseSession(session)), CKR_OK);
     }
     assert_eq!(bench.stack.dsm().exports_of(&key.kid), 1);
+}
+
+#[test]
+fn a_pin_that_comes_again_is_asked_for_again() {
+    let bench = shared();
+    let dsm = bench.stack.dsm();
+    let pin = dsm.new_app(&format!("revoked {}", uuid::Uuid::new_v4()), &[(&dsm.default_group(), &["ENCRYPT"])]);
+    let (_dir, module) = without_credential(&bench.stack.endpoint());
+    let session = module.open(CKF_SERIAL_SESSION);
+    for _ in 0..2 {
+        assert_eq!(module.login(session, Some(&pin)), CKR_OK);
+        assert_eq!(call!(module, C_Logout(session)), CKR_OK);
+    }
+    let credential = String::from_utf8(base64_simd::STANDARD.decode_to_vec(&pin).expect("base64")).expect("text");
+    let (app, _) = credential.split_once(':').expect("an app id and a secret");
+    bench.stack.admin().request("DELETE", &format!("/sys/v1/apps/{app}"), None).success();
+    for _ in 0..2 {
+        assert_eq!(module.login(session, Some(&pin)), CKR_PIN_INCORRECT);
+    }
+    assert_eq!(state(&module, session), CKS_RO_PUBLIC_SESSION);
+}
+
+/// Nobody is there to end the login of a session that was closed while DSM was asked.
+#[test]
+fn trap_17_a_login_that_comes_after_the_last_session() {
+    let bench = shared();
+    let real = bench.stack.endpoint().rsplit_once(':').expect("a port").1.parse::<u16>().expect("a number");
+    let listener = TcpListener::bind(("localhost", 0)).expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let (_dir, module) = without_credential(&format!("https://localhost:{port}"));
+    let session = module.open(CKF_SERIAL_SESSION);
+    std::thread::scope(|scope| {
+        let login = scope.spawn(|| module.login(session, Some(&bench.stack.api_key())));
+        // The login has come as far as DSM's door.
+        let (client, _) = listener.accept().expect("a connection");
+        assert_eq!(call!(module, C_CloseAllSessions(0)), CKR_OK);
+        let server = TcpStream::connect(("localhost", real)).expect("DSM listens");
+        let [back, forth] = [&client, &server].map(|stream| stream.try_clone().expect("a second handle"));
+        pass(client, forth);
+        pass(server, back);
+        assert_eq!(login.join().expect("no panic"), CKR_SESSION_HANDLE_INVALID);
+    });
+    assert_eq!(state(&module, module.open(CKF_SERIAL_SESSION)), CKS_RO_PUBLIC_SESSION);
+}
+
+#[expect(clippy::disallowed_methods, reason = "the wire works while the test does")]
+fn pass(mut from: TcpStream, mut to: TcpStream) {
+    std::thread::spawn(move || {
+        let _ended = std::io::copy(&mut from, &mut to);
+        let _closed = to.shutdown(Shutdown::Both);
+    });
+}
+
+/// The library with a configuration that leaves the credential to the login, and the directory of that configuration.
+fn without_credential(endpoint: &str) -> (tempfile::TempDir, Module) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("pkcs11.conf");
+    let text = format!("api_endpoint = {endpoint:?}\nca_certs_file = {:?}\n", shared().stack.ca_file());
+    std::fs::write(&path, text).expect("a file is written");
+    let module = Module::with_config(&path);
+    (dir, module)
 }
 
 #[test]

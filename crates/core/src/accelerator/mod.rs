@@ -70,6 +70,14 @@ impl Accelerator {
         self.0.dsm.login()
     }
 
+    /// Opens another session with DSM in the place of the one that is open: whoever is let in now has a credential that DSM still takes.
+    ///
+    /// # Errors
+    /// As [`Accelerator::login`]; the open session serves on.
+    pub fn login_again(&self) -> Result<Uuid, Error> {
+        self.0.dsm.login_again()
+    }
+
     /// What the cache knows of a key; never blocks.
     #[must_use]
     pub fn resolve(&self, key: &KeyRef) -> Resolution {

@@ -40,6 +40,14 @@ impl Dsm {
         self.session.token(|| self.log_in(within))
     }
 
+    /// Another session in the place of the one that is open.
+    pub(crate) fn login_again(&self) -> Result<uuid::Uuid, Error> {
+        let token = Token::new(self.log_in(self.retry_timeout)?)?;
+        let app_id = token.app_id();
+        self.session.replace(token);
+        Ok(app_id)
+    }
+
     fn log_in(&self, within: Duration) -> Result<AuthResponse, Error> {
         match &self.identity {
             Identity::Nobody => Err(ApiError::unauthorized(text::NO_CREDENTIALS).into()),

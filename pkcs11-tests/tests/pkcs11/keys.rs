@@ -24,6 +24,12 @@ pub(crate) struct Key {
 const PATIENCE: [(&str, u32); 3] =
     [("connect_timeout_millis", 60_000), ("request_timeout_millis", 120_000), ("retry_timeout_millis", 60_000)];
 
+/// A configuration that waits long for DSM where it does not say itself how long.
+pub(crate) fn patient(config: &str) -> String {
+    let lines = PATIENCE.map(|(name, millis)| if config.contains(name) { String::new() } else { format!("{name} = {millis}\n") });
+    format!("{}{config}", lines.concat())
+}
+
 static SHARED: LazyLock<Bench> = LazyLock::new(Bench::start);
 
 /// The library is initialised and logged in for good; for tests that need no key.
@@ -41,8 +47,7 @@ impl Bench {
     pub(crate) fn start_with(lines: &str) -> Self {
         let stack = Stack::start();
         let given = std::fs::read_to_string(stack.pkcs11_conf()).expect("a configuration");
-        let patience = PATIENCE.map(|(name, millis)| if lines.contains(name) { String::new() } else { format!("{name} = {millis}\n") });
-        std::fs::write(stack.pkcs11_conf(), format!("{lines}{}{given}", patience.concat())).expect("a file is written");
+        std::fs::write(stack.pkcs11_conf(), patient(&format!("{lines}{given}"))).expect("a file is written");
         let module = Module::with_config(&stack.pkcs11_conf());
         // The login lasts as long as a session is open.
         module.logged_in();

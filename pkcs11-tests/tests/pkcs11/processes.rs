@@ -16,7 +16,7 @@ use crate::module::{Mechanism, Module, bytes, call, gcm};
 const SHA256_ECDSA: Mechanism = Mechanism::Plain(CKM_ECDSA_SHA256);
 
 /// What the process of a test here is told: the configuration and the labels of three keys.
-fn environment() -> Vec<(&'static str, String)> {
+pub(crate) fn environment() -> Vec<(&'static str, String)> {
     let bench = shared();
     let stays = bench.key(json!({"obj_type": "EC", "elliptic_curve": "NistP256", "key_ops": ["SIGN", "VERIFY"]}));
     vec![
@@ -28,18 +28,18 @@ fn environment() -> Vec<(&'static str, String)> {
 }
 
 /// A library in the process of a test, with those keys.
-struct Process {
-    module: Module,
-    session: CK_SESSION_HANDLE,
-    ec: CK_OBJECT_HANDLE,
-    ec_public: CK_OBJECT_HANDLE,
-    aes: CK_OBJECT_HANDLE,
+pub(crate) struct Process {
+    pub(crate) module: Module,
+    pub(crate) session: CK_SESSION_HANDLE,
+    pub(crate) ec: CK_OBJECT_HANDLE,
+    pub(crate) ec_public: CK_OBJECT_HANDLE,
+    pub(crate) aes: CK_OBJECT_HANDLE,
     /// Its export is not allowed: DSM signs.
-    stays: CK_OBJECT_HANDLE,
+    pub(crate) stays: CK_OBJECT_HANDLE,
 }
 
 impl Process {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let module = Module::with_config(Path::new(&variable("CONFIG")));
         let session = module.logged_in();
         Self {
@@ -53,14 +53,14 @@ impl Process {
     }
 
     /// All of it with a new session, after the library was ended and started.
-    fn work_anew(&self) {
+    pub(crate) fn work_anew(&self) {
         let session = self.module.logged_in();
         let key = self.module.object(session, CKO_PRIVATE_KEY, &variable("EC"));
         assert!(self.module.sign(session, &SHA256_ECDSA, key, b"data").is_ok());
     }
 
     /// A signature and an encryption with keys that are here, and a signature that DSM makes.
-    fn work(&self, session: CK_SESSION_HANDLE, forward: bool) {
+    pub(crate) fn work(&self, session: CK_SESSION_HANDLE, forward: bool) {
         let signature = self.module.sign(session, &SHA256_ECDSA, self.ec, b"data").expect("it signs");
         assert_eq!(self.module.verify(session, &SHA256_ECDSA, self.ec_public, b"data", &signature), CKR_OK);
         let encrypted = self.module.encrypt(session, &gcm(), self.aes, b"data").expect("it encrypts");
@@ -244,28 +244,6 @@ fn calls_from_exit_handlers_are_answered() {
         process.work(process.session, true);
         // SAFETY: the handler is a function of static life.
         assert_eq!(unsafe { libc::atexit(after_main) }, 0);
-    });
-}
-
-#[test]
-fn unloading_and_loading_again() {
-    isolated("processes::unloading_and_loading_again", environment, || {
-        let (ec, config) = (variable("EC"), variable("CONFIG"));
-        let mut handles = Vec::new();
-        for _ in 0..5 {
-            // SAFETY: loading and unloading run nothing but initialisers and finalisers.
-            let library = unsafe { libloading::Library::new(dsma_testkit::library()) }.expect("the library loads");
-            drop(library);
-            let module = Module::with_config(Path::new(&config));
-            let session = module.logged_in();
-            let key = module.object(session, CKO_PRIVATE_KEY, &ec);
-            handles.push(module.sign(session, &SHA256_ECDSA, key, b"data").expect("it signs").len());
-            // Half of them end properly.
-            if handles.len() % 2 == 0 {
-                assert_eq!(call!(module, C_Finalize(null_mut())), CKR_OK);
-            }
-        }
-        assert_eq!(handles, [64; 5]);
     });
 }
 

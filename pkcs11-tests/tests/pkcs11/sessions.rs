@@ -6,7 +6,7 @@ use std::ptr::null_mut;
 use cryptoki_sys::*;
 use serde_json::json;
 
-use crate::keys::shared;
+use crate::keys::{patient, shared};
 use crate::module::{Mechanism, Module, bytes, call};
 
 fn state(module: &Module, session: CK_SESSION_HANDLE) -> CK_STATE {
@@ -83,7 +83,7 @@ fn trap_19_pins() {
     let config = dir.path().join("pkcs11.conf");
     let ca = bench.stack.ca_file();
     let text = format!("api_endpoint = {:?}\nca_certs_file = {:?}\ntoken_label = \"My token\"\n", bench.stack.endpoint(), ca);
-    std::fs::write(&config, text).expect("a file is written");
+    std::fs::write(&config, patient(&text)).expect("a file is written");
     let key_file = dir.path().join("key");
     std::fs::write(&key_file, bench.stack.api_key()).expect("a file is written");
     let file_pin = format!("file://{}", key_file.display());

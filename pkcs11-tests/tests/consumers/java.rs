@@ -12,8 +12,7 @@ fn java_uses_and_generates_secret_keys() {
     desk.configure("login = \"optional\"");
     desk.aes("aes");
     desk.hmac("hmac");
-    let said = finish(&mut java(&desk, "SecretKeys.java"));
-    assert!(said.ends_with("all well\n"), "{said}");
+    run(&desk, "SecretKeys.java");
 }
 
 /// Java's key store shows a private key only where the token has a certificate with the key's CKA_ID.
@@ -23,8 +22,7 @@ fn java_uses_and_generates_private_keys() {
     for (name, kid) in [("rsa", desk.rsa("rsa")), ("ec", desk.ec("ec"))] {
         desk.certificate_on_token(name, &kid);
     }
-    let said = finish(&mut java(&desk, "PrivateKeys.java"));
-    assert!(said.ends_with("all well\n"), "{said}");
+    run(&desk, "PrivateKeys.java");
 }
 
 #[test]
@@ -33,8 +31,7 @@ fn java_uses_private_keys_with_generated_certificates() {
     desk.rsa("rsa");
     desk.ec("ec");
     desk.configure("generate_certs = true");
-    let said = finish(&mut java(&desk, "PrivateKeys.java"));
-    assert!(said.ends_with("all well\n"), "{said}");
+    run(&desk, "PrivateKeys.java");
 }
 
 #[test]
@@ -78,6 +75,12 @@ fn keytool_fills_the_key_store() {
     let listed = keytool(&["-list"]);
     assert!(listed.contains("ec, PrivateKeyEntry") && listed.contains("imported, PrivateKeyEntry"), "{listed}");
     assert!(!listed.contains("rsa") && !listed.contains("aes"), "{listed}");
+}
+
+#[track_caller]
+fn run(desk: &Desk, program: &str) {
+    let said = finish(&mut java(desk, program));
+    assert!(said.ends_with("all well\n"), "{said}");
 }
 
 /// A program, in Java's single-file mode, whose first argument is SunPKCS11's configuration.

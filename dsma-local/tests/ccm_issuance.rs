@@ -213,6 +213,23 @@ fn requests_that_find_the_agent_not_enrolled_enrol_it_once() {
     }
 }
 
+/// Anybody on the machine may send the agent anything: what came to nothing is forgotten in time.
+#[test]
+fn requests_that_came_to_nothing_do_not_pile_up() {
+    let (stack, ccm) = ready();
+    let granted = ask(&stack, &enclave(&stack, &[], &["fortanix.com"]));
+    assert_eq!(granted["task_status"], "SUCCESS", "{granted}");
+    let answers: Vec<Value> = (0..103).map(|number| ask(&stack, &format!("no request {number}"))).collect();
+    let failed = ccm.call("GET", "/v1/tasks?task_type=CERTIFICATE_ISSUANCE&status=CLOSED", None);
+    let count = failed["metadata"]["filtered_count"].as_u64().unwrap_or_else(|| panic!("{failed}"));
+    assert_eq!(count, 101, "a hundred, and the one that was granted");
+    let task = |answer: &Value| format!("/v1/tasks/{}", answer["task_id"].as_str().unwrap());
+    ccm.refused(404, "NOT_FOUND", "GET", &task(&answers[0]), None);
+    for kept in [&granted, &answers[3], &answers[102]] {
+        ccm.call("GET", &task(kept), None);
+    }
+}
+
 /// A stack whose build and domain are approved.
 fn ready() -> (Stack, Ccm) {
     let stack = Stack::start();

@@ -57,6 +57,7 @@ pub(crate) fn decide(call: &Call) -> Result<Reply, Refusal> {
     let (caller, task_id) = (call.caller(Role::Writer)?, call.id()?);
     let Request { status, denial_reason } = call.json()?;
     let now = Time::now().0;
+    let waiting = issuance::Waiting::examine(&call.ccm, &caller.account)?;
     let task = call.ccm.store.change_records(|records| {
         let mut task = find(records, caller.acct_id(), task_id)?;
         if task.status != TaskStatus::Inprogress {
@@ -67,7 +68,7 @@ pub(crate) fn decide(call: &Call) -> Result<Reply, Refusal> {
         task.set_status(if status == Decision::Approved { TaskStatus::Success } else { TaskStatus::Denied }, now);
         carry_out(records, &mut task, status, now)?;
         records.update(&task)?;
-        issuance::reconsider(&call.ccm, records, &caller.account)?;
+        waiting.reconsider(&call.ccm, records, &caller.account)?;
         Ok(task)
     })?;
     tracing::info!("CCM: {} {} task {task_id}: {}", caller.user.user_email, verb(status), task.description);

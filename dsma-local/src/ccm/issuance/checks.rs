@@ -68,23 +68,39 @@ impl Trust {
     }
 }
 
-/// Applies the checks. A document that gets as far as check 7 counts as used, by this task alone.
-pub(super) fn judge(
-    trust: &Trust,
-    records: &Records<'_>,
-    account: &Account,
-    node: &Node,
-    task_id: Uuid,
-    csr: &str,
-) -> Result<Verdict, Error> {
+/// A request after the checks that need no store: 1 to 5, the first half of 6, 7, and 8.
+pub(super) struct Examined(Result<Genuine, String>);
+
+/// A request with a genuine document.
+struct Genuine {
+    document: Document,
+    csr: Csr,
+    /// What the document says of the request's key; the document counts as used, whatever it says.
+    bound: Result<(Option<[u8; 32]>, RequestedKey), String>,
+}
+
+/// Applies the checks that need no store, and take their time: no transaction waits for them.
+pub(super) fn examine(trust: &Trust, account: &Account, csr: &str) -> Examined {
+    let genuine = || {
+        let csr = Csr::parse_pem(csr).map_err(|error| error.to_string())?;
+        let document = csr.attestation.as_deref().ok_or(NO_DOCUMENT)?;
+        let document = trust.of(account).verify(document, SystemTime::now()).map_err(|error| error.to_string())?;
+        let config_id = binding::check(&document, &csr.spki_der).map_err(|error| error.to_string());
+        let bound = config_id.and_then(|config_id| {
+            let key = RequestedKey::of(&csr.spki_der).ok_or("the request's key is of a type that is not certified")?;
+            Ok((config_id, key))
+        });
+        Ok(Genuine { document, csr, bound })
+    };
+    Examined(genuine())
+}
+
+/// Applies the other checks. A document that gets as far as this counts as used, by this task alone.
+pub(super) fn judge(examined: Examined, records: &Records<'_>, account: &Account, node: &Node, task_id: Uuid) -> Result<Verdict, Error> {
     let certified = || {
-        let csr = Csr::parse_pem(csr).map_err(fail)?;
-        let document = csr.attestation.as_deref().ok_or_else(|| fail_because(NO_DOCUMENT))?;
-        let now = SystemTime::now();
-        let document = trust.of(account).verify(document, now).map_err(fail)?;
+        let Genuine { document, csr, bound } = examined.0.map_err(Verdict::Fail)?;
         remember(records, &document, task_id)?;
-        let config_id = binding::check(&document, &csr.spki_der).map_err(fail)?;
-        let key = RequestedKey::of(&csr.spki_der).ok_or_else(|| fail_because("the request's key is of a type that is not certified"))?;
+        let (config_id, key) = bound.map_err(Verdict::Fail)?;
         let (app, build) = known_image(records, account, &document, config_id)?;
         let names = names(&csr);
         approved_domains(&app, &names)?;
@@ -237,16 +253,18 @@ fn fail(error: dsma_attest::Error) -> Stop {
     Stop::Verdict(Verdict::Fail(error.to_string()))
 }
 
-fn fail_because(reason: &str) -> Stop {
-    Stop::Verdict(Verdict::Fail(reason.to_owned()))
-}
-
 fn denied(reason: impl Into<String>) -> Stop {
     Stop::Verdict(Verdict::Deny(reason.into()))
 }
 
 fn deny<T>(reason: impl Into<String>) -> Result<T, Stop> {
     Err(denied(reason))
+}
+
+impl From<Verdict> for Stop {
+    fn from(verdict: Verdict) -> Self {
+        Self::Verdict(verdict)
+    }
 }
 
 impl From<Error> for Stop {

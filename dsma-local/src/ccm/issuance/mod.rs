@@ -1,15 +1,18 @@
 //! Certificates for apps: a request becomes a task, and the task a certificate, a refusal, or a wait for somebody's approval.
 //!
-//! Each request is one transaction, and so is each decision that lets requests go on: nothing is written by halves.
+//! Each request is one transaction, and so is each decision that lets requests go on: nothing is written by halves. What is expensive and
+//! needs no store, the document's signature and chain, is checked before.
 
 mod checks;
 mod key;
+
+use std::collections::HashMap;
 
 use dsma_api::Time;
 use time::Duration;
 use uuid::Uuid;
 
-use self::checks::{Certified, Verdict};
+use self::checks::{Certified, Examined, Verdict};
 pub(crate) use self::key::RequestedKey;
 use super::Ccm;
 use super::model::{Account, Certificate, Node, Task, TaskStatus, TaskType, Zone};
@@ -24,51 +27,94 @@ pub(crate) use self::checks::Trust;
 const APP_LIFE: Duration = Duration::days(90);
 /// After so many seconds no approval helps any more: the document is too old then.
 const PATIENCE: i64 = 5 * 60;
+/// Requests of an account that came to nothing, and are still shown.
+const REMEMBERED: usize = 100;
 
 /// A node asks for a certificate for what runs on it.
 ///
 /// # Errors
 /// Where the store fails; what is wrong with the request is in the task.
 pub(crate) fn request(ccm: &Ccm, node: &Node, csr: String) -> Result<Task, Refusal> {
+    let account = |records: &Records<'_>| records.get::<Account>(node.acct_id)?.ok_or_else(|| Refusal::not_found("Account"));
+    let examined = checks::examine(&ccm.trust, &ccm.store.records(account)?, &csr);
     let task = ccm.store.change_records(|records| {
-        let account = records.get::<Account>(node.acct_id)?.ok_or_else(|| Refusal::not_found("Account"))?;
+        let account = account(records)?;
         let description = format!("Issue a certificate through node {}", node.name);
         let mut task = Task::new(node.acct_id, TaskType::CertificateIssuance, Uuid::new_v4(), Time::now().0, description);
         (task.node_id, task.csr) = (Some(node.node_id), Some(csr));
         records.insert(&task)?;
-        settle(ccm, records, &account, node, task)
+        let task = settle(examined, records, &account, node, task)?;
+        forget_old(records, node.acct_id)?;
+        Ok::<_, Refusal>(task)
     })?;
     tracing::info!("CCM: certificate request of node {} (task {}): {:?}: {}", node.name, task.task_id, task.status, task.description);
     Ok(task)
 }
 
-/// Looks again at the requests that wait, after a decision.
-pub(crate) fn reconsider(ccm: &Ccm, records: &Records<'_>, account: &Account) -> Result<(), Refusal> {
-    let waiting = |task: &Task| task.task_type == TaskType::CertificateIssuance && task.status == TaskStatus::Inprogress;
-    for task in records.all::<Task>(account.acct_id)?.into_iter().filter(waiting) {
-        let node = task.node_id.map(|node_id| records.get::<Node>(node_id)).transpose()?.flatten();
-        let node = node.ok_or_else(|| Refusal::not_found("Node"))?;
-        let task = settle(ccm, records, account, &node, task)?;
-        tracing::info!("CCM: certificate request of node {} (task {}): {:?}: {}", node.name, task.task_id, task.status, task.description);
+/// Requests that wait, examined.
+pub(crate) struct Waiting(HashMap<Uuid, Examined>);
+
+impl Waiting {
+    /// Those of this account as they are now. Before the transaction of the decision that they wait for.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub(crate) fn examine(ccm: &Ccm, account: &Account) -> Result<Self, Error> {
+        let tasks = ccm.store.records(|records| records.all::<Task>(account.acct_id))?;
+        let csr = |task: &Task| task.csr.clone().unwrap_or_default();
+        let waiting = tasks.into_iter().filter(is_waiting);
+        Ok(Self(waiting.map(|task| (task.task_id, checks::examine(&ccm.trust, account, &csr(&task)))).collect()))
+    }
+
+    /// Looks again at the requests that wait, after a decision.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub(crate) fn reconsider(mut self, ccm: &Ccm, records: &Records<'_>, account: &Account) -> Result<(), Refusal> {
+        for task in records.all::<Task>(account.acct_id)?.into_iter().filter(is_waiting) {
+            let node = task.node_id.map(|node_id| records.get::<Node>(node_id)).transpose()?.flatten();
+            let node = node.ok_or_else(|| Refusal::not_found("Node"))?;
+            // One that has come since then is examined here.
+            let examined = self.0.remove(&task.task_id);
+            let examined = examined.unwrap_or_else(|| checks::examine(&ccm.trust, account, task.csr.as_deref().unwrap_or_default()));
+            let task = settle(examined, records, account, &node, task)?;
+            let (name, task_id) = (&node.name, task.task_id);
+            tracing::info!("CCM: certificate request of node {name} (task {task_id}): {:?}: {}", task.status, task.description);
+        }
+        Ok(())
+    }
+}
+
+fn is_waiting(task: &Task) -> bool {
+    task.task_type == TaskType::CertificateIssuance && task.status == TaskStatus::Inprogress
+}
+
+/// Forgets requests that came to nothing, but for the latest: whoever reaches the agent may ask for anything, any number of times.
+fn forget_old(records: &Records<'_>, acct_id: Uuid) -> Result<(), Error> {
+    let now = Time::now().0;
+    let came_to_nothing = |task: &Task| matches!(task.status, TaskStatus::Failed | TaskStatus::Denied);
+    let requests = records.all::<Task>(acct_id)?.into_iter().filter(|task| task.task_type == TaskType::CertificateIssuance);
+    let ended: Vec<Task> = requests.map(|task| as_of(task, now)).filter(came_to_nothing).collect();
+    for task in &ended[..ended.len().saturating_sub(REMEMBERED)] {
+        records.delete::<Task>(task.task_id)?;
     }
     Ok(())
 }
 
 /// The task as it stands at `now`: a request that waits for too long has failed, whether anybody has looked at it or not.
 pub(crate) fn as_of(mut task: Task, now: i64) -> Task {
-    let waits = task.task_type == TaskType::CertificateIssuance && task.status == TaskStatus::Inprogress;
-    if waits && now - task.created_at > PATIENCE {
+    if is_waiting(&task) && now - task.created_at > PATIENCE {
         task.set_status(TaskStatus::Failed, task.created_at + PATIENCE);
         task.description = format!("{}; nobody approved it within 5 minutes, and its document is too old now: ask again", task.description);
     }
     task
 }
 
-/// Applies all checks, and writes what comes of them.
-fn settle(ccm: &Ccm, records: &Records<'_>, account: &Account, node: &Node, mut task: Task) -> Result<Task, Refusal> {
+/// Applies the checks that are left, and writes what comes of them.
+fn settle(examined: Examined, records: &Records<'_>, account: &Account, node: &Node, mut task: Task) -> Result<Task, Refusal> {
     let now = Time::now().0;
     let csr = task.csr.take().unwrap_or_default();
-    match checks::judge(&ccm.trust, records, account, node, task.task_id, &csr)? {
+    match checks::judge(examined, records, account, node, task.task_id)? {
         Verdict::Certify(certified) => {
             let name = certified.names.join(", ");
             task.description = format!("Issued a certificate for {name} to app {}", certified.app.name);

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{ArgAction, CommandFactory, Parser};
+use clap::parser::ValueSource;
+use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser};
 
 use crate::cli::Command;
 use crate::passphrase::Source;
@@ -45,6 +46,31 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    /// The command line; ends the program with a usage message where it is not understood.
+    pub(crate) fn read() -> Self {
+        let matches = Self::command().get_matches();
+        let args = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        if let Some(problem) = args.idle(&matches) {
+            Self::command().error(ErrorKind::ArgumentConflict, problem).exit();
+        }
+        args
+    }
+
+    /// Why an option is there that would do nothing.
+    fn idle(&self, matches: &ArgMatches) -> Option<String> {
+        let given = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        let option = |id: &str| format!("--{}", id.replace('_', "-"));
+        match &self.command {
+            None => Some("json").filter(given).map(|id| format!("{} is for commands: an instance that serves prints no table", option(id))),
+            Some(command) => {
+                // The files that `init` writes name the ports.
+                let ports = if matches!(command, Command::Init) { None } else { Some("port_base") };
+                let idle = ports.into_iter().chain(["session_idle_seconds", "quorum_auto_satisfy"]).find(given);
+                idle.map(|id| format!("{} is for the instance that serves, not for a command: leave it out", option(id)))
+            }
+        }
+    }
+
     /// `--state`; ends the program with a usage message where it is missing.
     pub(crate) fn state(&self) -> PathBuf {
         match &self.state {

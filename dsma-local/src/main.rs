@@ -29,7 +29,6 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use crate::agent::Agent;
@@ -46,7 +45,7 @@ use crate::tls::ClientCertificates;
 const WORKERS: usize = 32;
 
 fn main() -> ExitCode {
-    let mut args = Args::parse();
+    let mut args = Args::read();
     let state = args.state();
     let command = args.command.take();
     let default_log = if command.is_some() { "error" } else { "info" };

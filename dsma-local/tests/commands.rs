@@ -69,6 +69,24 @@ impl Drop for Instance {
 }
 
 #[test]
+fn options_that_would_do_nothing_are_refused() {
+    let state = tempfile::tempdir().unwrap();
+    done(state.path(), &["init"]);
+    for (args, words) in [
+        (&["app", "add", "x", "--admin", "--group", "payments"][..], "cannot be used with '--group"),
+        (&["app", "add", "x", "--admin", "--permissions", "SIGN"], "cannot be used with '--permissions"),
+        (&["--port-base", "0", "key", "ls"], "--port-base is for the instance that serves"),
+        (&["--session-idle-seconds", "9", "init"], "--session-idle-seconds is for the instance"),
+        (&["--quorum-auto-satisfy", "off", "group", "ls"], "--quorum-auto-satisfy is for the instance"),
+        (&["--json"], "--json is for commands"),
+    ] {
+        let (code, out, err) = run(state.path(), args);
+        assert!(code == 2 && err.contains(words) && out.is_empty(), "{args:?}: {code} {out}{err}");
+    }
+    done(state.path(), &["--port-base", "5440", "init"]);
+}
+
+#[test]
 fn a_person_gets_along_without_curl() {
     let dir = tempfile::tempdir().unwrap();
     let state = &dir.path().join("dsm");

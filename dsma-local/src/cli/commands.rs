@@ -61,7 +61,7 @@ pub(crate) enum App {
         #[arg(long, value_delimiter = ',')]
         permissions: Vec<String>,
         /// It manages the account, and uses no keys
-        #[arg(long)]
+        #[arg(long, conflicts_with_all = ["group", "permissions"])]
         admin: bool,
     },
     /// Show an app

@@ -100,6 +100,9 @@ fn a_cryptographic_policy_decides_what_enters_and_what_may_be_used() {
     assert_eq!(list(&format!("group_id={}", house.group)), ["good", "old", "rsa"]);
     assert_eq!(list(&format!("group_id={}&compliant_with_policies=true", house.group)), ["good", "rsa"]);
     assert_eq!(list("compliant_with_policies=true&limit=2"), ["elsewhere", "good"]);
+    assert_eq!(list("compliant_with_policies=true&limit=3"), ["elsewhere", "good", "rsa"], "in the place of \"old\"");
+    assert_eq!(list("compliant_with_policies=true&limit=1&offset=2"), ["rsa"]);
+    assert_eq!(list("compliant_with_policies=true&limit=2&start=good"), ["rsa"]);
     house.set(json!({"cryptographic_policy": "remove"})).success();
     encrypt(&old).success();
 }

@@ -162,6 +162,9 @@ fn listings_filter_sort_and_page() {
     };
     assert_eq!(names(&app, "sort=name:asc"), ["a+2", "b", "c 1", "d"]);
     assert_eq!(names(&app, "sort=name:desc&limit=2&offset=1"), ["c 1", "b"]);
+    assert_eq!(names(&app, "sort=name:desc&limit=10000&offset=1")[..2], ["c 1", "b"]);
+    let too_many = app.request("GET", "/crypto/v1/keys?limit=10001", None);
+    assert!(too_many.status == 400 && too_many.text.contains("at most 10000"), "{} {}", too_many.status, too_many.text);
     assert_eq!(names(&app, "sort=name:asc&start=b"), ["c 1", "d"]);
     assert_eq!(names(&app, "name=c%201"), ["c 1"]);
     assert_eq!(names(&app, "name=a%2B2&sort=&limit="), ["a+2"]);

@@ -6,7 +6,7 @@ use rusqlite::types::Value;
 use uuid::Uuid;
 
 use super::filter::Condition;
-use super::sobjects::{COLUMNS, from_row};
+use super::sobjects::{COLUMNS, DESCRIBED, from_row};
 use super::{SobjectRow, Store};
 use crate::error::Error;
 
@@ -28,6 +28,8 @@ pub(crate) struct SobjectFilter {
     pub(crate) start: Option<String>,
     pub(crate) limit: u32,
     pub(crate) offset: u32,
+    /// Whether the rows come with their material; those that come without are for reading only.
+    pub(crate) with_material: bool,
 }
 
 /// A page of a listing.
@@ -47,7 +49,8 @@ impl Store {
             let start = filter.order.after(filter.start.as_deref());
             let page = start.iter().fold(condition.clone(), |all, one| all.and(one));
             let sql = format!(
-                "SELECT {COLUMNS} FROM sobjects WHERE {} ORDER BY {} LIMIT {} OFFSET {}",
+                "SELECT {} FROM sobjects WHERE {} ORDER BY {} LIMIT {} OFFSET {}",
+                if filter.with_material { COLUMNS } else { DESCRIBED },
                 page.sql(),
                 filter.order.sql(),
                 filter.limit,
@@ -103,6 +106,14 @@ impl SobjectFilter {
 }
 
 impl Order {
+    /// Where a listing goes on after this row.
+    pub(crate) fn place(self, row: &SobjectRow) -> String {
+        match self {
+            Self::Kid { .. } => row.kid.to_string(),
+            Self::Name { .. } => row.sobject.name.clone().unwrap_or_default(),
+        }
+    }
+
     const fn column(self) -> (&'static str, bool) {
         match self {
             Self::Kid { descending } => ("kid", descending),

@@ -14,6 +14,8 @@ const MATERIAL: &str = "sobject";
 
 /// What [`from_row`] reads.
 pub(super) const COLUMNS: &str = "kid, group_id, lastused_at, doc, sealed";
+/// The same without the material, which is not read from the file then.
+pub(super) const DESCRIBED: &str = "kid, group_id, lastused_at, doc, NULL";
 
 /// Columns that filters ask for, each with its value in terms of the document, which is parameter 5.
 const FACTS: &[(&str, &str)] = &[

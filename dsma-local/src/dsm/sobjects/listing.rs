@@ -14,6 +14,8 @@ use crate::dsm::reply::Reply;
 use crate::store::{Condition, Order, Page, SobjectFilter, compile};
 
 const DEFAULT_LIMIT: u32 = 1000;
+/// The document names no limit of what may be asked for; one answer is one piece of memory.
+const MAX_LIMIT: u32 = 10_000;
 
 /// A bare array, or, with `with_metadata=true`, `{"metadata":{..},"items":[..]}`.
 pub(crate) fn list(call: &Call) -> Result<Reply, ApiError> {
@@ -30,18 +32,19 @@ pub(crate) fn list(call: &Call) -> Result<Reply, ApiError> {
         groups => groups,
     };
     let groups = groups.map(|groups| groups.into_iter().filter(|group_id| !hidden.contains(group_id)).collect());
+    let show_value = query.flag("show_value");
     let filter = SobjectFilter {
         groups,
         conditions: conditions(call)?,
         order: order(query.get("sort"))?,
         start: query.get("start").map(str::to_owned),
-        limit: query.parsed("limit")?.unwrap_or(DEFAULT_LIMIT),
+        limit: limit(query.parsed("limit")?)?,
         offset: query.parsed("offset")?.unwrap_or(0),
+        with_material: show_value,
     };
     let with_metadata = query.flag("with_metadata");
     let page = call.store().list_sobjects(&filter, with_metadata)?;
     let page = if query.flag("compliant_with_policies") { compliant(call, filter, page)? } else { page };
-    let show_value = query.flag("show_value");
     let items = page.rows.into_iter().map(|row| {
         let value = if show_value && material::is_public(row.sobject.obj_type) { call.store().material(&row)? } else { None };
         Ok(Sobject { value: value.map(SecretBlob), ..shown(row.sobject) })
@@ -59,7 +62,9 @@ fn compliant(call: &Call, mut filter: SobjectFilter, mut page: Page) -> Result<P
     let (limit, mut kept) = (filter.limit as usize, Vec::new());
     loop {
         let full = page.rows.len() >= filter.limit as usize;
-        filter.offset = filter.offset.saturating_add(u32::try_from(page.rows.len()).unwrap_or(u32::MAX));
+        // From there on, and by whole pages however few are asked for: each page is a search of its own.
+        filter.start = page.rows.last().map(|row| filter.order.place(row));
+        (filter.offset, filter.limit) = (0, DEFAULT_LIMIT);
         for row in page.rows {
             if kept.len() < limit && policies::complies(call.store(), row.group_id, &row.sobject)? {
                 kept.push(row);
@@ -69,6 +74,13 @@ fn compliant(call: &Call, mut filter: SobjectFilter, mut page: Page) -> Result<P
             return Ok(Page { rows: kept, ..page });
         }
         page = Page { rows: call.store().list_sobjects(&filter, false)?.rows, ..page };
+    }
+}
+
+fn limit(asked: Option<u32>) -> Result<u32, ApiError> {
+    match asked.unwrap_or(DEFAULT_LIMIT) {
+        limit if limit <= MAX_LIMIT => Ok(limit),
+        _ => Err(ApiError::bad_request(format!("Invalid limit: at most {MAX_LIMIT}; go on with `start` or `offset`"))),
     }
 }
 

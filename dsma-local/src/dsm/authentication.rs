@@ -13,7 +13,7 @@ use super::caller::Who;
 use super::credentials::SECRET;
 use super::quorum::Gate;
 use super::{Dsm, addresses, certificates, passwords};
-use crate::store::AppRow;
+use crate::store::{AppRow, Condition};
 
 /// Who presented a credential that holds. A user may not have selected an account yet.
 pub(super) struct Login {
@@ -136,8 +136,8 @@ pub(super) fn by_password(dsm: &Dsm, email: &str, password: &str) -> Result<Logi
 /// # Errors
 /// 401 with one text, whatever is wrong.
 pub(super) fn by_app_name(dsm: &Dsm, acct_id: Uuid, name: &str, secret: &str) -> Result<Login, ApiError> {
-    let apps = dsm.store.in_account(acct_id).apps()?;
-    let row = apps.into_iter().find(|row| row.app.name == name && has_secret(row)).ok_or_else(wrong)?;
+    let named = dsm.store.in_account(acct_id).apps_where(&Condition::name(name))?;
+    let row = named.into_iter().find(has_secret).ok_or_else(wrong)?;
     by_secret(dsm, row, secret.as_bytes())
 }
 

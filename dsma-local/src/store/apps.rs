@@ -58,12 +58,12 @@ impl Store {
         })
     }
 
-    /// The apps of any account that authenticate in this way.
-    pub(crate) fn any_apps_by(&self, auth_type: &str) -> Result<Vec<AppRow>, Error> {
+    /// The apps of any account with a certificate of their own that ends then: whoever shows one has few of them looked at.
+    pub(crate) fn any_apps_with_certificate(&self, not_after: Time) -> Result<Vec<AppRow>, Error> {
         self.read(|connection| {
-            let sql = "SELECT app_id FROM apps WHERE json_extract(doc, '$.auth_type') = ?1";
+            let sql = "SELECT app_id FROM apps WHERE doc ->> '$.auth_type' = 'Certificate' AND doc ->> '$.cert_not_after' = ?1";
             let mut statement = connection.prepare_cached(sql)?;
-            let ids: Vec<Uuid> = statement.query_map([auth_type], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            let ids: Vec<Uuid> = statement.query_map([not_after.to_string()], |row| row.get(0))?.collect::<Result<_, _>>()?;
             ids.into_iter().filter_map(|app_id| read(connection, app_id).transpose()).collect()
         })
     }

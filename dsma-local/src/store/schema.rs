@@ -9,7 +9,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::Error;
 
 /// Step `n` leads from version `n` to `n + 1`.
-const STEPS: &[&str] = &[FIRST, ACCOUNTS, APPROVALS, SOBJECT_LISTINGS, PREVIOUS_SECRETS, FILTER_COLUMNS, CCM_RECORDS, NEWER_FORMATS];
+const STEPS: &[&str] =
+    &[FIRST, ACCOUNTS, APPROVALS, SOBJECT_LISTINGS, PREVIOUS_SECRETS, FILTER_COLUMNS, CCM_RECORDS, NEWER_FORMATS, CERTIFICATES_OF_APPS];
 
 /// UUIDs are 16-byte blobs, times are seconds since the epoch, `doc` is the wire's JSON without secrets, `sealed` see `seal.rs`.
 const FIRST: &str = "
@@ -252,6 +253,11 @@ CREATE INDEX ccm_records_by_account ON ccm_records (kind, acct_id, number);
 /// Finds the keys whose tokenization format is not the basic one.
 const NEWER_FORMATS: &str = "
 CREATE INDEX sobjects_of_newer_formats ON sobjects (kid) WHERE doc ->> '$.fpe' IS NOT NULL AND doc ->> '$.fpe.radix' IS NULL;
+";
+
+/// Finds the apps that a client certificate may be stored for.
+const CERTIFICATES_OF_APPS: &str = "
+CREATE INDEX apps_by_certificate ON apps (doc ->> '$.cert_not_after') WHERE doc ->> '$.auth_type' = 'Certificate';
 ";
 
 /// Brings the file to the version that this program knows.

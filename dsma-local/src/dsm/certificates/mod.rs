@@ -47,7 +47,7 @@ pub(super) fn identify(call: &Call) -> Result<AppRow, ApiError> {
     let leaf = presented(call)?;
     let store = &call.dsm.store;
     let mut found = None;
-    for row in store.any_apps_by(CERTIFICATE)? {
+    for row in store.any_apps_with_certificate(not_after(&parse(leaf).map_err(unreadable)?))? {
         let credential = store.app_secret(row.app.app_id)?.ok_or_else(wrong)?;
         match credentials::shown(Some(CERTIFICATE), &credential)? {
             Credential::Certificate(stored) if stored.0 == leaf.as_ref() => {}

@@ -96,6 +96,7 @@ fn each_custodian_gets_one_part_and_all_of_them_make_the_key() {
         assert_eq!(result(app).status, 400, "once only");
     }
     assert_eq!(whole, value);
+    assert_eq!(house.stack.admin().uses_of(kid.as_str().unwrap(), "Split into components"), 1);
 }
 
 #[test]
@@ -163,4 +164,8 @@ fn requests_that_make_no_sense_are_refused_with_the_mend() {
     house.reviewer.request("POST", &format!("{path}/approve"), None).success();
     let result = house.custodians[0].0.request("POST", &format!("{path}/result"), None).success().json();
     assert!(result["status"] == 400 && result["body"].as_str().unwrap().contains("AES, DES3 and HMAC"), "{result}");
+    for (custodian, _) in &house.custodians {
+        let again = custodian.request("POST", &format!("{path}/result"), None);
+        assert!(again.status == 400 && again.text.contains("has failed"), "one approval is one attempt: {}", again.text);
+    }
 }

@@ -29,6 +29,11 @@ pub(crate) struct ApprovalRow {
     /// The custodians who have fetched theirs.
     #[serde(default)]
     pub(crate) fetched: Vec<Approver>,
+    /// The check values of a key whose parts are fetched.
+    #[serde(default)]
+    pub(crate) key_kcv: Option<String>,
+    #[serde(default)]
+    pub(crate) key_kcv_cmac: Option<String>,
 }
 
 impl Store {

@@ -123,42 +123,60 @@ pub(super) fn complete(row: &ApprovalRow) -> bool {
 pub(super) fn hand_out(call: &Call, caller: &Caller, row: ApprovalRow) -> Result<Reply, ApiError> {
     let me = approver(caller.principal()).filter(|me| row.custodians.contains(me));
     let me = me.ok_or_else(|| ApiError::forbidden("Only a custodian may have the result of this request, and only the own part"))?;
-    may_run(&row)?;
-    let request = &row.request;
-    let wanted: ExportComponentsRequest = read(request.body.as_ref())?;
-    let mut body = request.body.clone().unwrap_or_default();
-    super::subjects::pin(call.store(), &request.subjects, EXPORT, &mut body)?;
-    let acting = Acting { principal: request.requester, acct_id: request.acct_id, approvals: row.approvals.clone() };
-    let split = split_components(&call.carry(&request.operation, Some(&body), Some(acting)), &row.custodians);
-    let split = match split {
-        Ok(split) => split,
-        Err(error) => {
-            call.store().update_approval(request.request_id, |row| {
-                row.request.status = ApprovalStatus::Failed;
-                Ok::<_, ApiError>(line(call, caller, "Failed", &row.request))
-            })?;
-            return Reply::ok(&dsma_api::ApprovableResult { status: error.status, body: error.message.into_owned().into() });
+    may_fetch(&row, &me)?;
+    let mut split = None;
+    if is_whole(&row) {
+        match split_for(call, &row) {
+            Ok(parts) => split = Some(parts),
+            Err(error) => {
+                call.store().update_approval(row.request.request_id, |row| {
+                    row.request.status = ApprovalStatus::Failed;
+                    Ok::<_, ApiError>(line(call, caller, "Failed", &row.request))
+                })?;
+                return Reply::ok(&dsma_api::ApprovableResult { status: error.status, body: error.message.into_owned().into() });
+            }
         }
-    };
+    }
     let mut mine = None;
-    call.store().update_approval(request.request_id, |row| {
-        may_run(row)?;
-        if row.fetched.contains(&me) {
-            return Err(ApiError::bad_request("This custodian has fetched its part already"));
-        }
+    let row = call.store().update_approval(row.request.request_id, |row| {
+        may_fetch(row, &me)?;
         // Of two splits at the same time the first one holds.
-        if row.components.is_empty() {
-            row.components = split.components.clone();
+        if let Some(split) = split.take().filter(|_| is_whole(row)) {
+            (row.components, row.key_kcv, row.key_kcv_cmac) = (split.components, split.key_kcv, split.key_kcv_cmac);
         }
         mine = row.components.iter().find(|part| part.custodian == me).cloned();
         row.components.retain(|part| part.custodian != me);
         row.fetched.push(me);
         row.request.result_viewed = row.fetched.len() == row.custodians.len();
-        Ok(line(call, caller, "Fetched a part by", &row.request))
+        Ok::<_, ApiError>(line(call, caller, "Fetched a part by", &row.request))
     })?;
-    let part = ExportComponentsResponse { components: vec![mine.ok_or_else(no_request)?], description: wanted.description, ..split };
+    let (row, mine) = row.zip(mine).ok_or_else(no_request)?;
+    let ExportComponentsRequest { description, .. } = read(row.request.body.as_ref())?;
+    let part = ExportComponentsResponse { components: vec![mine], key_kcv: row.key_kcv, key_kcv_cmac: row.key_kcv_cmac, description };
     let body = serde_json::to_value(&part).map_err(crate::error::Error::Row)?;
     Reply::ok(&dsma_api::ApprovableResult { status: 200, body })
+}
+
+fn may_fetch(row: &ApprovalRow, me: &Approver) -> Result<(), ApiError> {
+    may_run(row)?;
+    if row.fetched.contains(me) {
+        return Err(ApiError::bad_request("This custodian has fetched its part already"));
+    }
+    Ok(())
+}
+
+/// Whether nobody has asked for a part of the key yet.
+fn is_whole(row: &ApprovalRow) -> bool {
+    row.components.is_empty() && row.fetched.is_empty()
+}
+
+/// Splits the key of an export, as the requester.
+fn split_for(call: &Call, row: &ApprovalRow) -> Result<ExportComponentsResponse, ApiError> {
+    let request = &row.request;
+    let mut body = request.body.clone().unwrap_or_default();
+    super::subjects::pin(call.store(), &request.subjects, EXPORT, &mut body)?;
+    let acting = Acting { principal: request.requester, acct_id: request.acct_id, approvals: row.approvals.clone() };
+    split_components(&call.carry(&request.operation, Some(&body), Some(acting)), &row.custodians)
 }
 
 /// Makes the key of an import, as the requester, when all parts are there.

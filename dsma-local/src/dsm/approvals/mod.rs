@@ -73,7 +73,7 @@ pub(super) fn create(call: &Call) -> Result<Reply, ApiError> {
         result_viewed: false,
     };
     let (approvals, components, fetched) = (Vec::new(), Vec::new(), Vec::new());
-    let row = ApprovalRow { request, groups, approvals, custodians, components, fetched };
+    let row = ApprovalRow { request, groups, approvals, custodians, components, fetched, key_kcv: None, key_kcv_cmac: None };
     call.store().insert_approval(&row, line(call, &caller, "Created", &row.request))?;
     Reply::created(&row.request)
 }

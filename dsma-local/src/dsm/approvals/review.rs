@@ -88,6 +88,7 @@ pub(super) fn may_run(row: &ApprovalRow) -> Result<(), ApiError> {
         ApprovalStatus::Pending => Err(ApiError::bad_request("Approval request is pending")),
         ApprovalStatus::Denied => Err(ApiError::bad_request("Approval request was denied")),
         _ if row.request.result_viewed => Err(ApiError::bad_request("The result of this approval request was fetched already")),
+        ApprovalStatus::Failed => Err(ApiError::bad_request("Approval request has failed: make another one")),
         _ => not_expired(row),
     }
 }

@@ -12,9 +12,14 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::secrets::{DEFAULT_SIZE, make_secret};
 
+/// Sessions that may be open at the same time. Beyond them the one that was not used for the longest ends: memory must not be somebody
+/// else's to fill.
+const MANY: usize = 100_000;
+
 /// The open sessions; `P` is who calls.
 pub(crate) struct Sessions<P> {
     idle: Duration,
+    many: usize,
     open: Mutex<HashMap<[u8; 32], Session<P>>>,
 }
 
@@ -28,7 +33,7 @@ struct Session<P> {
 impl<P: Copy + PartialEq> Sessions<P> {
     /// Sessions that end after so long without a call.
     pub(crate) fn new(idle: Duration) -> Self {
-        Self { idle, open: Mutex::new(HashMap::new()) }
+        Self { idle, many: MANY, open: Mutex::new(HashMap::new()) }
     }
 
     /// After how long without a call a session ends.
@@ -39,7 +44,17 @@ impl<P: Copy + PartialEq> Sessions<P> {
     /// Opens a session and returns its token.
     pub(crate) fn open(&self, principal: P) -> Result<String, Error> {
         let token = make_secret(DEFAULT_SIZE)?;
-        self.open.lock().insert(hash(&token), Session { principal, acct_id: None, last_used: Instant::now() });
+        let mut open = self.open.lock();
+        if open.len() >= self.many {
+            open.retain(|_, session| session.last_used.elapsed() < self.idle);
+            if open.len() >= self.many
+                && let Some(oldest) = open.iter().min_by_key(|(_, session)| session.last_used).map(|(hash, _)| *hash)
+            {
+                open.remove(&oldest);
+            }
+        }
+        open.insert(hash(&token), Session { principal, acct_id: None, last_used: Instant::now() });
+        drop(open);
         Ok(token.to_string())
     }
 
@@ -98,6 +113,12 @@ mod tests {
         let account = Uuid::from_u128(3);
         sessions.select(&third, account);
         assert_eq!(sessions.touch(&third), Some((bob, Some(account))));
+
+        let few = Sessions { many: 2, ..Sessions::new(Duration::from_secs(600)) };
+        let [first, second] = [few.open(alice).unwrap(), few.open(alice).unwrap()];
+        few.touch(&first);
+        few.open(bob).unwrap();
+        assert_eq!((few.touch(&first).is_some(), few.touch(&second)), (true, None));
 
         let impatient = Sessions::new(Duration::ZERO);
         let token = impatient.open(bob).unwrap();

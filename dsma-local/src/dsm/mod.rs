@@ -59,6 +59,8 @@ use endpoints::{Endpoints, delete, get, post};
 
 /// How long a line of the audit log may wait in memory.
 pub(crate) const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
+/// How long an ended session may stay in memory.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 /// Streams at the same time. Each has a thread to itself for as long as its client takes, beside those that serve everything else.
 pub(crate) const STREAMS: usize = 32;
 /// How late a rotation by policy may be.
@@ -112,13 +114,14 @@ impl Dsm {
 /// What the service does by itself, for as long as it is polled: it writes waiting audit lines, forgets ended sessions, and rotates keys
 /// whose policy says so.
 pub(crate) async fn housekeeping(dsm: Arc<Dsm>) {
-    let flush = repeat(Arc::clone(&dsm), FLUSH_INTERVAL, |dsm| {
+    let flush = repeat(Arc::clone(&dsm), FLUSH_INTERVAL, |dsm| dsm.store.flush_audit());
+    let sweep = repeat(Arc::clone(&dsm), SWEEP_INTERVAL, |dsm| {
         dsm.sessions.sweep();
-        dsm.store.flush_audit()
+        Ok(())
     });
     // On its own, because a new RSA key takes its time.
     let rotate = repeat(dsm, ROTATION_INTERVAL, sobjects::run_due);
-    tokio::join!(flush, rotate);
+    tokio::join!(flush, sweep, rotate);
 }
 
 /// Runs blocking work every `period`. A failure is logged, and the next turn tries again.

@@ -75,12 +75,7 @@ impl StateDir {
 
     /// The bytes of a file; `None` where there is none.
     pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
-        let path = self.path(name);
-        match fs::read(&path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(Error::File { path, action: "read", source }),
-        }
+        read(&self.path(name))
     }
 
     /// Makes an empty file that only the owner may read, where there is none, and returns its path. SQLite gives the files beside its
@@ -179,19 +174,34 @@ impl StateDir {
     }
 
     fn write(&self, name: &str, bytes: &[u8], mode: u32) -> Result<(), Error> {
-        let path = self.path(name);
-        let part = self.path(&format!("{name}.new"));
-        let write = || {
-            let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(mode).open(&part)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&part, &path)
-        };
-        write().map_err(failed(&path, "written"))
+        write(&self.path(name), bytes, mode)
     }
 }
 
-fn failed(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Error {
+/// The bytes of a file; `None` where there is none.
+pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(failed(path, "read")(source)),
+    }
+}
+
+/// Writes a file with these rights. A crash leaves the old file or the new one, never a part.
+pub(crate) fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(".new");
+    let write = || {
+        let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(mode).open(&part)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&part, path)
+    };
+    write().map_err(failed(path, "written"))
+}
+
+/// What a failed access to a file is.
+pub(crate) fn failed(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::File { path, action, source }
 }

@@ -3,10 +3,9 @@
 //! It is all that is kept of the PKI. What is below it lives as long as the process that signs with it, so that no key that signs documents
 //! is ever in a file, and two that run at the same time share nothing.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rcgen::{CertificateParams, Issuer, KeyPair, PKCS_ECDSA_P384_SHA384};
 use rustls::pki_types::CertificateDer;
@@ -16,11 +15,14 @@ use zeroize::Zeroizing;
 
 use super::chain;
 use crate::error::Error;
+use crate::state_dir::{failed, read, write};
 
 /// The directory below the state.
 pub(super) const DIR: &str = "nsm";
 const KEY: &str = "root.key";
 const CERTIFICATE: &str = "root.pem";
+/// For the owner alone.
+const PRIVATE: u32 = 0o600;
 /// As AWS's.
 const LIFETIME: Duration = Duration::days(30 * 365);
 
@@ -68,8 +70,8 @@ impl Authority {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384)?;
         let certificate = params().self_signed(&key)?;
         // The key first: a crash between the two leaves what the next one repairs by making both anew.
-        write(&dir.join(KEY), Zeroizing::new(key.serialize_pem()).as_bytes())?;
-        write(&dir.join(CERTIFICATE), certificate.pem().as_bytes())?;
+        write(&dir.join(KEY), Zeroizing::new(key.serialize_pem()).as_bytes(), PRIVATE)?;
+        write(&dir.join(CERTIFICATE), certificate.pem().as_bytes(), PRIVATE)?;
         Ok(Self { key, der: certificate.der().to_vec() })
     }
 }
@@ -81,34 +83,10 @@ fn params() -> CertificateParams {
     params
 }
 
-fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(failed(path, "read")(source)),
-    }
-}
-
-/// A file that only the owner may read. A crash leaves the old file or the new one, never a part.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let part = path.with_extension("new");
-    let write = || {
-        let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&part)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&part, path)
-    };
-    write().map_err(failed(path, "written"))
-}
-
-fn failed(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Error {
-    let path: PathBuf = path.to_owned();
-    move |source| Error::File { path, action, source }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]

@@ -29,7 +29,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::agent::Agent;
 use crate::args::Args;
@@ -49,11 +53,9 @@ fn main() -> ExitCode {
     let state = args.state();
     let command = args.command.take();
     let default_log = if command.is_some() { "error" } else { "info" };
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_log)))
-        .init();
+    let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_log));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    tracing_subscriber::registry().with(lines.with_filter(wanted.and(filter_fn(may_be_written)))).init();
     let done = match command {
         Some(command) => cli::run(command, &state, &args),
         None => run(&args, &state).map(|()| ExitCode::SUCCESS),
@@ -65,6 +67,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Libraries write whole requests at the finer levels, with the credentials in them: whatever `RUST_LOG` says, they only warn.
+fn may_be_written(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::WARN || metadata.target().starts_with("dsma_")
 }
 
 fn run(args: &Args, state_path: &Path) -> Result<(), Error> {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use dsma_testkit::Stack;
+use dsma_testkit::{Credential, Dsm, Stack};
 use serde_json::json;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_dsma-local");
@@ -22,13 +22,11 @@ struct Instance {
 
 impl Instance {
     fn start(state: &Path) -> Self {
-        let mut child = Command::new(PROGRAM)
-            .args(["--port-base", "0", "--state"])
-            .arg(state)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it starts");
+        Self::launch(Command::new(PROGRAM).args(["--port-base", "0", "--state"]).arg(state).stderr(Stdio::null()))
+    }
+
+    fn launch(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut ready = String::new();
         stdout.read_line(&mut ready).expect("a line");
@@ -223,6 +221,28 @@ fn a_restart_finds_everything_but_the_sessions() {
     let after = dsm.request("POST", "/crypto/v1/keys/export", Some(json!({"name": "kept"}))).success().json();
     assert_eq!(before["value"], after["value"]);
     assert_eq!(dsm.exports_of(&kid), 2);
+}
+
+/// Not even where somebody wants to see everything: what a library writes at that level, such as headers, is left out.
+#[test]
+fn the_finest_level_shows_no_credential() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let mut command = Command::new(PROGRAM);
+    command.args(["--port-base", "0", "--state"]).arg(dir.path().join("state")).env("RUST_LOG", "trace");
+    let instance = Instance::launch(command.stderr(fs::File::create(&log).unwrap()));
+    let env = fs::read_to_string(dir.path().join("state/env")).unwrap();
+    let key = env.lines().find_map(|line| line.strip_prefix("export FORTANIX_API_KEY=")).unwrap().trim_matches('\'').to_owned();
+    let endpoint = format!("https://localhost:{}", instance.port());
+    let dsm = Dsm::connect(&endpoint, &dir.path().join("state/ca.pem"), Credential::Basic(key.clone()));
+    let token = dsm.request("POST", "/sys/v1/session/auth", None).success().json()["access_token"].as_str().unwrap().to_owned();
+    dsm.with(Credential::Bearer(token.clone())).request("GET", "/crypto/v1/keys", None).success();
+    assert!(instance.signal("-TERM").0.success());
+    let log = fs::read_to_string(log).unwrap();
+    assert!(log.contains("GET /crypto/v1/keys"), "{log}");
+    for unwanted in [key.as_str(), &token, "hyper", "rustls::", "h2::"] {
+        assert!(!log.contains(unwanted), "{unwanted} is in the log:\n{log}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use ureq::http::Request;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use zeroize::Zeroizing;
 
-use crate::error::Error;
+use crate::error::{Error, printable};
 
 /// CCM answers at once; a slow network is slow.
 const ANSWER_TIME: Duration = Duration::from_secs(60);
@@ -60,7 +60,7 @@ impl Ccm {
             return if empty { Ok(Value::Null) } else { serde_json::from_str(&text).map_err(|_| self.odd("no JSON")) };
         }
         let event: Value = serde_json::from_str(&text).unwrap_or_default();
-        let message = event["message"].as_str().unwrap_or_else(|| text.trim()).to_owned();
+        let message = printable(event["message"].as_str().unwrap_or_else(|| text.trim()));
         Err(Error::CcmRefused { what, status: status.as_u16(), message })
     }
 

@@ -9,7 +9,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub(crate) enum Error {
     /// A file cannot be read.
-    #[error("{} cannot be read: {source}", path.display())]
+    #[error("{} cannot be read: {source}; check its path, and that you may read it", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -24,7 +24,7 @@ pub(crate) enum Error {
         source: dsma_attest::Error,
     },
     /// A file cannot be written.
-    #[error("{} cannot be written: {source}", path.display())]
+    #[error("{} cannot be written: {source}; check that its directory is there and you may write to it", path.display())]
     Write {
         /// The file.
         path: PathBuf,
@@ -152,6 +152,11 @@ pub(crate) enum Error {
         /// The task.
         task: String,
     },
+}
+
+/// A service's words as a terminal may show them: on one line, and not without end.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(1000).collect()
 }
 
 impl Error {

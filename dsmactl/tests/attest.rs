@@ -85,3 +85,13 @@ fn what_is_wrong_is_said() {
     let (code, stdout, _) = attest(&["--help"]);
     assert!(code == 0 && stdout.contains("verify") && stdout.contains("show"), "{stdout}");
 }
+
+#[test]
+fn a_file_that_is_too_long_is_refused_and_not_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = dir.path().join("long");
+    std::fs::write(&long, vec![b' '; (1 << 20) + 1]).unwrap();
+    let (code, stdout, stderr) = attest(&["show", long.to_str().unwrap()]);
+    assert_eq!((code, stdout.as_str()), (1, ""));
+    assert!(stderr.contains("has more than 1048576 bytes") && stderr.contains("is it the right one"), "{stderr}");
+}

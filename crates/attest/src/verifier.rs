@@ -39,13 +39,6 @@ impl Verifier {
         self
     }
 
-    /// How old a document may be, and how far ahead of the verifier's clock.
-    #[must_use]
-    pub const fn with_age_limit(mut self, max_age: Duration, max_ahead: Duration) -> Self {
-        self.freshness = Some(Freshness { max_age, max_ahead });
-        self
-    }
-
     /// Documents of any age, as long as their certificates are valid (3 hours with the real NSM): for looking at files, not for access.
     #[must_use]
     pub const fn without_age_limit(mut self) -> Self {

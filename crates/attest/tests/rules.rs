@@ -2,8 +2,6 @@
 
 mod support;
 
-use std::time::Duration;
-
 use ciborium::{Value, cbor};
 use dsma_attest::{Error, Verifier};
 use rcgen::{BasicConstraints, IsCa, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256};
@@ -249,9 +247,6 @@ fn age_has_two_ends() {
     let ahead = verify(pki.verifier(), 60_001).unwrap_err();
     assert!(matches!(ahead, Error::Ahead { .. }) && ahead.to_string().contains("check the clocks"), "{ahead}");
     verify(pki.verifier().without_age_limit(), 3_600_000).unwrap();
-    let strict = pki.verifier().with_age_limit(Duration::from_secs(1), Duration::ZERO);
-    assert!(matches!(verify(strict.clone(), -1001), Err(Error::TooOld { .. })));
-    assert!(matches!(verify(strict, 1), Err(Error::Ahead { .. })));
     let absurd = pki.document(|fields| set(fields, "timestamp", Value::from(u64::MAX)));
     assert_eq!(refusal(&pki, &absurd).rule(), "freshness");
 }

@@ -67,7 +67,8 @@ impl Client {
                 let text = response.body_mut().with_config().limit(256 << 20).read_to_string().map_err(unreachable)?;
                 let status = response.status().as_u16();
                 if !response.status().is_success() {
-                    return Err(Error::Refused { status, message: text });
+                    // On a terminal it must not do more than be read.
+                    return Err(Error::Refused { status, message: text.chars().filter(|c| !c.is_control()).collect() });
                 }
                 Ok(if text.is_empty() { Value::Null } else { serde_json::from_str(&text)? })
             }

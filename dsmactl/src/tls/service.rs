@@ -20,7 +20,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::pin::{Fingerprint, Pinned};
-use crate::error::Error;
+use crate::error::{Error, printable};
 
 /// An upload keeps DSM busy for some requests.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -79,8 +79,7 @@ impl Service {
             tokio::time::timeout(TIMEOUT, exchange).await.map_err(|_| unreachable("it does not answer in a minute".to_owned()))?
         })?;
         if !status.is_success() {
-            let text: String = String::from_utf8_lossy(&body).chars().filter(|c| !c.is_control()).take(1000).collect();
-            return Err(Error::Refused { status: status.as_u16(), text });
+            return Err(Error::Refused { status: status.as_u16(), text: printable(&String::from_utf8_lossy(&body)) });
         }
         serde_json::from_slice(&body).map_err(|_| Error::unusable("it is not JSON"))
     }

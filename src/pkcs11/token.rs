@@ -360,7 +360,7 @@ impl Token {
         // Meanwhile somebody else may have logged in or out, or built over the same listing.
         let same_login = current.engine.as_ref().is_some_and(|current| is_same(current, engine));
         if same_login && !current.index.is_newer_than(&snapshot) {
-            let index = Index::build(snapshot, engine, &mut state.handles);
+            let index = current.index.follow(snapshot, engine, &mut state.handles);
             self.publish(current.who, current.engine.clone(), Arc::new(index));
         }
         Ok(self.view())

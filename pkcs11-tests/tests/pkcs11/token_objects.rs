@@ -523,3 +523,44 @@ fn a_session_key_that_is_copied_onto_the_token_is_hidden_there() {
     let readable: Template<'_> = onto_the_token.iter().copied().chain([(CKA_EXTRACTABLE, TRUE)]).collect();
     assert_eq!(copied(&readable), Err(CKR_TEMPLATE_INCONSISTENT));
 }
+
+#[test]
+fn a_search_goes_on_while_keys_come_go_and_change_their_names() {
+    let module = shared().another();
+    let session = module.logged_in();
+    let (old, new) = (label(), label());
+    let make = |label: &str| {
+        let template = vec![(CKA_TOKEN, TRUE), (CKA_LABEL, label.as_bytes()), (CKA_VALUE_LEN, &[16, 0, 0, 0, 0, 0, 0, 0])];
+        generate(&module, session, CKM_AES_KEY_GEN, &template).expect("a key")
+    };
+    let keys = [(); 5].map(|()| make(&old));
+    let mut template = attributes(&[(CKA_LABEL, old.as_bytes())]);
+    assert_eq!(call!(module, C_FindObjectsInit(session, template.as_mut_ptr(), 1)), CKR_OK);
+    assert_eq!(call!(module, C_DestroyObject(session, keys[0])), CKR_OK);
+    assert_eq!(set(&module, session, keys[1], &vec![(CKA_LABEL, new.as_bytes())]), CKR_OK);
+    let sixth = make(&old);
+    let (mut found, mut count) = ([0; 8], 0);
+    assert_eq!(call!(module, C_FindObjects(session, found.as_mut_ptr(), 8, &raw mut count)), CKR_OK);
+    let mut found = found[..count as usize].to_vec();
+    found.sort_unstable();
+    assert_eq!(found, keys, "what there was when it began");
+    assert_eq!(call!(module, C_FindObjectsFinal(session)), CKR_OK);
+
+    let search = |label: &str| {
+        let mut found = module.find(session, &[(CKA_LABEL, label.as_bytes())]);
+        found.sort_unstable();
+        found
+    };
+    assert_eq!((search(&old), search(&new)), (vec![keys[2], keys[3], keys[4], sixth], vec![keys[1]]));
+    assert_eq!(module.attribute(session, keys[0], CKA_LABEL), Err(CKR_OBJECT_HANDLE_INVALID));
+    // More changes than a listing remembers, each with a certificate of its own to look after.
+    let (_dir, path) = crate::slots::config(shared(), "generate_certs = true\n");
+    let module = Module::with_config(&path);
+    let session = module.logged_in();
+    let key = module.find(session, &[(CKA_LABEL, new.as_bytes())])[0];
+    for turn in 0..70_u8 {
+        assert_eq!(set(&module, session, key, &vec![(CKA_ID, &[turn, 1, 2])]), CKR_OK);
+        assert_eq!(module.find(session, &[(CKA_ID, &[turn, 1, 2]), (CKA_LABEL, new.as_bytes())]), [key]);
+        assert!(module.find(session, &[(CKA_ID, &[turn.wrapping_sub(1), 1, 2]), (CKA_LABEL, new.as_bytes())]).is_empty());
+    }
+}

@@ -81,7 +81,7 @@ impl Accelerator {
     /// DSM's answer has no value; the listing has those that are no secrets, and that never change.
     fn with_listed_value(&self, kid: Uuid, mut sobject: Sobject) -> Arc<Sobject> {
         let listed = self.cached_sobjects();
-        let old = listed.as_ref().and_then(|listed| listed.sobjects.iter().find(|old| old.kid == Some(kid)));
+        let old = listed.as_ref().and_then(|listed| listed.sobjects.get(kid));
         sobject.value = old.and_then(|old| old.value.clone());
         Arc::new(sobject)
     }

@@ -2,6 +2,7 @@
 
 mod forward;
 mod lead;
+mod listing;
 mod mac;
 mod manage;
 mod ml_dsa;
@@ -17,8 +18,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 pub use self::lead::{Lead, Resolution};
+pub use self::listing::Sobjects;
 use self::objects::Objects;
-pub use self::objects::Snapshot;
+pub use self::objects::{Change, Snapshot};
 pub use self::policy::{allows_cipher, allows_signature};
 pub use self::secrets::Peer;
 use crate::cache::KeyCache;

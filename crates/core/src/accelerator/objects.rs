@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::Accelerator;
+use super::listing::Sobjects;
 use crate::clock::Moment;
 use crate::{Error, Flight, gate};
 
@@ -17,9 +18,14 @@ pub struct Snapshot {
     /// Grows with every listing: an index built over one version serves until the next.
     pub version: u64,
     /// The sobjects, by kid.
-    pub sobjects: Vec<Arc<Sobject>>,
+    pub sobjects: Sobjects,
+    /// The changes that made this version, and the ones before it, of the listing that was taken last: the latest is the last.
+    changes: Vec<Change>,
     taken_at: Moment,
 }
+
+/// Most changes that a snapshot remembers.
+const MOST_CHANGES: usize = 64;
 
 impl Snapshot {
     /// When the listing was taken. What was changed since is in it, too.
@@ -32,6 +38,13 @@ impl Snapshot {
     #[must_use]
     pub fn age(&self) -> Duration {
         self.taken_at.until(Moment::now())
+    }
+
+    /// What made this version of that one; `None` where nobody knows, because DSM was asked in between or too much happened.
+    #[must_use]
+    pub fn since(&self, version: u64) -> Option<&[Change]> {
+        let count = usize::try_from(self.version.checked_sub(version)?).ok()?;
+        self.changes.get(self.changes.len().checked_sub(count)?..)
     }
 }
 
@@ -49,7 +62,7 @@ struct State {
 
 /// A change that this engine made in DSM.
 #[derive(Clone, Debug)]
-pub(super) enum Change {
+pub enum Change {
     /// Made or changed.
     Kept(Arc<Sobject>),
     /// Deleted.
@@ -57,13 +70,10 @@ pub(super) enum Change {
 }
 
 impl Change {
-    fn apply(&self, sobjects: &mut Vec<Arc<Sobject>>) {
+    fn apply(&self, sobjects: &mut Sobjects) {
         match self {
-            Self::Kept(sobject) => match sobjects.iter_mut().find(|other| other.kid == sobject.kid) {
-                Some(old) => *old = Arc::clone(sobject),
-                None => sobjects.push(Arc::clone(sobject)),
-            },
-            Self::Gone(kid) => sobjects.retain(|sobject| sobject.kid != Some(*kid)),
+            Self::Kept(sobject) => sobjects.put(Arc::clone(sobject)),
+            Self::Gone(kid) => sobjects.remove(*kid),
         }
     }
 }
@@ -96,12 +106,12 @@ impl Accelerator {
         };
         let _landing = Landing(objects);
         let answer = self.0.dsm.list().map(|sobjects| {
-            let mut sobjects: Vec<Arc<Sobject>> = sobjects.into_iter().map(Arc::new).collect();
+            let mut sobjects = Sobjects::new(sobjects);
             let mut state = objects.0.lock();
             state.meanwhile.drain(..).for_each(|change| change.apply(&mut sobjects));
             // Changes made new versions of the old listing meanwhile.
             let version = version.max(state.current.as_ref().map_or(0, |snapshot| snapshot.version + 1));
-            let snapshot = Arc::new(Snapshot { version, sobjects, taken_at: Moment::now() });
+            let snapshot = Arc::new(Snapshot { version, sobjects, changes: Vec::new(), taken_at: Moment::now() });
             state.current = Some(Arc::clone(&snapshot));
             snapshot
         });
@@ -115,8 +125,10 @@ impl Accelerator {
         if let Some(current) = &state.current {
             let mut sobjects = current.sobjects.clone();
             change.apply(&mut sobjects);
+            let known = current.changes.len().saturating_sub(MOST_CHANGES - 1);
+            let changes = current.changes[known..].iter().chain([&change]).cloned().collect();
             let (version, taken_at) = (current.version + 1, current.taken_at);
-            state.current = Some(Arc::new(Snapshot { version, sobjects, taken_at }));
+            state.current = Some(Arc::new(Snapshot { version, sobjects, changes, taken_at }));
         }
         if state.flight.is_some() {
             state.meanwhile.push(change);

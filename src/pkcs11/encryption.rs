@@ -255,7 +255,7 @@ impl Ciphering {
             Stage::Fresh => self.run_to_vec(&[]),
             Stage::Collecting(data) => self.run_to_vec(&data),
             Stage::Streaming { stream, .. } => {
-                let mut rest = Zeroizing::new(vec![0; most.max(BLOCK)]);
+                let mut rest = zeros(most.max(BLOCK))?;
                 let mut tag = [0; BLOCK];
                 let tag = &mut tag[..self.spec.tag_len];
                 let ended = if self.decrypting { stream.finish_decrypt(&mut rest, tag) } else { stream.finish_encrypt(&mut rest, tag) };
@@ -289,7 +289,7 @@ impl Ciphering {
     /// The whole operation in memory of our own.
     fn run_to_vec(&self, data: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
         self.consent.check()?;
-        let mut result = Zeroizing::new(vec![0; self.output_len(data.len())?]);
+        let mut result = zeros(self.output_len(data.len())?)?;
         let mut tag = [0; BLOCK];
         let tag = &mut tag[..self.spec.tag_len];
         if self.decrypting {
@@ -312,6 +312,14 @@ impl Ciphering {
     fn decrypt(&self, data: Buffers<'_>, tag: &[u8]) -> Result<usize> {
         self.object.decrypt(&self.spec.params.as_params(), data, tag)
     }
+}
+
+/// Memory for as much as a caller says to have: what cannot be had is no reason to end the host.
+fn zeros(len: usize) -> Result<Zeroizing<Vec<u8>>> {
+    let mut memory = Zeroizing::new(Vec::new());
+    memory.try_reserve_exact(len).map_err(|_| Error::HostMemory)?;
+    memory.resize(len, 0);
+    Ok(memory)
 }
 
 const fn during(decrypting: bool) -> During {

@@ -6,8 +6,9 @@ use cryptoki_sys::*;
 use serde_json::json;
 
 use crate::keys::shared;
-use crate::module::{Mechanism, Module, bytes, call, gcm, ok};
+use crate::module::{Mechanism, Module, bytes, call, gcm, nowhere, ok};
 use crate::openssl::Openssl;
+use crate::session_objects::secret;
 
 const IV: [u8; 16] = *b"0123456789abcdef";
 
@@ -369,4 +370,29 @@ fn a_counter_does_not_run_over() {
     for bits in [0, 129, CK_UNAVAILABLE_INFORMATION] {
         assert_eq!(module.encrypt(session, &Mechanism::CtrOf(bits, IV), key, &[1]), Err(CKR_MECHANISM_PARAM_INVALID), "{bits}");
     }
+}
+
+/// A length that no memory has is found out before anything is read, or copied.
+#[test]
+fn lengths_beyond_the_key_and_beyond_memory() {
+    let bench = shared();
+    let key = bench.rsa();
+    let (module, session, _) = bench.use_key(&key);
+    let public = module.object(session, CKO_PUBLIC_KEY, &key.label);
+    let mut out = [0; 256];
+    for (mechanism, most) in [(Mechanism::Plain(CKM_RSA_PKCS), 245), (Mechanism::Oaep, 190), (Mechanism::Plain(CKM_RSA_X_509), 256)] {
+        for data_len in [most + 1, 1 << 60] {
+            for place in [null_mut(), out.as_mut_ptr()] {
+                mechanism.with(|m| assert_eq!(call!(module, C_EncryptInit(session, m, public)), CKR_OK));
+                let mut len = 256;
+                assert_eq!(call!(module, C_Encrypt(session, nowhere(), data_len, place, &raw mut len)), CKR_DATA_LEN_RANGE, "{data_len}");
+            }
+        }
+        let data = vec![0; most as usize];
+        assert_eq!(module.encrypt(session, &mechanism, public, &data).map(|encrypted| encrypted.len()), Ok(256));
+    }
+    let key = secret(&module, session, CKK_AES, &[1; 16]).expect("a session key");
+    Mechanism::With(CKM_AES_CBC_PAD, vec![0; 16]).with(|m| assert_eq!(call!(module, C_DecryptInit(session, m, key)), CKR_OK));
+    let mut len = 16;
+    assert_eq!(call!(module, C_Decrypt(session, nowhere(), 1 << 60, out.as_mut_ptr(), &raw mut len)), CKR_HOST_MEMORY);
 }

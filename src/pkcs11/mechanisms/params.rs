@@ -209,7 +209,10 @@ impl CipherSpec {
             Shape::Wrap if plain_len < 2 * WRAP || !plain_len.is_multiple_of(WRAP) => None,
             Shape::PaddedWrap if plain_len == 0 => None,
             Shape::Wrap | Shape::PaddedWrap => plain_len.checked_next_multiple_of(WRAP).and_then(|len| len.checked_add(WRAP)),
-            Shape::Rsa { modulus_len, .. } => Some(modulus_len),
+            // RFC 8017, 7.1.1 and 7.2.1.
+            Shape::Rsa { modulus_len, overhead } => {
+                modulus_len.checked_sub(overhead).filter(|most| plain_len <= *most).map(|_| modulus_len)
+            }
         };
         len.ok_or(Error::DataLenRange)
     }
@@ -302,6 +305,21 @@ mod tests {
         assert_eq!((ccm.encrypted_len(21), ccm.encrypted_len(5)), (Ok(37), Err(Error::DataLenRange)));
         assert_eq!((ccm.decrypted_len(37), ccm.decrypted_len(21)), (Ok(21), Ok(5)));
         assert_eq!(ccm.decrypted_len(20), Err(Error::EncryptedDataLenRange));
+    }
+
+    #[test]
+    fn rsa_has_room_for_so_much() {
+        let oaep = |hash, modulus_len| OwnedParams::RsaOaep { hash, mgf1: hash, label: Box::default(), modulus_len };
+        for (params, most) in [
+            (OwnedParams::RsaPkcs1 { modulus_len: 256 }, 245),
+            (OwnedParams::RsaRaw { modulus_len: 256 }, 256),
+            (oaep(Hash::Sha256, 256), 190),
+            (oaep(Hash::Sha512, 130), 0),
+        ] {
+            let spec = CipherSpec::untagged(params);
+            assert_eq!((spec.encrypted_len(most).is_ok(), spec.encrypted_len(most + 1)), (true, Err(Error::DataLenRange)));
+        }
+        assert_eq!(CipherSpec::untagged(oaep(Hash::Sha512, 128)).encrypted_len(0), Err(Error::DataLenRange));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use dsma_core::{Config, gate, telemetry};
 use super::ffi::{InitArgs, NEWEST, Place};
 use super::sync::{lock, read, write};
 use super::token::Token;
-use super::{Error, Result, session_table, slots};
+use super::{Error, Result, mechanisms, session_table, slots};
 use crate::fork;
 
 /// Who made the library, the slots and the tokens.
@@ -60,6 +60,12 @@ pub(super) fn initialize(args: &InitArgs<'_>) -> Result {
     let config_path = args.config_path()?;
     fork::install().map_err(|errno| complain(&format!("fork handlers cannot be registered: system error {errno}; free some memory")))?;
     let configs = Config::load_slots(config_path.as_deref()).map_err(|error| complain(&error.to_string()))?;
+    for config in &configs {
+        if let Some(unknown) = config.mechanisms.names().iter().find(|name| !mechanisms::TABLE.iter().any(|entry| entry.name == **name)) {
+            let mend = "take the names from docs/mechanisms.md";
+            return Err(complain(&format!("mechanisms: this library has no `{unknown}`; {mend}")));
+        }
+    }
     if let Some(first) = configs.first() {
         telemetry::init(&first.log).map_err(|error| complain(&format!("log file cannot be opened: {error}; correct [log] file")))?;
     }

@@ -54,6 +54,15 @@ impl MechanismFilter {
         }
     }
 
+    /// The names that it lists.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::All => &[],
+            Self::Allow(names) | Self::Deny(names) => names,
+        }
+    }
+
     /// A list of names; one that begins with `DENY` lists what is left out.
     pub(super) fn parse(names: Option<Vec<String>>, file: &Path) -> Result<Self, Error> {
         let Some(mut names) = names else { return Ok(Self::All) };

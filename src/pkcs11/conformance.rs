@@ -28,6 +28,8 @@ const ITERATIONS: u32 = 1000;
 pub(super) struct SoftToken {
     /// Of the sobject that keeps this; `None` before C_InitToken.
     kid: Option<Uuid>,
+    /// The group of that sobject.
+    group: Option<Uuid>,
     /// The token's label, without padding.
     pub(super) label: String,
     officer_pin: String,
@@ -65,7 +67,13 @@ impl SoftToken {
                 let metadata = sobject.custom_metadata.unwrap_or_default();
                 let state: Value = metadata.get(STATE).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
                 let text = |member: &str| state[member].as_str().unwrap_or_default().to_owned();
-                Ok(Self { kid: sobject.kid, label: text("label"), officer_pin: text("officer"), user_pin: text("user") })
+                Ok(Self {
+                    kid: sobject.kid,
+                    group: sobject.group_id,
+                    label: text("label"),
+                    officer_pin: text("officer"),
+                    user_pin: text("user"),
+                })
             }
             404 => Ok(Self::default()),
             _ => Err(Error::DeviceError),
@@ -82,7 +90,8 @@ impl SoftToken {
         !self.user_pin.is_empty()
     }
 
-    /// C_InitToken: any PIN on an uninitialised token, the same one later; deletes every object and the user's PIN.
+    /// C_InitToken: any PIN on an uninitialised token, the same one later; deletes every object of the token's group and the user's PIN.
+    /// Where it fails in the middle, it can be called again.
     ///
     /// # Errors
     /// [`Error::PinLenRange`], [`Error::PinIncorrect`], or what DSM says.
@@ -90,9 +99,15 @@ impl SoftToken {
         check_len(pin)?;
         if self.is_initialized() {
             self.check(Holder::Officer, pin)?;
+        } else {
+            // The group is the one that DSM gives the app's new sobjects.
+            self.officer_pin = hashed(pin)?;
+            self.save(engine)?;
         }
         let listing = engine.sobjects(std::time::Duration::ZERO).map_err(|error| Error::from_engine(&error, During::Listing))?;
-        for kid in listing.sobjects.iter().filter(|sobject| !is_state(sobject)).filter_map(|sobject| sobject.kid) {
+        let group = self.group.ok_or(Error::DeviceError)?;
+        let is_object = |sobject: &&std::sync::Arc<Sobject>| !is_state(sobject) && sobject.group_id == Some(group);
+        for kid in listing.sobjects.iter().filter(is_object).filter_map(|sobject| sobject.kid) {
             engine.delete(kid).map_err(|error| Error::from_engine(&error, During::Changing))?;
         }
         label.trim_end().clone_into(&mut self.label);
@@ -145,7 +160,8 @@ impl SoftToken {
                 ..request
             }),
         };
-        self.kid = saved.map_err(|error| Error::from_engine(&error, During::Changing))?.kid;
+        let saved = saved.map_err(|error| Error::from_engine(&error, During::Changing))?;
+        (self.kid, self.group) = (saved.kid, saved.group_id);
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::ptr::null_mut;
 
 use cryptoki_sys::*;
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::keys::{Bench, shared};
@@ -76,9 +77,14 @@ fn several_slots_have_ids_labels_serials_and_logins_of_their_own() {
 #[test]
 fn slots_that_cannot_be_are_refused() {
     let bench = shared();
-    for text in
-        ["[[slots]]\nslot = 1\n[[slots]]\n", "[[slots]]\nlogin = \"never\"\n", "mechanisms = [\"AES\"]\n", "[[slots]]\n[[slots.slots]]\n"]
-    {
+    for text in [
+        "[[slots]]\nslot = 1\n[[slots]]\n",
+        "[[slots]]\nlogin = \"never\"\n",
+        "mechanisms = [\"AES\"]\n",
+        "mechanisms = [\"CKM_AES_GMC\"]\n",
+        "mechanisms = [\"DENY\", \"CKM_SHA1_RSA_PKC\"]\n",
+        "[[slots]]\n[[slots.slots]]\n",
+    ] {
         let (_dir, path) = config(bench, text);
         assert_eq!(Module::load().initialize(&path), CKR_FUNCTION_FAILED, "{text}");
     }
@@ -198,6 +204,33 @@ fn a_token_of_dsm_is_not_initialised_from_here() {
     assert_eq!(call!(module, C_InitPIN(session, bytes(b"1234"), 4)), CKR_FUNCTION_NOT_SUPPORTED);
     assert_eq!(call!(module, C_SetPIN(session, bytes(b"1234"), 4, bytes(b"5678"), 4)), CKR_FUNCTION_NOT_SUPPORTED);
     assert_eq!(login(&module, session, CKU_SO, "1234"), CKR_USER_ANOTHER_ALREADY_LOGGED_IN);
+}
+
+/// What the app sees of another group is not the token's.
+#[test]
+fn conformance_mode_empties_its_own_group() {
+    let stack = dsma_testkit::Stack::start();
+    let (own, other) = (stack.dsm().new_group("conformance of one"), stack.dsm().new_group("of others"));
+    let api_key = stack.dsm().new_app("in two groups", &[(&own, &["MANAGE"]), (&other, &["MANAGE"])]);
+    let app = stack.dsm_as(&api_key);
+    let make = |name: &str, group: &str| {
+        let spec = json!({"name": name, "group_id": group, "obj_type": "AES", "key_size": 128, "key_ops": ["ENCRYPT", "APPMANAGEABLE"]});
+        app.request("POST", "/crypto/v1/keys", Some(spec)).success();
+    };
+    make("goes", &own);
+    make("stays", &other);
+    let path = stack.state_dir().join("two.conf");
+    let (endpoint, ca) = (stack.endpoint(), stack.ca_file());
+    let text = format!("api_endpoint = {endpoint:?}\napi_key = {api_key:?}\nca_certs_file = {ca:?}\nconformance = true\n");
+    std::fs::write(&path, text).expect("a file is written");
+    let module = Module::with_config(&path);
+    for _ in 0..2 {
+        assert_eq!(call!(module, C_InitToken(0, bytes(b"so pin"), 6, bytes(&[b' '; 32]))), CKR_OK);
+        let listed = app.request("GET", "/crypto/v1/keys", None).success().json();
+        let names: Vec<&str> = listed.as_array().expect("a listing").iter().filter_map(|sobject| sobject["name"].as_str()).collect();
+        assert!(names.contains(&"stays") && !names.contains(&"goes"), "{names:?}");
+        make("goes", &own);
+    }
 }
 
 #[test]

@@ -5,12 +5,14 @@
 //! prepare handler closes the gate and waits until it is empty; parent and child open it again. So the child's copy of every lock
 //! is free, and its sessions, keys and running operations can be used.
 //!
-//! Waiting is done by spinning and yielding: a fork and the calls before it last well under a few milliseconds, and a lock here
-//! would be one more lock to survive the fork. A program that never forks pays two uncontended atomic additions per call.
+//! Waiting is done by looking again: a fork and most calls before it last well under a few milliseconds, and a lock here would be one more
+//! lock to survive the fork. Some calls last for seconds (an RSA key pair is made, a key is made of a password), so that whoever waits soon
+//! sleeps between two looks. A program that never forks pays two uncontended atomic additions per call.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
 /// Enters the gate; waits while a fork is being made. Re-entrant: the outermost [`Pass`] of a thread counts.
 #[must_use]
@@ -116,10 +118,11 @@ fn spin_until(done: impl Fn() -> bool) {
     let mut turns = 0_u32;
     while !done() {
         turns = turns.saturating_add(1);
-        if turns < 64 {
-            std::hint::spin_loop();
-        } else {
-            std::thread::yield_now();
+        match turns {
+            0..64 => std::hint::spin_loop(),
+            64..1024 => std::thread::yield_now(),
+            // Nobody can wake us: that would take a lock. No call of an application is as short as this.
+            _ => std::thread::sleep(Duration::from_micros(500)),
         }
     }
 }

@@ -234,6 +234,8 @@ fn keys_from_passwords_are_those_of_openssl() {
     };
     for mut params in [
         bad(|params| params.iterations = 0),
+        // Weeks of work, for which every fork would wait.
+        bad(|params| params.iterations = u64::from(u32::MAX)),
         bad(|params| params.prf = 99),
         bad(|params| params.saltSource = 0),
         bad(|params| params.pPassword = null_mut()),

@@ -58,6 +58,10 @@ pub(super) fn generation(session: &Session, mechanism: Mechanism<'_>, function: 
     Ok(entry.kind)
 }
 
+/// Most iterations of PBKDF2 over all blocks of a key: some ten seconds, for which a fork in another thread has to wait. OWASP's highest
+/// advice is a twelfth of it for one block.
+const MOST_ITERATIONS: u64 = 1 << 24;
+
 /// A key of this length from a password (CKM_PKCS5_PBKD2).
 ///
 /// # Errors
@@ -74,6 +78,9 @@ pub(super) fn from_password(session: &Session, mechanism: Mechanism<'_>, len: us
         _ => return Err(Error::MechanismParamInvalid),
     };
     let iterations = u32::try_from(given.iterations).ok().filter(|count| *count > 0).ok_or(Error::MechanismParamInvalid)?;
+    if u64::from(iterations) * len.div_ceil(hash.len()) as u64 > MOST_ITERATIONS {
+        return Err(Error::MechanismParamInvalid);
+    }
     let salt = given.salt.bytes().map_err(|_| Error::MechanismParamInvalid)?;
     let password = given.password.bytes().map_err(|_| Error::MechanismParamInvalid)?;
     let mut key = Zeroizing::new(vec![0; len]);

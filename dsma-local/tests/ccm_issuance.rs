@@ -5,8 +5,9 @@
 
 mod ccm;
 
-use std::path::Path;
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use base64_simd::STANDARD;
 use ccm::{Ccm, Node};
@@ -97,11 +98,9 @@ fn each_refusal_says_what_an_operator_can_do() {
 fn a_document_of_ten_minutes_ago_has_failed() {
     let (stack, _) = ready();
     let dir = tempfile::tempdir().unwrap();
-    let (source, library) = (dir.path().join("past.c"), dir.path().join("past.so"));
-    std::fs::write(&source, PAST).unwrap();
-    let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, &source]).args(["-ldl"]).output().unwrap();
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    let request = printed(with_nsm(stack.state_dir(), &[], &["fortanix.com"]).env("LD_PRELOAD", library));
+    // The emulator's clock: the same NSM, and a document that is as genuine as it is old.
+    let clock = clock(dir.path(), -600);
+    let request = printed(with_nsm(stack.state_dir(), &[], &["fortanix.com"]).env("LD_PRELOAD", clock));
     let answer = ask(&stack, &request);
     let message = answer["message"].as_str().unwrap();
     assert!(
@@ -110,8 +109,52 @@ fn a_document_of_ten_minutes_ago_has_failed() {
     );
 }
 
-/// The emulator's clock, ten minutes behind: the same NSM, and a document that is as genuine as it is old.
-const PAST: &str = r#"
+/// In the last fifth of its certificate's life the agent enrols again. Where it may not, the certificate is as good as ever.
+#[test]
+fn a_certificate_that_cannot_be_renewed_is_used_while_it_holds() {
+    let stack = Stack::start();
+    let ccm = Ccm::log_in(&stack);
+    assert_eq!(ask(&stack, "no request")["task_status"], "FAILED", "it is enrolled");
+    let node = ccm.call("GET", "/v1/nodes?name=dsma-local", None)["items"][0]["node_id"].as_str().unwrap().to_owned();
+    ccm.call("POST", &format!("/v1/nodes/{node}/deactivate"), None);
+    stack.stop();
+
+    let dir = tempfile::tempdir().unwrap();
+    let mut later = Command::new(target_dir().join("dsma-local"));
+    later.args(["--port-base", "0", "--state"]).arg(stack.state_dir()).env("LD_PRELOAD", clock(dir.path(), 300 * 24 * 60 * 60));
+    let mut later = Killed(later.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
+    let mut ready = String::new();
+    BufReader::new(later.0.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    assert!(ready.starts_with("ready "), "{ready}");
+    let env = std::fs::read_to_string(stack.state_dir().join("env")).unwrap();
+    let agent = env.lines().find_map(|line| line.strip_prefix("export NODE_AGENT=")).unwrap().trim_matches('\'');
+    let agent = Dsm::connect(agent, &stack.ca_file(), Credential::None);
+    let answer = agent.request("POST", "/v1/certificate/issue", Some(json!({ "csr": "no request" }))).success().json();
+    assert!(answer["task_status"] == "FAILED" && answer["message"].as_str().unwrap().contains("no PEM block"), "{answer}");
+}
+
+/// A process that ends with the test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A library that puts a program's clock so many seconds ahead.
+#[track_caller]
+fn clock(dir: &Path, seconds: i64) -> PathBuf {
+    let (source, library) = (dir.join("clock.c"), dir.join("clock.so"));
+    std::fs::write(&source, CLOCK).unwrap();
+    let ahead = format!("-DAHEAD=({seconds}L)");
+    let built = Command::new("cc").args(["-shared", "-fPIC", &ahead, "-o"]).args([&library, &source]).args(["-ldl"]).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    library
+}
+
+const CLOCK: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <time.h>
@@ -119,7 +162,7 @@ int clock_gettime(clockid_t id, struct timespec *now) {
     static int (*real)(clockid_t, struct timespec *);
     if (!real) real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
     int status = real(id, now);
-    if (id == CLOCK_REALTIME) now->tv_sec -= 600;
+    if (id == CLOCK_REALTIME) now->tv_sec += AHEAD;
     return status;
 }
 "#;

@@ -179,7 +179,8 @@ pub(super) fn get_attribute_value(session: CK_SESSION_HANDLE, object: CK_OBJECT_
     let mut result = Ok(());
     if let Body::Dsm(shown) = &object.body {
         for wanted in template.iter()? {
-            result = result.and(shown.fetch_for(wanted.kind()));
+            let fetched = shown.fetch_for(wanted.kind());
+            result = result.and(fetched);
         }
     }
     for mut entry in template.iter()? {

@@ -114,6 +114,7 @@ fn admit(shard: usize) {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "there is no event to wait for without a lock")]
 fn spin_until(done: impl Fn() -> bool) {
     let mut turns = 0_u32;
     while !done() {

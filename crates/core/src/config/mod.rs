@@ -278,7 +278,7 @@ impl Settings {
             connect_timeout: millis(self.connect_timeout_millis, defaults.connect_timeout),
             request_timeout: millis(self.request_timeout_millis, defaults.request_timeout),
             availability: self.availability.unwrap_or(defaults.availability),
-            availability_grace: self.availability_grace.map_or(cache_ttl.saturating_mul(4), Duration::from_secs),
+            availability_grace: self.availability_grace.map_or_else(|| cache_ttl.saturating_mul(4), Duration::from_secs),
             token_label: self.token_label.unwrap_or(defaults.token_label),
             slot: self.slot,
             login: LoginMode::parse(self.login.as_deref(), file)?,

@@ -57,7 +57,8 @@ impl DsmObject {
             };
         }
         if let (Some(key), true) = (self.kind, usage::is_usage(kind)) {
-            return flag(usage::operation(self.class(), key, kind).is_some_and(|operation| self.allows(operation)));
+            let forbidden = usage::wider(kind).is_some() && self.kept_flag(kind) == Some(false);
+            return flag(!forbidden && usage::operation(self.class(), key, kind).is_some_and(|operation| self.allows(operation)));
         }
         if matches!(kind, CKA_SENSITIVE | CKA_EXTRACTABLE) && !self.engine().config().allow_plaintext {
             return self.told(kind);

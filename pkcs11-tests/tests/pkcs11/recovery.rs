@@ -6,8 +6,9 @@ use cryptoki_sys::*;
 use serde_json::json;
 
 use crate::keys::shared;
-use crate::module::{Mechanism, bytes, call, output};
-use crate::session_objects::{TRUE, create};
+use crate::module::{Mechanism, attributes, bytes, call, output};
+use crate::session_objects::{FALSE, TRUE, create};
+use crate::token_objects::generate_pair;
 
 #[test]
 fn recovery_gives_what_was_signed() {
@@ -49,6 +50,46 @@ fn recovery_gives_what_was_signed() {
         Mechanism::Plain(CKM_SHA256_RSA_PKCS).with(|m| call!(module, C_VerifyRecoverInit(session, m, public))),
         CKR_MECHANISM_INVALID
     );
+}
+
+/// DSM has one word for signing with and without recovery: who may do the one may do the other, unless the key's maker said no.
+#[test]
+fn recovery_with_keys_of_the_token() {
+    let bench = shared();
+    let key = bench.rsa();
+    let (module, session, private) = bench.use_key(&key);
+    let public = module.object(session, CKO_PUBLIC_KEY, &key.label);
+    for (kind, data) in [(CKM_RSA_PKCS, &b"some data"[..]), (CKM_RSA_X_509, &[1; 256])] {
+        Mechanism::Plain(kind).with(|m| {
+            assert_eq!(call!(module, C_SignRecoverInit(session, m, private)), CKR_OK);
+            assert_eq!(call!(module, C_VerifyRecoverInit(session, m, public)), CKR_OK);
+        });
+        let len = data.len() as CK_ULONG;
+        let signature = output(|out, out_len| call!(module, C_SignRecover(session, bytes(data), len, out, out_len))).expect("it signs");
+        assert_eq!(output(|out, len| call!(module, C_VerifyRecover(session, bytes(&signature), 256, out, len))).as_deref(), Ok(data));
+    }
+    // What a template says, and a change of it.
+    let bits = 2048_u64.to_ne_bytes();
+    let pair = |private: &[(CK_ATTRIBUTE_TYPE, &[u8])]| {
+        let public = vec![(CKA_TOKEN, TRUE), (CKA_MODULUS_BITS, &bits[..])];
+        let private = [&[(CKA_TOKEN, TRUE)], private].concat();
+        generate_pair(&module, session, CKM_RSA_PKCS_KEY_PAIR_GEN, &public, &private)
+    };
+    assert_eq!(pair(&[(CKA_SIGN, FALSE), (CKA_SIGN_RECOVER, TRUE)]).err(), Some(CKR_TEMPLATE_INCONSISTENT));
+    let (_, private) = pair(&[(CKA_SIGN_RECOVER, FALSE)]).expect("a pair");
+    let may = || [CKA_SIGN, CKA_SIGN_RECOVER].map(|kind| module.attribute(session, private, kind) == Ok(TRUE.to_vec()));
+    let set = |kind, value: &[u8]| {
+        let mut template = attributes(&[(kind, value)]);
+        call!(module, C_SetAttributeValue(session, private, template.as_mut_ptr(), 1))
+    };
+    assert_eq!(may(), [true, false]);
+    let init = || Mechanism::Plain(CKM_RSA_PKCS).with(|m| call!(module, C_SignRecoverInit(session, m, private)));
+    assert_eq!(init(), CKR_KEY_FUNCTION_NOT_PERMITTED);
+    assert_eq!((set(CKA_SIGN_RECOVER, TRUE), may()), (CKR_OK, [true, true]));
+    assert_eq!((set(CKA_SIGN, FALSE), may()), (CKR_OK, [false, false]));
+    assert_eq!((set(CKA_SIGN_RECOVER, TRUE), may()), (CKR_ATTRIBUTE_VALUE_INVALID, [false, false]));
+    assert_eq!((set(CKA_SIGN, TRUE), may()), (CKR_OK, [true, true]));
+    assert_eq!(init(), CKR_OK);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::object::{Body, Object};
 use super::stored::Shown;
 use super::table::{self, NOT_CREATED, NOT_GENERATED, NOT_UNWRAPPED, OFFICER, OURS, SECRET_VALUE};
 use super::template::Attributes;
-use super::{KeyKind, check_value, next_handle, numbers, stored};
+use super::{KeyKind, check_value, next_handle, numbers, stored, usage};
 use crate::pkcs11::ffi::Template;
 use crate::pkcs11::sessions::Session;
 use crate::pkcs11::token::Who;
@@ -295,7 +295,11 @@ impl<'o> Draft<'o> {
             attributes.set_default(attribute, b"");
         }
         for (attribute, value) in default_usage(self.class, kind) {
-            attributes.set_default_flag(attribute, value);
+            let allowed = !is_token || usage::wider(attribute).is_none_or(|wider| attributes.flag(wider) != Some(false));
+            attributes.set_default_flag(attribute, value && allowed);
+            if !allowed && attributes.flag(attribute) == Some(true) {
+                return Err(Error::TemplateInconsistent);
+            }
         }
         let (local, mechanism) = match self.origin {
             Origin::Generated(mechanism) => (true, mechanism),

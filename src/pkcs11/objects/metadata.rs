@@ -98,7 +98,7 @@ pub(super) fn keeps(kind: CK_ATTRIBUTE_TYPE, value: &[u8], part: Part) -> bool {
     let is_true = value == [CK_TRUE];
     match kind {
         CKA_PRIVATE => is_true != part.is_private(),
-        CKA_MODIFIABLE | CKA_DESTROYABLE => !is_true,
+        CKA_MODIFIABLE | CKA_DESTROYABLE | CKA_SIGN_RECOVER | CKA_VERIFY_RECOVER => !is_true,
         CKA_WRAP_WITH_TRUSTED | CKA_ALWAYS_AUTHENTICATE | CKA_TRUSTED | CKA_EXTRACTABLE => is_true,
         // The others of the four are told by DSM, or by these.
         CKA_SENSITIVE => !is_true,

@@ -118,7 +118,7 @@ pub(super) fn change(session: &Session, object: &DsmObject, changes: &Attributes
     let mut metadata = sobject.custom_metadata.clone().unwrap_or_default();
     let mut extra = Extra::read(sobject, object.part).unwrap_or_default();
     let alone = !matches!(object.part, Part::Private | Part::Public) || sobject.public_only;
-    for (kind, value) in changes.iter().filter(|(kind, _)| !usage::is_usage(*kind)) {
+    for (kind, value) in changes.iter().filter(|(kind, _)| !usage::is_usage(*kind) || usage::wider(*kind).is_some()) {
         match kind {
             CKA_LABEL if alone => metadata::set_label(&mut metadata, value),
             CKA_ID if alone => metadata::set_id(&mut metadata, value),
@@ -137,6 +137,10 @@ pub(super) fn change(session: &Session, object: &DsmObject, changes: &Attributes
     let mut request = SobjectRequest { custom_metadata: Some(metadata), ..SobjectRequest::default() };
     if let Some(kind) = object.kind {
         let key_ops = usage::apply(sobject.key_ops, object.class(), kind, changes);
+        let lacks = |attribute| usage::operation(object.class(), kind, attribute).is_some_and(|operation| !key_ops.contains(operation));
+        if changes.iter().any(|(attribute, value)| usage::wider(attribute).is_some() && value == [CK_TRUE] && lacks(attribute)) {
+            return Err(Error::AttributeValueInvalid);
+        }
         request.key_ops = (key_ops != sobject.key_ops).then(|| usage::names(key_ops));
     }
     update(session, object.kid, &request)

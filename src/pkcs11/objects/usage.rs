@@ -24,8 +24,10 @@ fn table(class: CK_OBJECT_CLASS, kind: KeyKind) -> &'static [(CK_ATTRIBUTE_TYPE,
             (CKA_DERIVE, DeriveKey),
         ],
         (CKO_SECRET_KEY, _) => &[(CKA_SIGN, MacGenerate), (CKA_VERIFY, MacVerify), (CKA_DERIVE, DeriveKey)],
-        (CKO_PRIVATE_KEY, KeyKind::Rsa) => &[(CKA_SIGN, Sign), (CKA_DECRYPT, Decrypt), (CKA_UNWRAP, UnwrapKey)],
-        (CKO_PUBLIC_KEY, KeyKind::Rsa) => &[(CKA_VERIFY, Verify), (CKA_ENCRYPT, Encrypt), (CKA_WRAP, WrapKey)],
+        (CKO_PRIVATE_KEY, KeyKind::Rsa) => &[(CKA_SIGN, Sign), (CKA_SIGN_RECOVER, Sign), (CKA_DECRYPT, Decrypt), (CKA_UNWRAP, UnwrapKey)],
+        (CKO_PUBLIC_KEY, KeyKind::Rsa) => {
+            &[(CKA_VERIFY, Verify), (CKA_VERIFY_RECOVER, Verify), (CKA_ENCRYPT, Encrypt), (CKA_WRAP, WrapKey)]
+        }
         (CKO_PRIVATE_KEY, KeyKind::Ec(_)) => &[(CKA_SIGN, Sign), (CKA_DERIVE, AgreeKey)],
         (CKO_PRIVATE_KEY, KeyKind::X25519) => &[(CKA_DERIVE, AgreeKey)],
         (CKO_PRIVATE_KEY, KeyKind::Ed25519 | KeyKind::MlDsa(_)) => &[(CKA_SIGN, Sign)],
@@ -59,12 +61,24 @@ pub(in crate::pkcs11) const fn is_usage(attribute: CK_ATTRIBUTE_TYPE) -> bool {
     )
 }
 
+/// The usage attribute that must be true for this one to be: DSM has one operation for both, so that the narrower of the two stands in
+/// metadata where it is false.
+pub(in crate::pkcs11) const fn wider(attribute: CK_ATTRIBUTE_TYPE) -> Option<CK_ATTRIBUTE_TYPE> {
+    match attribute {
+        CKA_SIGN_RECOVER => Some(CKA_SIGN),
+        CKA_VERIFY_RECOVER => Some(CKA_VERIFY),
+        _ => None,
+    }
+}
+
 /// `held` with what the usage attributes given here allow, and without what they forbid.
 pub(super) fn apply(held: KeyOperations, class: CK_OBJECT_CLASS, kind: KeyKind, attributes: &Attributes) -> KeyOperations {
-    table(class, kind).iter().fold(held, |held, (attribute, operation)| match attributes.flag(*attribute) {
-        Some(true) => held.with(*operation),
-        Some(false) => held.without(*operation),
-        None => held,
+    table(class, kind).iter().filter(|(attribute, _)| wider(*attribute).is_none()).fold(held, |held, (attribute, operation)| {
+        match attributes.flag(*attribute) {
+            Some(true) => held.with(*operation),
+            Some(false) => held.without(*operation),
+            None => held,
+        }
     })
 }
 

@@ -235,12 +235,17 @@ impl<'o> Draft<'o> {
         Ok(())
     }
 
+    const fn is_hidden_key(&self) -> bool {
+        matches!(self.class, CKO_PRIVATE_KEY | CKO_SECRET_KEY)
+    }
+
     /// Traps 20 and 21.
     fn check_session(&self, session: &Session) -> Result {
         if self.is_token() && !session.read_write {
             return Err(Error::SessionReadOnly);
         }
-        if self.attributes.flag(CKA_PRIVATE) == Some(true) && !session.sees_private() {
+        let is_private = self.attributes.flag(CKA_PRIVATE).unwrap_or_else(|| self.is_token() && self.is_hidden_key());
+        if is_private && !session.sees_private() {
             return Err(Error::UserNotLoggedIn);
         }
         Ok(())
@@ -268,7 +273,8 @@ impl<'o> Draft<'o> {
 
     /// Sets all that the template leaves out (section 4.4 and on).
     fn complete(&mut self, session: &Session, kind: Option<KeyKind>) -> Result {
-        let is_private = matches!(self.class, CKO_PRIVATE_KEY | CKO_SECRET_KEY) && session.sees_private();
+        // An object of a session, which ends with it, is lenient: a key may be needed before there is a login.
+        let is_private = self.is_hidden_key() && (self.is_token() || session.sees_private());
         let attributes = &mut self.attributes;
         for (attribute, value) in
             [(CKA_TOKEN, false), (CKA_PRIVATE, is_private), (CKA_MODIFIABLE, true), (CKA_COPYABLE, true), (CKA_DESTROYABLE, true)]

@@ -341,6 +341,42 @@ fn trap_22_no_change_is_lost() {
     assert_eq!(module.attribute(session, key, CKA_VERIFY), Ok(FALSE.to_vec()));
 }
 
+/// A key of the token is private unless its template says otherwise, also where nobody is logged in who would see it.
+#[test]
+fn trap_20_a_token_key_is_private_by_default() {
+    let module = shared().another();
+    let session = module.open(CKF_SERIAL_SESSION | CKF_RW_SESSION);
+    let template = vec![(CKA_TOKEN, TRUE), (CKA_VALUE_LEN, &[16, 0, 0, 0, 0, 0, 0, 0][..])];
+    assert_eq!(generate(&module, session, CKM_AES_KEY_GEN, &template), Err(CKR_USER_NOT_LOGGED_IN));
+    let p256 = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+    let public = vec![(CKA_TOKEN, TRUE), (CKA_EC_PARAMS, &p256[..])];
+    let pair = generate_pair(&module, session, CKM_EC_KEY_PAIR_GEN, &public, &vec![(CKA_TOKEN, TRUE)]);
+    assert_eq!(pair, Err(CKR_USER_NOT_LOGGED_IN));
+    let open: Template<'_> = template.iter().copied().chain([(CKA_PRIVATE, FALSE)]).collect();
+    let key = generate(&module, session, CKM_AES_KEY_GEN, &open).expect("a key that anybody sees");
+    assert_eq!(call!(module, C_DestroyObject(session, key)), CKR_OK);
+}
+
+/// Whoever may change a sobject writes its metadata: what this library would not have written there does not count, and an object whose
+/// limits cannot be read is not shown without them.
+#[test]
+fn metadata_of_others() {
+    let bench = shared();
+    let key = |object: &str| {
+        bench.key(json!({"obj_type": "AES", "key_size": 256, "key_ops": ["ENCRYPT"], "custom_metadata": {"pkcs11_object": object}}))
+    };
+    let told = key(r#"{"CKA_LOCAL":"AA==","CKA_TOKEN":"AA==","CKA_VALUE_LEN":"AQAAAAAAAAA=","CKA_ENCRYPT":"AA==","CKA_SUBJECT":"AQ=="}"#);
+    let broken =
+        ["no JSON", "7", r#"{"CKA_PRIVATE":1}"#, r#"{"CKA_ALLOWED_MECHANISMS":"AQ=="}"#, r#"{"CKA_WRAP_WITH_TRUSTED":"!"}"#].map(key);
+    let (module, session, object) = bench.use_key(&told);
+    for (attribute, value) in [(CKA_LOCAL, TRUE), (CKA_TOKEN, TRUE), (CKA_ENCRYPT, TRUE), (CKA_VALUE_LEN, &32_u64.to_ne_bytes())] {
+        assert_eq!(module.attribute(session, object, attribute), Ok(value.to_vec()), "{attribute:#x}");
+    }
+    for key in broken {
+        assert!(module.find(session, &[(CKA_LABEL, key.label.as_bytes())]).is_empty());
+    }
+}
+
 /// What may not be changed is refused with the value that it has, too; what may be, leaves no trace where it is so already.
 #[test]
 fn trap_22_a_change_that_changes_nothing() {

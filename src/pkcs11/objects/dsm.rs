@@ -100,8 +100,8 @@ impl DsmObject {
     ) -> impl Iterator<Item = Self> + use<'s> {
         let gone = matches!(sobject.state, SobjectState::Destroyed | SobjectState::Deleted);
         parts_of(sobject).iter().filter(move |_| !gone).filter_map(move |part| {
-            let extra = Extra::read(sobject, *part).filter(|extra| !extra.hidden || *part == Part::Public);
-            if extra.as_ref().is_some_and(|extra| extra.hidden) {
+            let extra = Extra::read(sobject, *part);
+            if extra.as_ref().is_some_and(|extra| extra.unreadable || (extra.hidden && *part == Part::Public)) {
                 return None;
             }
             let kid = sobject.kid?;

@@ -26,24 +26,33 @@ pub(super) type Metadata = BTreeMap<String, String>;
 /// What the metadata says of one object.
 #[derive(Clone, Default)]
 pub(super) struct Extra {
-    /// Whether the object is shown.
+    /// Whether the object is hidden.
     pub(super) hidden: bool,
+    /// The limits that it sets are not known.
+    pub(super) unreadable: bool,
     /// Attributes.
     pub(super) attributes: Attributes,
 }
 
 impl Extra {
-    /// Reads what there is of `part`; nothing where there is none, which is the usual case. What cannot be read is left out.
+    /// Reads what there is of `part`; nothing where there is none, which is the usual case.
     pub(super) fn read(sobject: &Sobject, part: Part) -> Option<Self> {
         let text = sobject.custom_metadata.as_ref()?.get(key(part))?;
-        let members: BTreeMap<String, String> = serde_json::from_str(text)
-            .inspect_err(|error| tracing::warn!("metadata {} of a sobject is not understood: {error}", key(part)))
-            .ok()?;
+        let read = Self::parse(text, part);
+        if read.is_none() {
+            tracing::warn!(kid = ?sobject.kid, "metadata {} is not understood; the object is not shown", key(part));
+        }
+        Some(read.unwrap_or(Self { unreadable: true, ..Self::default() }))
+    }
+
+    /// `None` for what cannot be read. Anybody who may change the sobject writes here: what this library would not have written is left out.
+    fn parse(text: &str, part: Part) -> Option<Self> {
+        let members: BTreeMap<String, String> = serde_json::from_str(text).ok()?;
         let mut extra = Self { hidden: members.contains_key(HIDDEN), ..Self::default() };
         for (name, value) in &members {
-            if let (Some(rule), Ok(value)) = (table::named(name), base64_simd::STANDARD.decode_to_vec(value))
-                && rule.form.holds(&value)
-            {
+            let Some(rule) = table::named(name) else { continue };
+            let value = base64_simd::STANDARD.decode_to_vec(value).ok().filter(|value| rule.form.holds(value))?;
+            if keeps(rule.kind, &value, part) || is_own(rule.kind, &value) {
                 extra.attributes.set(rule.kind, &value);
             }
         }
@@ -114,6 +123,15 @@ pub(super) fn keeps(kind: CK_ATTRIBUTE_TYPE, value: &[u8], part: Part) -> bool {
         | CKA_NAME_HASH_ALGORITHM
         | CKA_JAVA_MIDP_SECURITY_DOMAIN => true,
         CKA_KEY_TYPE => part == Part::Secret && value != CKK_GENERIC_SECRET.to_ne_bytes(),
+        _ => false,
+    }
+}
+
+/// What is written besides: a label or id that sets a half apart, and that the key was once open to readers.
+const fn is_own(kind: CK_ATTRIBUTE_TYPE, value: &[u8]) -> bool {
+    match kind {
+        CKA_LABEL | CKA_ID => true,
+        CKA_ALWAYS_SENSITIVE | CKA_NEVER_EXTRACTABLE => matches!(value, [CK_FALSE]),
         _ => false,
     }
 }

@@ -204,7 +204,8 @@ impl DsmObject {
     }
 
     fn is_local(&self) -> bool {
-        self.sobject.origin == ObjectOrigin::FortanixHSM
+        // DSM made a derived key too, and its metadata says so.
+        self.sobject.origin == ObjectOrigin::FortanixHSM && self.extra().and_then(|extra| extra.flag(CKA_LOCAL)) != Some(false)
     }
 
     fn generated_by(&self) -> CK_MECHANISM_TYPE {

@@ -1,6 +1,7 @@
 //! Key derivation (section 5.18.5): ECDH, HKDF, and the functions of SP 800-108.
 //!
-//! The new key is made in this process; a token object is then imported into DSM like any other.
+//! A token key comes into being in DSM where its base key is there and DSM has the mechanism. Every other new key is made in this process;
+//! a token object is then imported into DSM like any other.
 
 use cryptoki_sys::*;
 use zeroize::Zeroizing;
@@ -9,7 +10,7 @@ use super::ffi::{Mechanism, Place, Template};
 use super::mechanisms;
 use super::objects::{Draft, Origin};
 use super::sessions::Session;
-use super::{Error, Result, session_table};
+use super::{Error, Result, in_dsm, session_table};
 
 /// Most bytes of a derived key.
 const LONGEST: usize = 64 << 10;
@@ -27,6 +28,11 @@ pub(super) fn derive_key(
     key.check()?;
     let draft = Draft::new(&session, template, Some(CKO_SECRET_KEY), default_type(template)?, Origin::Derived(&base))?;
     let len = wanted_len(&draft)?;
+    if let Some((len, from)) = derivation.in_dsm(&base, len)?
+        && draft.is_derived_by_dsm(len)
+    {
+        return key.set(in_dsm::derive(&session, &base, from, draft, len)?);
+    }
     let bytes: Zeroizing<Vec<u8>> = derivation.run(&base, len)?;
     key.set(draft.finish_derived(&session, &bytes)?)
 }

@@ -105,6 +105,8 @@ pub(super) enum During {
     Protect,
     /// The input is ciphertext.
     Decrypt,
+    /// The input is a key to derive from, and how.
+    Deriving,
     /// No input: a listing.
     Listing,
     /// The input is a credential.
@@ -125,13 +127,13 @@ impl Error {
             Engine::Approval { .. } => Self::KeyFunctionNotPermitted,
             Engine::Api(refusal) => match (refusal.status, during) {
                 (400 | 401 | 403 | 404, During::Login) => Self::PinIncorrect,
-                (400 | 413, During::Creating | During::Changing) => Self::TemplateInconsistent,
+                (400 | 413, During::Creating | During::Changing | During::Deriving) => Self::TemplateInconsistent,
                 (403, During::Creating) => Self::TokenWriteProtected,
                 (403, During::Changing) => Self::ActionProhibited,
                 (404, During::Changing) => Self::ObjectHandleInvalid,
                 (401, _) => Self::UserNotLoggedIn,
-                (403, During::Protect | During::Decrypt) => Self::KeyFunctionNotPermitted,
-                (404, During::Protect | During::Decrypt) => Self::KeyHandleInvalid,
+                (403, During::Protect | During::Decrypt | During::Deriving) => Self::KeyFunctionNotPermitted,
+                (404, During::Protect | During::Decrypt | During::Deriving) => Self::KeyHandleInvalid,
                 (400, During::Protect) => Self::DataInvalid,
                 (400, During::Decrypt) => Self::EncryptedDataInvalid,
                 (413, During::Protect) => Self::DataLenRange,

@@ -14,6 +14,7 @@ mod mechanism;
 mod message;
 mod template;
 mod vendor;
+mod wrapping;
 
 pub(super) use buffers::{Fill, Input, List, Output, Place, Room};
 pub(super) use derivation::{HkdfSalt, KdfField};
@@ -23,6 +24,7 @@ pub(super) use mechanism::{Mechanism, OaepParams};
 pub(super) use message::{MessageParameter, MessageParams};
 pub(super) use template::{Attribute, Template, is_array};
 pub(super) use vendor::{BatchItem, CacheStats};
+pub(super) use wrapping::AeadWrap;
 
 use super::{Error, Result};
 

@@ -2,9 +2,9 @@
 //! halves by the listing.
 
 use dsma_api::Operation;
-use dsma_core::{Peer, allows_cipher, allows_signature};
+use dsma_core::{Error as Engine, Peer, allows_cipher, allows_signature};
 use dsma_crypto::digest::Hash;
-use dsma_crypto::{Buffers, CipherParams, CipherStream, Error as Crypto, Key, Mac, MacScheme, MacStream, Message, SignatureScheme};
+use dsma_crypto::{Buffers, CipherParams, CipherStream, Error as Crypto, Key, Mac, MacScheme, MacStream, Message, SignatureScheme, kdf};
 use zeroize::Zeroizing;
 
 use super::error::During;
@@ -195,8 +195,24 @@ impl Object {
             },
             KeySource::Dsm(key) => {
                 let agreed = key.engine().agree(&key.key_ref(), peer);
-                agreed.map_err(|error| Error::from_engine(&error, During::Protect))
+                agreed.map_err(|error| Error::from_engine(&error, During::Deriving))
             }
+        }
+    }
+
+    /// HKDF from a secret key, both steps, into so many bytes.
+    pub(super) fn hkdf(&self, hash: Hash, salt: &[u8], info: &[u8], len: usize) -> Result<Zeroizing<Vec<u8>>> {
+        match self.source()? {
+            KeySource::Local(key) => {
+                let secret = key.secret_bytes().ok_or(Error::KeyTypeInconsistent)?;
+                let mut derived = Zeroizing::new(vec![0; len]);
+                kdf::hkdf(hash, secret, salt, info, &mut derived).map_err(|_| Error::KeySizeRange)?;
+                Ok(derived)
+            }
+            KeySource::Dsm(key) => key.engine().hkdf(&key.key_ref(), hash, salt, info, len).map_err(|error| match error {
+                Engine::Crypto(Crypto::TooLong) => Error::KeySizeRange,
+                error => Error::from_engine(&error, During::Deriving),
+            }),
         }
     }
 

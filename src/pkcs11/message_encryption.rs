@@ -273,15 +273,10 @@ impl Sealing {
     fn iv(&self, params: &mut MessageParams<'_>) -> Result<Iv> {
         let place = params.iv.bytes()?;
         let mut iv = Iv::new(place);
-        let wish = match params.generator {
-            _ if self.decrypting => return Ok(iv),
-            CKG_NO_GENERATE => return Ok(iv),
-            CKG_GENERATE => Wish::Any,
-            CKG_GENERATE_RANDOM => Wish::Random,
-            CKG_GENERATE_COUNTER => Wish::Counter,
-            CKG_GENERATE_COUNTER_XOR => Wish::CounterXor,
-            _ => return Err(Error::MechanismParamInvalid),
-        };
+        if self.decrypting {
+            return Ok(iv);
+        }
+        let Some(wish) = Wish::of(params.generator)? else { return Ok(iv) };
         nonces::make(iv.as_bytes_mut(), params.fixed_bits, wish)?;
         place.copy_from_slice(iv.as_bytes());
         Ok(iv)

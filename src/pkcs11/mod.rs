@@ -19,6 +19,7 @@ mod entry;
 mod error;
 mod ffi;
 mod general;
+mod in_dsm;
 mod index;
 mod key_use;
 mod keygen;

@@ -6,7 +6,9 @@
 
 use std::sync::Mutex;
 
-use cryptoki_sys::CK_ULONG;
+use cryptoki_sys::{
+    CK_GENERATOR_FUNCTION, CK_ULONG, CKG_GENERATE, CKG_GENERATE_COUNTER, CKG_GENERATE_COUNTER_XOR, CKG_GENERATE_RANDOM, CKG_NO_GENERATE,
+};
 use dsma_core::gate;
 use dsma_crypto::random;
 
@@ -29,6 +31,23 @@ pub(super) enum Wish {
     Counter,
     /// The free bits, as the caller gave them, combined with a counter.
     CounterXor,
+}
+
+impl Wish {
+    /// The wish behind a `CKG_` number; `None` where the caller makes the IV.
+    ///
+    /// # Errors
+    /// [`Error::MechanismParamInvalid`] for a number that is none.
+    pub(super) const fn of(generator: CK_GENERATOR_FUNCTION) -> Result<Option<Self>> {
+        Ok(match generator {
+            CKG_NO_GENERATE => None,
+            CKG_GENERATE => Some(Self::Any),
+            CKG_GENERATE_RANDOM => Some(Self::Random),
+            CKG_GENERATE_COUNTER => Some(Self::Counter),
+            CKG_GENERATE_COUNTER_XOR => Some(Self::CounterXor),
+            _ => return Err(Error::MechanismParamInvalid),
+        })
+    }
 }
 
 /// Fills the bits of `iv` after the first `fixed_bits`.

@@ -5,6 +5,7 @@ mod changing;
 mod check_value;
 mod draft;
 mod dsm;
+mod from_keys;
 mod generated;
 mod held;
 mod key;

@@ -8,29 +8,32 @@ use zeroize::Zeroizing;
 
 use super::error::During;
 use super::ffi::{Input, Mechanism, Output, Place, Room, Template};
-use super::mechanisms::{self, CipherSpec, Wrapping};
+use super::mechanisms::{self, CipherSpec, MadeIv, Wrapping};
 use super::objects::{Draft, KeySource, LocalKey, Object, Origin};
-use super::{Error, Result, session_table};
+use super::{Error, Result, in_dsm, session_table};
 
 /// The longest wrapped key: far above an RSA-8192 key in PKCS #8.
 const LONGEST: usize = 64 << 10;
 /// The longest tag.
 const TAG: usize = 16;
 
-/// C_WrapKey.
+/// C_WrapKey, and C_WrapKeyAuthenticated with `associated` data.
 pub(super) fn wrap_key(
     session: CK_SESSION_HANDLE,
     mechanism: Mechanism<'_>,
     wrapping_key: CK_OBJECT_HANDLE,
     key: CK_OBJECT_HANDLE,
+    associated: Option<Input<'_>>,
     mut wrapped: Output<'_>,
 ) -> Result {
     let session = session_table::get(session)?;
-    let (wrapping, how) = mechanisms::wrapping(&session, mechanism, wrapping_key, CKF_WRAP).map_err(|error| match error {
-        Error::KeyHandleInvalid => Error::WrappingKeyHandleInvalid,
-        Error::KeyTypeInconsistent => Error::WrappingKeyTypeInconsistent,
-        error => error,
-    })?;
+    let associated = associated.as_ref().map(Input::bytes).transpose()?;
+    let (wrapping, how, iv) =
+        mechanisms::wrapping(&session, mechanism, wrapping_key, CKF_WRAP, associated).map_err(|error| match error {
+            Error::KeyHandleInvalid => Error::WrappingKeyHandleInvalid,
+            Error::KeyTypeInconsistent => Error::WrappingKeyTypeInconsistent,
+            error => error,
+        })?;
     let key = session.key(key)?;
     if !matches!(key.class(), CKO_SECRET_KEY | CKO_PRIVATE_KEY) {
         return Err(Error::KeyNotWrappable);
@@ -41,6 +44,13 @@ pub(super) fn wrap_key(
     let fits = wrapping.template(CKA_WRAP_TEMPLATE).is_none_or(|wanted| key.has_all(&wanted));
     if !fits || key.is_true(CKA_WRAP_WITH_TRUSTED) && !wrapping.is_true(CKA_TRUSTED) {
         return Err(Error::KeyNotWrappable);
+    }
+    if let Some(made) = in_dsm::wrap(&wrapping, &how, &key)? {
+        if let Room::Told(answer) = wrapped.room(made.len())? {
+            return answer;
+        }
+        iv.map_or(Ok(()), MadeIv::tell)?;
+        return wrapped.write(&made);
     }
     let material = material(&key)?;
     let needed = match &how {
@@ -65,29 +75,39 @@ pub(super) fn wrap_key(
             made
         }
     };
+    iv.map_or(Ok(()), MadeIv::tell)?;
     wrapped.write(&made)
 }
 
-/// C_UnwrapKey.
+/// C_UnwrapKey, and C_UnwrapKeyAuthenticated with `associated` data.
 pub(super) fn unwrap_key(
     session: CK_SESSION_HANDLE,
     mechanism: Mechanism<'_>,
     unwrapping_key: CK_OBJECT_HANDLE,
     wrapped: Input<'_>,
+    associated: Option<Input<'_>>,
     template: &Template<'_>,
     mut key: Place<'_, CK_OBJECT_HANDLE>,
 ) -> Result {
     let session = session_table::get(session)?;
-    let (unwrapping, how) = mechanisms::wrapping(&session, mechanism, unwrapping_key, CKF_UNWRAP).map_err(|error| match error {
-        Error::KeyHandleInvalid => Error::UnwrappingKeyHandleInvalid,
-        Error::KeyTypeInconsistent => Error::UnwrappingKeyTypeInconsistent,
-        error => error,
-    })?;
+    let associated = associated.as_ref().map(Input::bytes).transpose()?;
+    let (unwrapping, how, _) =
+        mechanisms::wrapping(&session, mechanism, unwrapping_key, CKF_UNWRAP, associated).map_err(|error| match error {
+            Error::KeyHandleInvalid => Error::UnwrappingKeyHandleInvalid,
+            Error::KeyTypeInconsistent => Error::UnwrappingKeyTypeInconsistent,
+            error => error,
+        })?;
     key.check()?;
     let draft = Draft::new(&session, template, None, None, Origin::Unwrapped(&unwrapping))?;
     let wrapped = wrapped.bytes()?;
     if wrapped.is_empty() || wrapped.len() > LONGEST {
         return Err(Error::WrappedKeyLenRange);
+    }
+    if let Some(kind) = draft.unwrapped_by_dsm()
+        && let KeySource::Dsm(by) = unwrapping.source()?
+        && in_dsm::unwraps(&how)
+    {
+        return key.set(in_dsm::unwrap(&session, by, &how, wrapped, draft, kind)?);
     }
     let material = match &how {
         Wrapping::Cipher(spec) => open(&unwrapping, spec, wrapped)?,
@@ -133,7 +153,11 @@ fn seal(key: &Object, spec: &CipherSpec, material: &[u8]) -> Result<Vec<u8>> {
     let mut out = vec![0; spec.encrypted_len(material.len()).map_err(|_| Error::KeySizeRange)?];
     let mut tag = [0; TAG];
     let tag = &mut tag[..spec.tag_len];
-    let written = key.wrap(&spec.params.as_params(), Buffers::new(material, &mut out), tag)?;
+    let written = key.wrap(&spec.params.as_params(), Buffers::new(material, &mut out), tag).map_err(|error| match error {
+        Error::DataInvalid => Error::KeyNotWrappable,
+        Error::DataLenRange => Error::KeySizeRange,
+        error => error,
+    })?;
     out.truncate(written);
     out.extend_from_slice(tag);
     Ok(out)

@@ -22,7 +22,15 @@ What `C_GetMechanismList` answers. A key's own attributes and DSM's policies dec
 
 **Runs** says where. *local*: in this process, without a key. *local, or DSM*: in this process where DSM lets the key be exported and for
 public and session keys; a key that stays in DSM is used there, over the network. *DSM*: there alone. *local only*: DSM does not have it, so that a key that
-stays there answers `CKR_MECHANISM_INVALID`.
+stays there answers `CKR_MECHANISM_INVALID`. A function that differs from the others of its row is named. **DSM's limits** are what such a
+key is able to do there, where that is less; the rest answers `CKR_MECHANISM_INVALID`.
+
+A token key that is derived, decapsulated, encapsulated or unwrapped by a key of DSM comes into being in DSM, and was never here. For a session
+key DSM makes a transient one, which is exported at once: where its policies forbid that, the answer is `CKR_KEY_FUNCTION_NOT_PERMITTED`.
+A session key that is wrapped by a key which stays in DSM goes there as a transient key. `C_WrapKeyAuthenticated` and its counterpart take
+`CKM_AES_GCM` and `CKM_AES_CCM`.
+
+AWS-LC, which does the local work, has neither SLH-DSA nor ciphertext stealing (`CKM_AES_CTS`), so that this library has neither.
 
 **M** before a function marks its message form (`C_MessageEncryptInit` and its kin).
 
@@ -56,17 +64,18 @@ pub(crate) fn file(root: &Path) -> Generated {
 
 fn text() -> String {
     let mut text = INTRODUCTION.to_owned();
-    text.push_str("| mechanism | key | functions | parameter | runs |\n|---|---|---|---|---|\n");
+    text.push_str("| mechanism | key | functions | parameter | runs | DSM's limits |\n|---|---|---|---|---|---|\n");
     for entry in TABLE {
         let parameter = if entry.parameter.is_empty() { "none".to_owned() } else { parameter(entry.parameter) };
         // Writing to a string cannot fail.
-        let _written = writeln!(text, "| `{}` | {} | {} | {parameter} | {} |", entry.name, key(entry), functions(entry), runs(entry.place));
+        let (name, key, functions, limits) = (entry.name, key(entry), functions(entry.functions), entry.limits);
+        let _written = writeln!(text, "| `{name}` | {key} | {functions} | {parameter} | {} | {limits} |", runs(entry));
     }
     text
 }
 
-fn functions(entry: &Entry) -> String {
-    let names: Vec<&str> = FUNCTIONS.iter().filter(|(_, flag)| entry.functions & flag != 0).map(|(name, _)| *name).collect();
+fn functions(flags: CK_FLAGS) -> String {
+    let names: Vec<&str> = FUNCTIONS.iter().filter(|(_, flag)| flags & flag != 0).map(|(name, _)| *name).collect();
     names.join(", ")
 }
 
@@ -93,7 +102,15 @@ const fn key(entry: &Entry) -> &'static str {
     }
 }
 
-const fn runs(place: Place) -> &'static str {
+fn runs(entry: &Entry) -> String {
+    let mut text = place(entry.place).to_owned();
+    for (flags, other) in entry.elsewhere {
+        let _written = write!(text, "; {}: {}", functions(*flags & entry.functions), place(*other));
+    }
+    text
+}
+
+const fn place(place: Place) -> &'static str {
     match place {
         Place::Here => "local",
         Place::HereOrDsm => "local, or DSM",

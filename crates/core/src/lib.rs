@@ -18,7 +18,9 @@ mod net;
 mod secret;
 pub mod telemetry;
 
-pub use accelerator::{Accelerator, Change, Lead, Peer, Resolution, Snapshot, Sobjects, Stats, allows_cipher, allows_signature};
+pub use accelerator::{
+    Accelerator, Change, KeyFrom, Lead, Peer, Resolution, Snapshot, Sobjects, Stats, allows_cipher, allows_signature, dsm_wraps,
+};
 pub use cache::{CachedKey, KeyRef};
 pub use clock::Moment;
 pub use config::{ApiKey, Attested, CertificateFiles, Config, DEFAULT_DOMAIN, Identity, LogConfig, LoginMode, MechanismFilter};

@@ -17,6 +17,10 @@ pub enum CipherParams<'a> {
     AesCtr { iv: &'a [u8] },
     /// AES-CFB with segments of 128 bits (NIST SP 800-38A, 6.3), IV of 16 bytes.
     AesCfb { iv: &'a [u8] },
+    /// AES-CFB with segments of 8 bits, IV of 16 bytes.
+    AesCfb8 { iv: &'a [u8] },
+    /// AES-CFB with segments of one bit, of whole bytes of data; IV of 16 bytes.
+    AesCfb1 { iv: &'a [u8] },
     /// AES-OFB, IV of 16 bytes.
     AesOfb { iv: &'a [u8] },
     /// AES-CCM (NIST SP 800-38C). The nonce has 7 to 13 bytes (the longer it is, the shorter the message must be: 64 KiB at 13); the tag is

@@ -51,10 +51,6 @@ fn dsm_s_keys_agree_with_openssl() {
         }
         assert_eq!(bench.stack.dsm().exports_of(&key.kid), 1);
     }
-    let remote = bench.key(json!({"obj_type": "EC", "elliptic_curve": "X25519", "key_ops": ["AGREEKEY"]}));
-    let (module, session, private) = bench.use_key(&remote);
-    let ecdh = Mechanism::Ecdh { kdf: CKD_NULL, shared: Vec::new(), point: vec![9; 32] };
-    assert_eq!(module.derive(session, &ecdh, private, &[]), Err(CKR_MECHANISM_INVALID), "DSM does not tell secrets");
 }
 
 /// `openssl` has the function of X9.63 as a KDF of its own.

@@ -120,12 +120,21 @@ fn openssl_reads_what_the_module_wrote() {
         (Mechanism::With(CKM_AES_CBC_PAD, IV.to_vec()), "-aes-256-cbc"),
         (Mechanism::Ctr(IV), "-aes-256-ctr"),
         (Mechanism::With(CKM_AES_CFB128, IV.to_vec()), "-aes-256-cfb"),
+        (Mechanism::With(CKM_AES_CFB8, IV.to_vec()), "-aes-256-cfb8"),
+        (Mechanism::With(CKM_AES_CFB1, IV.to_vec()), "-aes-256-cfb1"),
         (Mechanism::With(CKM_AES_OFB, IV.to_vec()), "-aes-256-ofb"),
     ] {
         let openssl = Openssl::new();
-        openssl.write("encrypted", &module.encrypt(session, &mechanism, key, &plain).expect("it encrypts"));
+        let encrypted = module.encrypt(session, &mechanism, key, &plain).expect("it encrypts");
+        openssl.write("encrypted", &encrypted);
         openssl.run(&format!("enc -d {cipher} -K {} -iv {} -in encrypted -out plain", hex(&value), hex(&IV)));
         assert_eq!(openssl.read("plain"), plain);
+        assert_eq!(module.decrypt(session, &mechanism, key, &encrypted).as_ref(), Ok(&plain));
+    }
+    let (module, session, remote) = bench.use_key(&bench.import("AES", &value, &["ENCRYPT", "DECRYPT"], false));
+    for kind in [CKM_AES_CFB8, CKM_AES_CFB1] {
+        let code = module.encrypt(session, &Mechanism::With(kind, IV.to_vec()), remote, &plain);
+        assert_eq!(code, Err(CKR_MECHANISM_INVALID), "DSM has segments of whole blocks alone");
     }
 }
 

@@ -6,6 +6,7 @@
 mod always_authenticate;
 mod arguments;
 mod attested;
+mod authenticated_wrapping;
 mod batches;
 mod cancelling;
 mod certificates;
@@ -16,6 +17,7 @@ mod dual;
 mod encryption;
 mod forks;
 mod general;
+mod in_dsm;
 mod isolated;
 mod keys;
 mod macs;

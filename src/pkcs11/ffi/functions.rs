@@ -206,10 +206,10 @@ functions! {
                 &Template::new(private_template, private_count), Place::new(public_key), Place::new(private_key));
         C_WrapKey(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, wrapping_key: CK_OBJECT_HANDLE, key: CK_OBJECT_HANDLE,
             wrapped: *mut CK_BYTE, wrapped_len: *mut CK_ULONG) =
-            wrapping::wrap_key(session, Mechanism::new(mechanism), wrapping_key, key, Output::new(wrapped, wrapped_len));
+            wrapping::wrap_key(session, Mechanism::new(mechanism), wrapping_key, key, None, Output::new(wrapped, wrapped_len));
         C_UnwrapKey(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, unwrapping_key: CK_OBJECT_HANDLE, wrapped: *mut CK_BYTE,
             wrapped_len: CK_ULONG, template: *mut CK_ATTRIBUTE, count: CK_ULONG, key: *mut CK_OBJECT_HANDLE) =
-            wrapping::unwrap_key(session, Mechanism::new(mechanism), unwrapping_key, Input::new(wrapped, wrapped_len),
+            wrapping::unwrap_key(session, Mechanism::new(mechanism), unwrapping_key, Input::new(wrapped, wrapped_len), None,
                 &Template::new(template, count), Place::new(key));
         C_DeriveKey(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, base_key: CK_OBJECT_HANDLE, template: *mut CK_ATTRIBUTE,
             count: CK_ULONG, key: *mut CK_OBJECT_HANDLE) =
@@ -298,9 +298,13 @@ functions! {
         C_AsyncGetID(session: CK_SESSION_HANDLE, function: *mut CK_UTF8CHAR, id: *mut CK_ULONG) = NOT_SUPPORTED;
         C_AsyncJoin(session: CK_SESSION_HANDLE, function: *mut CK_UTF8CHAR, id: CK_ULONG, data: *mut CK_BYTE, data_len: CK_ULONG) = NOT_SUPPORTED;
         C_WrapKeyAuthenticated(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, wrapping_key: CK_OBJECT_HANDLE, key: CK_OBJECT_HANDLE,
-            aad: *mut CK_BYTE, aad_len: CK_ULONG, wrapped: *mut CK_BYTE, wrapped_len: *mut CK_ULONG) = NOT_SUPPORTED;
+            aad: *mut CK_BYTE, aad_len: CK_ULONG, wrapped: *mut CK_BYTE, wrapped_len: *mut CK_ULONG) =
+            wrapping::wrap_key(session, Mechanism::new(mechanism), wrapping_key, key, Some(Input::new(aad, aad_len)),
+                Output::new(wrapped, wrapped_len));
         C_UnwrapKeyAuthenticated(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, unwrapping_key: CK_OBJECT_HANDLE,
             wrapped: *mut CK_BYTE, wrapped_len: CK_ULONG, template: *mut CK_ATTRIBUTE, count: CK_ULONG, aad: *mut CK_BYTE, aad_len: CK_ULONG,
-            key: *mut CK_OBJECT_HANDLE) = NOT_SUPPORTED;
+            key: *mut CK_OBJECT_HANDLE) =
+            wrapping::unwrap_key(session, Mechanism::new(mechanism), unwrapping_key, Input::new(wrapped, wrapped_len),
+                Some(Input::new(aad, aad_len)), &Template::new(template, count), Place::new(key));
     }
 }

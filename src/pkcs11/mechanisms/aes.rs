@@ -21,6 +21,8 @@ pub(super) fn cipher(kind: CK_MECHANISM_TYPE, mechanism: Mechanism<'_>) -> Resul
         CKM_AES_CBC => OwnedParams::AesCbc { iv: mechanism.iv()?, padding: false },
         CKM_AES_CBC_PAD => OwnedParams::AesCbc { iv: mechanism.iv()?, padding: true },
         CKM_AES_CFB128 => OwnedParams::AesCfb { iv: mechanism.iv()? },
+        CKM_AES_CFB8 => OwnedParams::AesCfb8 { iv: mechanism.iv()? },
+        CKM_AES_CFB1 => OwnedParams::AesCfb1 { iv: mechanism.iv()? },
         CKM_AES_OFB => OwnedParams::AesOfb { iv: mechanism.iv()? },
         CKM_AES_CTR => return ctr(mechanism),
         CKM_AES_GCM => return gcm(mechanism),
@@ -56,29 +58,34 @@ fn ctr(mechanism: Mechanism<'_>) -> Result<CipherSpec> {
 /// may mean: version 2.40 of the standard stops at 256 bytes, version 3 nowhere.
 fn gcm(mechanism: Mechanism<'_>) -> Result<CipherSpec> {
     let gcm = mechanism.gcm()?;
-    if !matches!(gcm.tag_bits, 32..=128) || gcm.tag_bits % 8 != 0 {
-        return Err(Error::MechanismParamInvalid);
-    }
     let iv = gcm.iv.bytes().map_err(|_| Error::MechanismParamInvalid)?;
-    if !(1..=LONGEST_IV).contains(&iv.len()) {
-        return Err(Error::MechanismParamInvalid);
-    }
     let aad = gcm.aad.bytes().map_err(|_| Error::MechanismParamInvalid)?;
-    let params = OwnedParams::AesGcm { iv: Iv::new(iv), aad: aad.into() };
-    Ok(CipherSpec { tag_len: (gcm.tag_bits / 8) as usize, ..CipherSpec::untagged(params) })
+    gcm_of(iv, aad, gcm.tag_bits)
 }
 
-/// Nonces of 7 to 13 bytes, tags of 4 to 16 in even number (SP 800-38C).
+pub(super) fn gcm_of(iv: &[u8], aad: &[u8], tag_bits: CK_ULONG) -> Result<CipherSpec> {
+    if !matches!(tag_bits, 32..=128) || !tag_bits.is_multiple_of(8) || !(1..=LONGEST_IV).contains(&iv.len()) {
+        return Err(Error::MechanismParamInvalid);
+    }
+    let params = OwnedParams::AesGcm { iv: Iv::new(iv), aad: aad.into() };
+    Ok(CipherSpec { tag_len: (tag_bits / 8) as usize, ..CipherSpec::untagged(params) })
+}
+
 fn ccm(mechanism: Mechanism<'_>) -> Result<CipherSpec> {
     let ccm = mechanism.ccm()?;
     let nonce = ccm.nonce.bytes().map_err(|_| Error::MechanismParamInvalid)?;
-    if !(7..=13).contains(&nonce.len()) || !matches!(ccm.tag_len, 4..=16) || ccm.tag_len % 2 != 0 {
+    let aad = ccm.aad.bytes().map_err(|_| Error::MechanismParamInvalid)?;
+    let announced = usize::try_from(ccm.data_len).map_err(|_| Error::MechanismParamInvalid)?;
+    ccm_of(nonce, aad, ccm.tag_len, Some(announced))
+}
+
+/// Nonces of 7 to 13 bytes, tags of 4 to 16 in even number (SP 800-38C).
+pub(super) fn ccm_of(nonce: &[u8], aad: &[u8], tag_len: CK_ULONG, announced: Option<usize>) -> Result<CipherSpec> {
+    if !(7..=13).contains(&nonce.len()) || !matches!(tag_len, 4..=16) || !tag_len.is_multiple_of(2) {
         return Err(Error::MechanismParamInvalid);
     }
-    let announced = usize::try_from(ccm.data_len).map_err(|_| Error::MechanismParamInvalid)?;
-    let aad = ccm.aad.bytes().map_err(|_| Error::MechanismParamInvalid)?;
     let params = OwnedParams::AesCcm { iv: Iv::new(nonce), aad: aad.into(), announced };
-    Ok(CipherSpec { tag_len: ccm.tag_len as usize, ..CipherSpec::untagged(params) })
+    Ok(CipherSpec { tag_len: tag_len as usize, ..CipherSpec::untagged(params) })
 }
 
 /// No parameter, or the one IV that there is.

@@ -161,6 +161,9 @@ impl Derivation {
                     }
                 }
             }
+            Self::Hkdf { hash, extract: true, expand: true, salt, info } => {
+                base.hkdf(*hash, salt, info, len.ok_or(Error::TemplateIncomplete)?)
+            }
             Self::Hkdf { hash, extract, expand, salt, info } => {
                 let secret = base.secret()?;
                 let key = if *extract { kdf::hkdf_extract(*hash, &secret, salt).map_err(failed)? } else { secret };

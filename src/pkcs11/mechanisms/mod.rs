@@ -1,5 +1,6 @@
 //! Mechanisms: one table that says what there is ([`table`]), and a file per family that reads the parameters.
 
+mod aead_wrap;
 mod aes;
 mod chacha20;
 mod derivation;
@@ -20,6 +21,7 @@ use cryptoki_sys::*;
 use dsma_crypto::digest::Hash;
 use zeroize::Zeroizing;
 
+pub(super) use self::aead_wrap::MadeIv;
 pub(super) use self::aes::LONGEST_IV;
 pub(super) use self::derivation::Derivation;
 pub(super) use self::params::{CipherSpec, Iv, Scheme, SignatureSpec};
@@ -156,18 +158,25 @@ pub(super) enum Wrapping {
     RsaAes { aes_len: usize, oaep: CipherSpec },
 }
 
-/// Key and parameters for wrapping (`function` is CKF_WRAP) or unwrapping (CKF_UNWRAP).
+/// Key and parameters for wrapping (`function` is CKF_WRAP) or unwrapping (CKF_UNWRAP). `associated` are the data that an authenticated
+/// form binds, which not every mechanism has. Where the token makes the IV, it is to be told with what was wrapped.
 ///
 /// # Errors
 /// As [`signature`].
-pub(super) fn wrapping(
+pub(super) fn wrapping<'a>(
     session: &Session,
-    mechanism: Mechanism<'_>,
+    mechanism: Mechanism<'a>,
     key: CK_OBJECT_HANDLE,
     function: CK_FLAGS,
-) -> Result<(Arc<Object>, Wrapping)> {
+    associated: Option<&[u8]>,
+) -> Result<(Arc<Object>, Wrapping, Option<MadeIv<'a>>)> {
     let (entry, object) = mechanism_and_key(session, mechanism, key, function)?;
     let how = match (entry.kind, entry.key) {
+        (kind @ (CKM_AES_GCM | CKM_AES_CCM), _) => {
+            let (spec, iv) = aead_wrap::cipher(kind, mechanism, function == CKF_WRAP, associated.unwrap_or_default())?;
+            return Ok((object, Wrapping::Cipher(spec), iv));
+        }
+        _ if associated.is_some() => return Err(Error::MechanismInvalid),
         (CKM_RSA_AES_KEY_WRAP, _) => {
             let given = mechanism.rsa_aes()?;
             let aes_len = match given.aes_bits {
@@ -179,7 +188,7 @@ pub(super) fn wrapping(
         (kind, KeyFamily::Rsa) => Wrapping::Cipher(rsa::cipher(kind, mechanism, object.modulus_len())?),
         (kind, _) => Wrapping::Cipher(aes::cipher(kind, mechanism)?),
     };
-    Ok((object, how))
+    Ok((object, how, None))
 }
 
 /// Base key and parameters for a derivation.

@@ -62,6 +62,12 @@ pub(in crate::pkcs11) enum OwnedParams {
     AesCfb {
         iv: [u8; BLOCK],
     },
+    AesCfb8 {
+        iv: [u8; BLOCK],
+    },
+    AesCfb1 {
+        iv: [u8; BLOCK],
+    },
     AesOfb {
         iv: [u8; BLOCK],
     },
@@ -69,11 +75,12 @@ pub(in crate::pkcs11) enum OwnedParams {
         iv: Iv,
         aad: Box<[u8]>,
     },
-    /// `announced` is the length that the caller gave in the parameter: of the data or, in a decryption, of the ciphertext.
+    /// `announced` is the length that the caller gave in the parameter: of the data or, in a decryption, of the ciphertext. None where it
+    /// is not the caller's to know.
     AesCcm {
         iv: Iv,
         aad: Box<[u8]>,
-        announced: usize,
+        announced: Option<usize>,
     },
     AesKw,
     AesKwp,
@@ -158,6 +165,8 @@ impl OwnedParams {
             Self::AesCbc { iv, padding } => CipherParams::AesCbc { iv, padding: *padding },
             Self::AesCtr { iv } => CipherParams::AesCtr { iv },
             Self::AesCfb { iv } => CipherParams::AesCfb { iv },
+            Self::AesCfb8 { iv } => CipherParams::AesCfb8 { iv },
+            Self::AesCfb1 { iv } => CipherParams::AesCfb1 { iv },
             Self::AesOfb { iv } => CipherParams::AesOfb { iv },
             Self::AesGcm { iv, aad } => CipherParams::AesGcm { iv: iv.as_bytes(), aad },
             Self::AesCcm { iv, aad, .. } => CipherParams::AesCcm { iv: iv.as_bytes(), aad },
@@ -175,7 +184,7 @@ impl OwnedParams {
 
     fn shape(&self) -> Shape {
         match self {
-            Self::AesCtr { .. } | Self::AesCfb { .. } | Self::AesOfb { .. } => Shape::Stream,
+            Self::AesCtr { .. } | Self::AesCfb { .. } | Self::AesCfb8 { .. } | Self::AesCfb1 { .. } | Self::AesOfb { .. } => Shape::Stream,
             Self::AesGcm { .. } => Shape::Sealed,
             // A token is as long as its text, and neither is made in parts.
             Self::Tokens { .. } => Shape::SealedWhole,
@@ -197,6 +206,11 @@ impl CipherSpec {
     /// Without tag, for any length of data.
     pub(super) const fn untagged(params: OwnedParams) -> Self {
         Self { params, tag_len: 0, most: usize::MAX }
+    }
+
+    /// AES-KWP.
+    pub(in crate::pkcs11) const fn key_wrap_padded() -> Self {
+        Self::untagged(OwnedParams::AesKwp)
     }
 
     /// Exact length of the ciphertext, tag included.
@@ -230,7 +244,7 @@ impl CipherSpec {
         };
         let len = len.ok_or(Error::EncryptedDataLenRange)?;
         // Some callers announce the length of the ciphertext here.
-        if matches!(self.params, OwnedParams::AesCcm { announced, .. } if announced == encrypted_len) {
+        if matches!(self.params, OwnedParams::AesCcm { announced, .. } if announced == Some(encrypted_len)) {
             return Ok(len);
         }
         self.check_len(len, Error::EncryptedDataLenRange)?;
@@ -240,7 +254,7 @@ impl CipherSpec {
     /// Refuses so much data, with `error`, where the parameters do not allow it.
     pub(in crate::pkcs11) const fn check_len(&self, data_len: usize, error: Error) -> Result {
         match self.params {
-            OwnedParams::AesCcm { announced, .. } if announced != data_len => Err(error),
+            OwnedParams::AesCcm { announced: Some(announced), .. } if announced != data_len => Err(error),
             _ if data_len > self.most => Err(error),
             _ => Ok(()),
         }
@@ -300,7 +314,7 @@ mod tests {
         assert_eq!(gcm.decrypted_len(21), Ok(5));
         assert_eq!(gcm.decrypted_len(15), Err(Error::EncryptedDataLenRange));
         assert!(gcm.streams(false) && !gcm.streams(true));
-        let ccm = OwnedParams::AesCcm { iv: Iv::new(&[0; 12]), aad: Box::default(), announced: 21 };
+        let ccm = OwnedParams::AesCcm { iv: Iv::new(&[0; 12]), aad: Box::default(), announced: Some(21) };
         let ccm = CipherSpec { tag_len: 16, ..CipherSpec::untagged(ccm) };
         assert_eq!((ccm.encrypted_len(21), ccm.encrypted_len(5)), (Ok(37), Err(Error::DataLenRange)));
         assert_eq!((ccm.decrypted_len(37), ccm.decrypted_len(21)), (Ok(21), Ok(5)));

@@ -22,6 +22,12 @@ pub(crate) struct Entry {
     /// Where it runs.
     #[allow(dead_code, reason = "for docs/mechanisms.md")]
     pub(crate) place: Place,
+    /// Functions that run elsewhere, as `CKF_` flags.
+    #[allow(dead_code, reason = "for docs/mechanisms.md")]
+    pub(crate) elsewhere: &'static [(CK_FLAGS, Place)],
+    /// What a key that stays in DSM can do less.
+    #[allow(dead_code, reason = "for docs/mechanisms.md")]
+    pub(crate) limits: &'static str,
 }
 
 /// The keys that a mechanism works with.
@@ -77,9 +83,9 @@ const MESSAGES: CK_FLAGS = CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT;
 /// Format-preserving encryption, as `include/dsma_pkcs11.h` declares it: the vendor's range, "DSM", 1.
 pub(crate) const CKM_DSMA_FF1: CK_MECHANISM_TYPE = CKM_VENDOR_DEFINED | 0x4453_4d01;
 
-/// One row; the name comes from the number's own.
+/// One row; the name comes from the number's own. After the place stand the functions that run elsewhere, and DSM's limits.
 macro_rules! rows {
-    ($($kind:ident: $key:ident, $functions:expr, $parameter:expr, $place:ident;)+) => {
+    ($($kind:ident: $key:ident, $functions:expr, $parameter:expr, $place:ident $(, but $some:expr => $other:ident)* $(, $limits:literal)?;)+) => {
         /// All mechanisms.
         pub(crate) const TABLE: &[Entry] = &[$(Entry {
             kind: $kind,
@@ -88,6 +94,8 @@ macro_rules! rows {
             functions: $functions,
             parameter: $parameter,
             place: Place::$place,
+            elsewhere: &[$(($some, Place::$other)),*],
+            limits: concat!($($limits)?),
         }),+];
     };
 }
@@ -115,10 +123,10 @@ rows! {
     CKM_SHA3_384_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
     CKM_SHA3_512_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
 
-    CKM_RSA_PKCS: Rsa, SIGNING | ENCRYPTION | RECOVERY | WRAPPING, "", HereOrDsm;
-    CKM_RSA_X_509: Rsa, SIGNING | ENCRYPTION | RECOVERY, "", HereOrDsm;
-    CKM_RSA_PKCS_OAEP: Rsa, ENCRYPTION | WRAPPING, "CK_RSA_PKCS_OAEP_PARAMS", HereOrDsm;
-    CKM_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm;
+    CKM_RSA_PKCS: Rsa, SIGNING | ENCRYPTION | RECOVERY | WRAPPING, "", HereOrDsm, but CKF_VERIFY_RECOVER => HereOnly, "signs a DigestInfo of SHA-1 or SHA-2";
+    CKM_RSA_X_509: Rsa, SIGNING | ENCRYPTION | RECOVERY, "", HereOrDsm, but SIGNING | RECOVERY => HereOnly;
+    CKM_RSA_PKCS_OAEP: Rsa, ENCRYPTION | WRAPPING, "CK_RSA_PKCS_OAEP_PARAMS", HereOrDsm, "one hash for both; no label around a key";
+    CKM_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm, "one hash for both, and a salt of its length";
     CKM_SHA1_RSA_PKCS: Rsa, SIGNING, "", HereOrDsm;
     CKM_SHA224_RSA_PKCS: Rsa, SIGNING, "", HereOrDsm;
     CKM_SHA256_RSA_PKCS: Rsa, SIGNING, "", HereOrDsm;
@@ -128,19 +136,19 @@ rows! {
     CKM_SHA3_256_RSA_PKCS: Rsa, SIGNING, "", HereOrDsm;
     CKM_SHA3_384_RSA_PKCS: Rsa, SIGNING, "", HereOrDsm;
     CKM_SHA3_512_RSA_PKCS: Rsa, SIGNING, "", HereOrDsm;
-    CKM_SHA1_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm;
-    CKM_SHA224_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm;
-    CKM_SHA256_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm;
-    CKM_SHA384_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm;
-    CKM_SHA512_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm;
-    CKM_SHA3_224_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm;
-    CKM_SHA3_256_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm;
-    CKM_SHA3_384_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm;
-    CKM_SHA3_512_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm;
+    CKM_SHA1_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm, "one hash for both, and a salt of its length";
+    CKM_SHA224_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm, "one hash for both, and a salt of its length";
+    CKM_SHA256_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm, "one hash for both, and a salt of its length";
+    CKM_SHA384_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm, "one hash for both, and a salt of its length";
+    CKM_SHA512_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm, "one hash for both, and a salt of its length";
+    CKM_SHA3_224_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm, "one hash for both, and a salt of its length";
+    CKM_SHA3_256_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm, "one hash for both, and a salt of its length";
+    CKM_SHA3_384_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm, "one hash for both, and a salt of its length";
+    CKM_SHA3_512_RSA_PKCS_PSS: Rsa, SIGNING, "CK_RSA_PKCS_PSS_PARAMS", HereOrDsm, "one hash for both, and a salt of its length";
 
-    CKM_RSA_AES_KEY_WRAP: Rsa, WRAPPING, "CK_RSA_AES_KEY_WRAP_PARAMS", HereOnly;
+    CKM_RSA_AES_KEY_WRAP: Rsa, WRAPPING, "CK_RSA_AES_KEY_WRAP_PARAMS", HereOrDsm, "one hash for both in OAEP; no label";
 
-    CKM_ECDSA: Ec, SIGNING, "", HereOrDsm;
+    CKM_ECDSA: Ec, SIGNING, "", HereOrDsm, "a digest as long as one of SHA-1 or SHA-2";
     CKM_ECDSA_SHA1: Ec, SIGNING, "", HereOrDsm;
     CKM_ECDSA_SHA224: Ec, SIGNING, "", HereOrDsm;
     CKM_ECDSA_SHA256: Ec, SIGNING, "", HereOrDsm;
@@ -152,7 +160,7 @@ rows! {
     CKM_ECDSA_SHA3_512: Ec, SIGNING, "", HereOrDsm;
 
     CKM_EDDSA: Edwards, SIGNING, "none, or CK_EDDSA_PARAMS without context", HereOrDsm;
-    CKM_ECDH1_DERIVE: Agreement, CKF_DERIVE, "CK_ECDH1_DERIVE_PARAMS", HereOnly;
+    CKM_ECDH1_DERIVE: Agreement, CKF_DERIVE, "CK_ECDH1_DERIVE_PARAMS", HereOrDsm, "agrees; a function of X9.63 runs here";
 
     CKM_ML_DSA: MlDsa, SIGNING, "none, or CK_SIGN_ADDITIONAL_CONTEXT", HereOrDsm;
     CKM_HASH_ML_DSA_SHA224: MlDsa, SIGNING, "none, or CK_SIGN_ADDITIONAL_CONTEXT", HereOrDsm;
@@ -163,16 +171,18 @@ rows! {
     CKM_HASH_ML_DSA_SHA3_256: MlDsa, SIGNING, "none, or CK_SIGN_ADDITIONAL_CONTEXT", HereOrDsm;
     CKM_HASH_ML_DSA_SHA3_384: MlDsa, SIGNING, "none, or CK_SIGN_ADDITIONAL_CONTEXT", HereOrDsm;
     CKM_HASH_ML_DSA_SHA3_512: MlDsa, SIGNING, "none, or CK_SIGN_ADDITIONAL_CONTEXT", HereOrDsm;
-    CKM_ML_KEM: MlKem, CKF_ENCAPSULATE | CKF_DECAPSULATE, "", HereOnly;
+    CKM_ML_KEM: MlKem, CKF_ENCAPSULATE | CKF_DECAPSULATE, "", HereOrDsm;
 
     CKM_AES_ECB: Aes, ENCRYPTION, "", HereOrDsm;
     CKM_AES_CBC: Aes, ENCRYPTION, "IV of 16 bytes", HereOrDsm;
     CKM_AES_CBC_PAD: Aes, ENCRYPTION | WRAPPING, "IV of 16 bytes", HereOrDsm;
     CKM_AES_CTR: Aes, ENCRYPTION, "CK_AES_CTR_PARAMS", HereOrDsm;
     CKM_AES_CFB128: Aes, ENCRYPTION, "IV of 16 bytes", HereOrDsm;
+    CKM_AES_CFB8: Aes, ENCRYPTION, "IV of 16 bytes", HereOnly;
+    CKM_AES_CFB1: Aes, ENCRYPTION, "IV of 16 bytes", HereOnly;
     CKM_AES_OFB: Aes, ENCRYPTION, "IV of 16 bytes", HereOrDsm;
     CKM_AES_GCM: Aes, ENCRYPTION | WRAPPING | MESSAGES, "CK_GCM_PARAMS", HereOrDsm;
-    CKM_AES_CCM: Aes, ENCRYPTION | MESSAGES, "CK_CCM_PARAMS", HereOrDsm;
+    CKM_AES_CCM: Aes, ENCRYPTION | WRAPPING | MESSAGES, "CK_CCM_PARAMS", HereOrDsm;
     CKM_AES_KEY_WRAP: Aes, ENCRYPTION | WRAPPING, "none, or the IV of RFC 3394", HereOrDsm;
     CKM_AES_KEY_WRAP_KWP: Aes, ENCRYPTION | WRAPPING, "none, or the IV of RFC 5649", HereOrDsm;
     CKM_AES_CMAC: Aes, SIGNING, "", HereOrDsm;
@@ -187,7 +197,7 @@ rows! {
     CKM_DSMA_FF1: Aes, ENCRYPTION, "none, or CK_ULONG with CKF_DSMA_MASKED", Dsm;
 
     CKM_PKCS5_PBKD2: Secret, CKF_GENERATE, "CK_PKCS5_PBKD2_PARAMS2", HereOnly;
-    CKM_HKDF_DERIVE: Secret, CKF_DERIVE, "CK_HKDF_PARAMS", HereOnly;
+    CKM_HKDF_DERIVE: Secret, CKF_DERIVE, "CK_HKDF_PARAMS", HereOrDsm, "both steps together";
     CKM_SP800_108_COUNTER_KDF: Secret, CKF_DERIVE, "CK_SP800_108_KDF_PARAMS", HereOnly;
     CKM_SP800_108_FEEDBACK_KDF: Secret, CKF_DERIVE, "CK_SP800_108_FEEDBACK_KDF_PARAMS", HereOnly;
 

@@ -414,7 +414,7 @@ fn agreed(given: Option<CK_ULONG>, made: Option<CK_ULONG>) -> Result<CK_ULONG> {
 }
 
 /// A kind of key of this type, to look up which attributes such keys have.
-fn example(key_type: CK_KEY_TYPE) -> Option<KeyKind> {
+pub(super) fn example(key_type: CK_KEY_TYPE) -> Option<KeyKind> {
     use dsma_crypto::{Curve, MlDsaSet, MlKemSet};
     Some(match key_type {
         CKK_AES => KeyKind::Aes,

@@ -353,8 +353,11 @@ impl DsmObject {
         }
     }
 
-    /// Length of an RSA key's modulus in bytes.
+    /// Length of an RSA key's modulus in bytes; 0 for other keys.
     pub(in crate::pkcs11) fn modulus_len(&self) -> usize {
+        if self.kind != Some(KeyKind::Rsa) {
+            return 0;
+        }
         match self.public().map(LocalKey::modulus_len) {
             Some(len) if len != 0 => len,
             _ => self.sobject.key_size.map_or(0, |bits| bits.div_ceil(8) as usize),

@@ -1,10 +1,13 @@
 //! Token objects: a completed draft becomes a sobject of DSM, and is changed and deleted there.
 
+use std::sync::Arc;
+
 use cryptoki_sys::*;
 use dsma_api::{
     EllipticCurve, KeyOperations, MlDsaOptions, MlDsaParamSet, MlKemOptions, MlKemParamSet, ObjectType, RsaOptions, SecretBlob, Sobject,
     SobjectRequest,
 };
+use dsma_core::Accelerator;
 use dsma_crypto::{Curve, MlDsaSet, MlKemSet};
 use serde_json::json;
 use uuid::Uuid;
@@ -49,10 +52,7 @@ pub(super) fn import(
         None => of_content(class, attributes)?,
     };
     describe(&mut request, &[Shown { part, attributes }], key.map(LocalKey::kind));
-    if part == Part::Private {
-        // What the application did not make, it shall not find; it makes the public key object where it wants one.
-        Extra { hidden: true, ..Extra::default() }.write(Part::Public, request.custom_metadata.get_or_insert_default());
-    }
+    hide_public_half(part, request.custom_metadata.get_or_insert_default());
     let engine = session.token.engine()?;
     let made = engine.import(request).map_err(|error| Error::from_engine(&error, During::Creating))?;
     session.token.handle_of(&made, part)
@@ -85,11 +85,36 @@ pub(super) fn generate_private(
     shown: Shown<'_>,
 ) -> Result<(CK_OBJECT_HANDLE, Vec<u8>)> {
     describe(&mut request, &[shown], Some(kind));
-    Extra { hidden: true, ..Extra::default() }.write(Part::Public, request.custom_metadata.get_or_insert_default());
+    hide_public_half(Part::Private, request.custom_metadata.get_or_insert_default());
     let engine = session.token.engine()?;
     let made = engine.generate(request).map_err(|error| Error::from_engine(&error, During::Creating))?;
     let spki = made.pub_key.as_ref().ok_or(Error::DeviceError)?.as_ref().to_vec();
     Ok((session.token.handle_of(&made, Part::Private)?, spki))
+}
+
+/// Has DSM make a key from others: `send` asks for it. Returns its handle.
+///
+/// # Errors
+/// What `send` answers.
+pub(super) fn make_from(
+    session: &Session,
+    mut request: SobjectRequest,
+    kind: KeyKind,
+    shown: Shown<'_>,
+    send: impl FnOnce(&Accelerator, SobjectRequest) -> Result<Arc<Sobject>>,
+) -> Result<CK_OBJECT_HANDLE> {
+    let part = shown.part;
+    describe(&mut request, &[shown], Some(kind));
+    hide_public_half(part, request.custom_metadata.get_or_insert_default());
+    let made = send(&session.token.engine()?, request)?;
+    session.token.handle_of(&made, part)
+}
+
+/// What the application did not make, it shall not find; it makes the public key object where it wants one.
+fn hide_public_half(part: Part, metadata: &mut Metadata) {
+    if part == Part::Private {
+        Extra { hidden: true, ..Extra::default() }.write(Part::Public, metadata);
+    }
 }
 
 /// Writes changed attributes to DSM; `object` is as DSM has it now.
@@ -222,6 +247,10 @@ fn describe(request: &mut SobjectRequest, shown: &[Shown<'_>], kind: Option<KeyK
                 }
             }
         }
+        if request.value.is_none() && shown.attributes.flag(CKA_LOCAL) == Some(false) {
+            // DSM makes it of another key, and has no field that tells this from a generation.
+            extra.attributes.set_flag(CKA_LOCAL, false);
+        }
         extra.write(shown.part, &mut metadata);
     }
     request.custom_metadata = Some(metadata);
@@ -324,7 +353,7 @@ fn of_content(class: CK_OBJECT_CLASS, attributes: &Attributes) -> Result<Sobject
     Ok(SobjectRequest { obj_type: Some(obj_type), value: Some(SecretBlob::from(value.to_vec())), ..SobjectRequest::default() })
 }
 
-const fn part(class: CK_OBJECT_CLASS) -> Part {
+pub(super) const fn part(class: CK_OBJECT_CLASS) -> Part {
     match class {
         CKO_SECRET_KEY => Part::Secret,
         CKO_PRIVATE_KEY => Part::Private,

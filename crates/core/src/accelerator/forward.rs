@@ -141,16 +141,16 @@ fn check_room(needed: Option<usize>, room: usize) -> Result<(), Error> {
 }
 
 /// [`CipherParams`] in DSM's words.
-struct Cipher {
-    alg: ObjectType,
-    mode: CryptMode,
-    iv: Option<Blob>,
-    ad: Option<Blob>,
-    label: Option<Blob>,
+pub(super) struct Cipher {
+    pub(super) alg: ObjectType,
+    pub(super) mode: CryptMode,
+    pub(super) iv: Option<Blob>,
+    pub(super) ad: Option<Blob>,
+    pub(super) label: Option<Blob>,
 }
 
 impl Cipher {
-    fn new(params: &CipherParams<'_>) -> Result<Self, Error> {
+    pub(super) fn new(params: &CipherParams<'_>) -> Result<Self, Error> {
         let symmetric =
             |alg, mode, iv: Option<&[u8]>| Self { alg, mode: CryptMode::Symmetric(mode), iv: iv.map(Blob::from), ad: None, label: None };
         let aes = |mode, iv| symmetric(ObjectType::Aes, mode, iv);
@@ -183,6 +183,9 @@ impl Cipher {
                 rsa(RsaEncryptionPadding::Oaep(Oaep { mgf: Mgf::mgf1(wire_hash(*hash)) }), label)
             }
             CipherParams::ChaCha20Poly1305 { .. } => return Err(Error::Unsupported { what: "ChaCha20-Poly1305 in DSM" }),
+            CipherParams::AesCfb8 { .. } | CipherParams::AesCfb1 { .. } => {
+                return Err(Error::Unsupported { what: "CFB with segments of 8 bits or one, on a key that stays in DSM" });
+            }
             CipherParams::RsaOaep { .. } => {
                 return Err(Error::Unsupported { what: "OAEP with two different hashes on a key that stays in DSM" });
             }

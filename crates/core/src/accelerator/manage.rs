@@ -86,7 +86,11 @@ impl Accelerator {
         Arc::new(sobject)
     }
 
-    fn add(&self, mut request: SobjectRequest, send: impl Fn(&SobjectRequest) -> Result<Sobject, Error>) -> Result<Arc<Sobject>, Error> {
+    pub(super) fn add(
+        &self,
+        mut request: SobjectRequest,
+        send: impl Fn(&SobjectRequest) -> Result<Sobject, Error>,
+    ) -> Result<Arc<Sobject>, Error> {
         let name = request.name.clone().unwrap_or_default();
         let mut tries = 0;
         let mut sobject = loop {

@@ -1,6 +1,7 @@
 //! The accelerator: resolve the key, check the grant, run locally or forward.
 
 mod forward;
+mod keys;
 mod lead;
 mod listing;
 mod mac;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+pub use self::keys::{KeyFrom, dsm_wraps};
 pub use self::lead::{Lead, Resolution};
 pub use self::listing::Sobjects;
 use self::objects::Objects;

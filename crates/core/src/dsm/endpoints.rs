@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use dsma_api::{
-    DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse, MacRequest, MacResponse, SignRequest, SignResponse, Sobject,
-    SobjectDescriptor, SobjectRequest, VerifyMacRequest, VerifyRequest, VerifyResponse,
+    AgreeKeyRequest, DecapsulateKeyRequest, DecryptRequest, DecryptResponse, DeriveKeyRequest, EncapsulateKeyRequest,
+    EncapsulateKeyResponse, EncryptRequest, EncryptResponse, MacRequest, MacResponse, SignRequest, SignResponse, Sobject,
+    SobjectDescriptor, SobjectRequest, UnwrapKeyRequest, VerifyMacRequest, VerifyRequest, VerifyResponse, WrapKeyRequest, WrapKeyResponse,
 };
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::Dsm;
@@ -80,13 +82,50 @@ impl Dsm {
         self.forward("macverify", request.key.as_ref(), request)
     }
 
-    fn forward<T: serde::de::DeserializeOwned>(
+    pub(crate) fn agree(&self, request: &AgreeKeyRequest) -> Result<Sobject, Error> {
+        self.forward_making("agree", Some(&request.private_key), request)
+    }
+
+    pub(crate) fn derive(&self, request: &DeriveKeyRequest) -> Result<Sobject, Error> {
+        self.forward_making("derive", request.key.as_ref(), request)
+    }
+
+    pub(crate) fn encapsulate(&self, request: &EncapsulateKeyRequest) -> Result<EncapsulateKeyResponse, Error> {
+        self.forward_making("encapsulate", Some(&request.key), request)
+    }
+
+    pub(crate) fn decapsulate(&self, request: &DecapsulateKeyRequest) -> Result<Sobject, Error> {
+        self.forward_making("decapsulate", Some(&request.key), request)
+    }
+
+    pub(crate) fn wrap_key(&self, request: &WrapKeyRequest) -> Result<WrapKeyResponse, Error> {
+        self.forward("wrapkey", request.key.as_ref(), request)
+    }
+
+    pub(crate) fn unwrap_key(&self, request: &UnwrapKeyRequest) -> Result<Sobject, Error> {
+        self.forward_making("unwrapkey", request.key.as_ref(), request)
+    }
+
+    /// `POST /crypto/v1/keys/export` of a key that DSM does not keep.
+    pub(crate) fn export_transient(&self, transient_key: &str) -> Result<Sobject, Error> {
+        self.forward("keys/export", None, &SobjectDescriptor::TransientKey(transient_key.to_owned()))
+    }
+
+    fn forward<T: DeserializeOwned>(&self, operation: &str, key: Option<&SobjectDescriptor>, request: &impl Serialize) -> Result<T, Error> {
+        self.explain(key, self.call("POST", &format!("/crypto/v1/{operation}"), Some(request), self.retry_timeout))
+    }
+
+    /// The same for an operation that makes a sobject.
+    fn forward_making<T: DeserializeOwned>(
         &self,
         operation: &str,
         key: Option<&SobjectDescriptor>,
         request: &impl Serialize,
     ) -> Result<T, Error> {
-        let answer = self.call("POST", &format!("/crypto/v1/{operation}"), Some(request), self.retry_timeout);
+        self.explain(key, self.make("POST", &format!("/crypto/v1/{operation}"), request, self.retry_timeout))
+    }
+
+    fn explain<T>(&self, key: Option<&SobjectDescriptor>, answer: Result<T, Error>) -> Result<T, Error> {
         answer.map_err(|error| match key {
             Some(SobjectDescriptor::Kid(kid)) => self.explained(*kid, error),
             _ => error,

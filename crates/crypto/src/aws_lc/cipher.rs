@@ -53,9 +53,12 @@ impl CipherContext {
     /// Starts with a key of 16, 24 or 32 bytes for AES, of 24 for triple DES. Parameters that are not a mode in parts are `Unsupported`.
     pub(crate) fn new(key: &[u8], params: &CipherParams<'_>, direction: Direction) -> Result<Self, Error> {
         let family = match params {
-            CipherParams::AesGcm { .. } | CipherParams::AesCtr { .. } | CipherParams::AesCfb { .. } | CipherParams::AesOfb { .. } => {
-                Family::Stream
-            }
+            CipherParams::AesGcm { .. }
+            | CipherParams::AesCtr { .. }
+            | CipherParams::AesCfb { .. }
+            | CipherParams::AesCfb8 { .. }
+            | CipherParams::AesCfb1 { .. }
+            | CipherParams::AesOfb { .. } => Family::Stream,
             CipherParams::AesEcb | CipherParams::Des3Ecb => Family::Blocks,
             CipherParams::AesCbc { padding, .. } | CipherParams::Des3Cbc { padding, .. } => {
                 if *padding {
@@ -73,6 +76,8 @@ impl CipherContext {
             CipherParams::AesCbc { iv, .. }
             | CipherParams::AesCtr { iv }
             | CipherParams::AesCfb { iv }
+            | CipherParams::AesCfb8 { iv }
+            | CipherParams::AesCfb1 { iv }
             | CipherParams::AesOfb { iv }
             | CipherParams::Des3Cbc { iv, .. } => {
                 if iv.len() != block {
@@ -218,6 +223,8 @@ fn algorithm(key_len: usize, params: &CipherParams<'_>) -> Result<*const sys::EV
         CipherParams::AesEcb => by_len([sys::EVP_aes_128_ecb, sys::EVP_aes_192_ecb, sys::EVP_aes_256_ecb]),
         CipherParams::AesCtr { .. } => by_len([sys::EVP_aes_128_ctr, sys::EVP_aes_192_ctr, sys::EVP_aes_256_ctr]),
         CipherParams::AesCfb { .. } => by_len([sys::EVP_aes_128_cfb128, sys::EVP_aes_192_cfb128, sys::EVP_aes_256_cfb128]),
+        CipherParams::AesCfb8 { .. } => by_len([sys::EVP_aes_128_cfb8, sys::EVP_aes_192_cfb8, sys::EVP_aes_256_cfb8]),
+        CipherParams::AesCfb1 { .. } => by_len([sys::EVP_aes_128_cfb1, sys::EVP_aes_192_cfb1, sys::EVP_aes_256_cfb1]),
         CipherParams::AesOfb { .. } => by_len([sys::EVP_aes_128_ofb, sys::EVP_aes_192_ofb, sys::EVP_aes_256_ofb]),
         CipherParams::Des3Ecb => triple_des(sys::EVP_des_ede3_ecb),
         CipherParams::Des3Cbc { .. } => triple_des(sys::EVP_des_ede3_cbc),

@@ -21,6 +21,8 @@ fn modes() -> Vec<(CipherParams<'static>, usize)> {
         (CipherParams::AesEcb, 0),
         (CipherParams::AesCtr { iv: &IV }, 0),
         (CipherParams::AesCfb { iv: &IV }, 0),
+        (CipherParams::AesCfb8 { iv: &IV }, 0),
+        (CipherParams::AesCfb1 { iv: &IV }, 0),
         (CipherParams::AesOfb { iv: &IV }, 0),
         (CipherParams::AesCcm { iv: &IV[..13], aad: b"aad" }, 16),
         (CipherParams::AesCcm { iv: &IV[..7], aad: b"" }, 4),

@@ -16,6 +16,8 @@ fn modes() -> Vec<(CipherParams<'static>, usize)> {
         (CipherParams::AesEcb, 0),
         (CipherParams::AesCtr { iv: &IV }, 0),
         (CipherParams::AesCfb { iv: &IV }, 0),
+        (CipherParams::AesCfb8 { iv: &IV }, 0),
+        (CipherParams::AesCfb1 { iv: &IV }, 0),
         (CipherParams::AesOfb { iv: &IV }, 0),
         (CipherParams::Des3Cbc { iv: &IV[..8], padding: true }, 0),
         (CipherParams::Des3Cbc { iv: &IV[..8], padding: false }, 0),

@@ -168,6 +168,11 @@ pub(super) fn mechanism(kind: CK_MECHANISM_TYPE, memory: &mut Memory, off: usize
             };
             (memory.put(params, off), size_of::<CK_HKDF_PARAMS>())
         }
+        CKM_AES_GCM => {
+            let iv = std::ptr::with_exposed_provenance_mut(memory.keep(&[7; 12]));
+            let params = CK_GCM_PARAMS { pIv: iv, ulIvLen: 12, ulIvBits: 96, ulTagBits: 128, ..CK_GCM_PARAMS::default() };
+            (memory.put(params, off), size_of::<CK_GCM_PARAMS>())
+        }
         _ => (0, 0),
     };
     let parameter = std::ptr::with_exposed_provenance_mut::<c_void>(parameter);

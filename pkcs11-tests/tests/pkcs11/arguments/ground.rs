@@ -59,6 +59,8 @@ pub(super) enum Bytes {
     Pin,
     State,
     Wrapped,
+    /// Wrapped with the block beside it.
+    Sealed,
     Encapsulated,
     /// The RSA signature of the block.
     Signature,
@@ -87,6 +89,7 @@ pub(super) struct Ground {
     kem: [CK_OBJECT_HANDLE; 2],
     state: Vec<u8>,
     wrapped: Vec<u8>,
+    sealed: Vec<u8>,
     encapsulated: Vec<u8>,
     signature: Vec<u8>,
     code: Vec<u8>,
@@ -107,12 +110,28 @@ impl Ground {
         let rsa = pair(&module, owner, CKM_RSA_PKCS_KEY_PAIR_GEN, &[(CKA_MODULUS_BITS, &bits), (CKA_VERIFY_RECOVER, TRUE)]);
         let set = CKP_ML_KEM_512.to_ne_bytes();
         let kem = pair(&module, owner, CKM_ML_KEM_KEY_PAIR_GEN, &[(CKA_PARAMETER_SET, &set)]);
-        let (state, wrapped, encapsulated) = (Vec::new(), Vec::new(), Vec::new());
+        let (state, wrapped, sealed, encapsulated) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let signature = module.sign(owner, &Mechanism::Plain(CKM_RSA_PKCS), rsa[1], &BLOCK).expect("it signs");
         let code = module.sign(owner, &HMAC, mac, &BLOCK).expect("it signs");
         let code_of_nothing = module.sign(owner, &HMAC, mac, &[]).expect("it signs");
-        let mut ground =
-            Self { module, owner, other, closed, gone, aes, mac, rsa, kem, state, wrapped, encapsulated, signature, code, code_of_nothing };
+        let mut ground = Self {
+            module,
+            owner,
+            other,
+            closed,
+            gone,
+            aes,
+            mac,
+            rsa,
+            kem,
+            state,
+            wrapped,
+            sealed,
+            encapsulated,
+            signature,
+            code,
+            code_of_nothing,
+        };
         ground.fill();
         ground
     }
@@ -125,6 +144,10 @@ impl Ground {
         assert_eq!(call!(module, C_SessionCancel(owner, CKF_DIGEST)), CKR_OK);
         let wrap = |m| output(|out, len| call!(module, C_WrapKey(owner, m, *aes, *mac, out, len)));
         self.wrapped = Mechanism::Plain(CKM_AES_KEY_WRAP).with(wrap).expect("it wraps");
+        let gcm = Mechanism::Gcm { iv: vec![7; 12], aad: Vec::new(), tag_bits: 128 };
+        let (aad, aad_len) = (BLOCK.as_ptr().cast_mut(), BLOCK.len() as CK_ULONG);
+        let seal = |m| output(|out, len| call!(module, C_WrapKeyAuthenticated(owner, m, *aes, *mac, aad, aad_len, out, len)));
+        self.sealed = gcm.with(seal).expect("it wraps");
         let encapsulate = |m| {
             let mut made = 0;
             let (mut template, mut len, mut out) = (generic(), 2048, vec![0; 2048]);
@@ -155,6 +178,7 @@ impl Ground {
             Bytes::Pin => b"some pin".to_vec(),
             Bytes::State => self.state.clone(),
             Bytes::Wrapped => self.wrapped.clone(),
+            Bytes::Sealed => self.sealed.clone(),
             Bytes::Encapsulated => self.encapsulated.clone(),
             Bytes::Signature => self.signature.clone(),
             Bytes::Code => self.code.clone(),

@@ -262,8 +262,8 @@ rows! {
     C_AsyncGetID: NOTHING, [Session, Optional, Optional] = Some(CKR_FUNCTION_NOT_SUPPORTED), always;
     C_AsyncJoin: NOTHING, [Session, Optional, Number(0), Optional, Number(0)] = Some(CKR_FUNCTION_NOT_SUPPORTED), always;
     C_WrapKeyAuthenticated: NOTHING, [Session, plain(CKM_AES_GCM), Object(Role::Aes, CKR_WRAPPING_KEY_HANDLE_INVALID), key(Role::Mac),
-        BLOCK, OUTPUT] = Some(CKR_FUNCTION_NOT_SUPPORTED), always;
+        BLOCK, OUTPUT] = Some(CKR_OK);
     C_UnwrapKeyAuthenticated: NOTHING, [Session, plain(CKM_AES_GCM), Object(Role::Aes, CKR_UNWRAPPING_KEY_HANDLE_INVALID),
-        Input(Bytes::Wrapped, CKR_WRAPPED_KEY_LEN_RANGE), makes(Attributes::Generic, CKR_TEMPLATE_INCOMPLETE), BLOCK, Place]
-        = Some(CKR_FUNCTION_NOT_SUPPORTED), always;
+        Input(Bytes::Sealed, CKR_WRAPPED_KEY_LEN_RANGE), makes(Attributes::Generic, CKR_TEMPLATE_INCOMPLETE),
+        Input(Bytes::Block, CKR_WRAPPED_KEY_INVALID), Place] = Some(CKR_OK);
 }

@@ -75,7 +75,7 @@ const WITHOUT: &[(&[CK_MECHANISM_TYPE], &str)] = &[
         "no set is about hashes alone; they are under HMAC, ECDSA and RSA here, and FIPS 180-4 and OpenSSL judge them in `digests`",
     ),
     (
-        &[CKM_AES_ECB, CKM_AES_CBC, CKM_AES_CTR, CKM_AES_CFB128, CKM_AES_OFB],
+        &[CKM_AES_ECB, CKM_AES_CBC, CKM_AES_CTR, CKM_AES_CFB128, CKM_AES_CFB8, CKM_AES_CFB1, CKM_AES_OFB],
         "no set: modes without authentication; OpenSSL judges them in `encryption`",
     ),
     (

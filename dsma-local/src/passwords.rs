@@ -5,6 +5,7 @@ use base64_simd::STANDARD_NO_PAD;
 use dsma_api::ApiError;
 use dsma_crypto::random;
 use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
@@ -16,16 +17,20 @@ const HASH_LEN: usize = 32;
 /// Characters of a password.
 const LENGTHS: std::ops::RangeInclusive<usize> = 8..=1024;
 
+/// Passwords of users that may be hashed at the same time: half of the threads, and 300 MiB. Whoever guesses does not wait his turn on the
+/// threads that serve everybody else.
+static PLACES: Semaphore = Semaphore::const_new(16);
+
 /// The PHC string of a new password.
 ///
 /// # Errors
-/// 400 for one that is too short or too long.
+/// 400 for one that is too short or too long; 429 where too many are hashed already.
 pub(crate) fn hash(password: &str) -> Result<String, ApiError> {
     if !LENGTHS.contains(&password.chars().count()) {
         let (least, most) = (LENGTHS.start(), LENGTHS.end());
         return Err(ApiError::bad_request(format!("Invalid password: {least} to {most} characters are expected")));
     }
-    Ok(hash_generated(password)?)
+    in_place(&PLACES, || hash_generated(password))
 }
 
 /// The PHC string of a password that this program made.
@@ -39,12 +44,24 @@ pub(crate) fn hash_generated(password: &str) -> Result<String, Error> {
 }
 
 /// Whether this is the password; `None` stands for a user that does not exist, and takes as long.
+///
+/// # Errors
+/// 429 where too many are hashed already.
 pub(crate) fn verify(password: &str, known: Option<&str>) -> Result<bool, ApiError> {
-    let Some(Phc { cost, salt, hash }) = known.and_then(Phc::parse) else {
-        derive(password, &[0; SALT_LEN], COST)?;
-        return Ok(false);
+    in_place(&PLACES, || {
+        let Some(Phc { cost, salt, hash }) = known.and_then(Phc::parse) else {
+            derive(password, &[0; SALT_LEN], COST)?;
+            return Ok(false);
+        };
+        Ok(derive(password, &salt, cost)?.ct_eq(&hash).into())
+    })
+}
+
+fn in_place<T>(places: &Semaphore, work: impl FnOnce() -> Result<T, Error>) -> Result<T, ApiError> {
+    let Ok(_place) = places.try_acquire() else {
+        return Err(ApiError::new(429, "Too many passwords are checked at the same time: try again"));
     };
-    Ok(derive(password, &salt, cost)?.ct_eq(&hash).into())
+    Ok(work()?)
 }
 
 fn derive(password: &str, salt: &[u8], (memory, passes, lanes): (u32, u32, u32)) -> Result<Zeroizing<[u8; HASH_LEN]>, Error> {
@@ -77,6 +94,14 @@ impl Phc {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_more_are_hashed_at_once_than_there_are_places() {
+        let places = Semaphore::const_new(1);
+        let within = in_place(&places, || Ok(in_place(&places, || Ok(())).unwrap_err()));
+        assert_eq!(within.unwrap().status, 429);
+        in_place(&places, || Ok(())).unwrap();
+    }
 
     #[test]
     fn only_the_password_itself_holds() {

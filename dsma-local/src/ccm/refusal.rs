@@ -42,6 +42,7 @@ pub(crate) enum Code {
     NotFound,
     QuotaExceeded,
     RequestPayloadTooLarge,
+    TooManyRequests,
     Unauthorized,
     UniqueViolation,
     UserAccountPending,
@@ -72,6 +73,7 @@ impl Code {
             Self::NotFound => "NOT_FOUND",
             Self::QuotaExceeded => "QUOTA_EXCEEDED",
             Self::RequestPayloadTooLarge => "REQUEST_PAYLOAD_TOO_LARGE",
+            Self::TooManyRequests => "TOO_MANY_REQUESTS",
             Self::Unauthorized => "UNAUTHORIZED",
             Self::UniqueViolation => "UNIQUE_VIOLATION",
             Self::UserAccountPending => "USER_ACCOUNT_PENDING",
@@ -90,6 +92,7 @@ impl Code {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::UserAlreadyExists => StatusCode::CONFLICT,
             Self::RequestPayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError => StatusCode::INTERNAL_SERVER_ERROR,
             // What the vendor's pages document for names and measurements that are taken, and for tasks under way.
             Self::UniqueViolation | Self::InvalidState => StatusCode::BAD_REQUEST,
@@ -151,6 +154,7 @@ impl From<ApiError> for Refusal {
             405 => Code::MethodNotAllowed,
             413 => Code::RequestPayloadTooLarge,
             423 => Code::Locked,
+            429 => Code::TooManyRequests,
             408..500 => Code::BadRequest,
             _ => Code::InternalServerError,
         };

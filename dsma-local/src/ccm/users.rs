@@ -48,7 +48,8 @@ pub(crate) fn sign_up(call: &Call) -> Result<Reply, Refusal> {
     }
     let request: Request = call.json()?;
     let email = valid_email(&request.user_email)?;
-    let hash = passwords::hash(&Zeroizing::new(request.user_password)).map_err(|error| Refusal::invalid(error.message))?;
+    let hash = passwords::hash(&Zeroizing::new(request.user_password))
+        .map_err(|error| if error.status == 400 { Refusal::invalid(error.message) } else { error.into() })?;
     let user = call.ccm.store.change_records(|records| {
         let user = match records.find::<User>(&email)? {
             Some(user) if records.secret::<User>(user.user_id)?.is_some() => {

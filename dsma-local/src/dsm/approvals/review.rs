@@ -158,7 +158,7 @@ fn check_password(call: &Call, caller: &Caller, reviewer: &Reviewer, password: O
         (Who::App(_), Some(_)) => Err(ApiError::bad_request("Field `password` is for users: apps approve without one")),
         (Who::User(user, _), Some(password)) => {
             by_password(&call.dsm, &user.user_email, password)
-                .map_err(|error| if error.status == 423 { error } else { ApiError::forbidden("The password is wrong") })?;
+                .map_err(|error| if error.status == 401 { ApiError::forbidden("The password is wrong") } else { error })?;
             Ok(true)
         }
     }

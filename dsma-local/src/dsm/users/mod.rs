@@ -129,7 +129,7 @@ pub(super) fn change_password(call: &Call) -> Result<Reply, ApiError> {
     let user = person(call)?;
     let request: Request = call.json()?;
     by_password(&call.dsm, &user.user_email, &request.current_password)
-        .map_err(|error| if error.status == 423 { error } else { ApiError::forbidden("The current password is wrong") })?;
+        .map_err(|error| if error.status == 401 { ApiError::forbidden("The current password is wrong") } else { error })?;
     let password = passwords::hash(&request.new_password)?;
     let line = line(call, Principal::User(user.user_id), "Changed password of", &user);
     call.dsm.store.set_password(user.user_id, &password, line)?;

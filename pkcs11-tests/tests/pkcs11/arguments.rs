@@ -16,7 +16,7 @@ use self::call::{Call, function};
 use self::ground::Ground;
 use self::rows::{ROWS, Row};
 use self::spoiling::spoilings;
-use crate::keys::{patient, shared};
+use crate::keys::{conformance, shared};
 use crate::module::{Module, bytes, call, nowhere};
 
 #[test]
@@ -133,10 +133,7 @@ fn trap_3_bad_arguments_end_the_operation() {
 #[test]
 fn bad_arguments_of_the_functions_for_tokens() {
     let stack = dsma_testkit::Stack::start();
-    let config = stack.state_dir().join("conformance.conf");
-    let text = std::fs::read_to_string(&config).expect("a configuration");
-    std::fs::write(&config, patient(&text)).expect("a file is written");
-    let module = Module::with_config(&config);
+    let module = Module::with_config(&conformance(&stack));
     let (pin, label) = (bytes(b"so pin"), bytes(&[b' '; 32]));
     for (pin, len) in [(null_mut(), 6), (nowhere(), CK_UNAVAILABLE_INFORMATION), (nowhere(), 1 << 63)] {
         assert_eq!(call!(module, C_InitToken(0, pin, len, label)), CKR_ARGUMENTS_BAD);

@@ -1,5 +1,6 @@
 //! One DSM and one initialised library for the tests that disturb nobody, and keys with fresh names.
 
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use cryptoki_sys::*;
@@ -28,6 +29,14 @@ const PATIENCE: [(&str, u32); 3] =
 pub(crate) fn patient(config: &str) -> String {
     let lines = PATIENCE.map(|(name, millis)| if config.contains(name) { String::new() } else { format!("{name} = {millis}\n") });
     format!("{}{config}", lines.concat())
+}
+
+/// The configuration of conformance mode of this DSM, patient.
+pub(crate) fn conformance(stack: &Stack) -> PathBuf {
+    let path = stack.state_dir().join("conformance.conf");
+    let given = std::fs::read_to_string(&path).expect("a configuration");
+    std::fs::write(&path, patient(&given)).expect("a file is written");
+    path
 }
 
 static SHARED: LazyLock<Bench> = LazyLock::new(Bench::start);

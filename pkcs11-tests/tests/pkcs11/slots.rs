@@ -7,7 +7,7 @@ use cryptoki_sys::*;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::keys::{Bench, shared};
+use crate::keys::{Bench, conformance, patient, shared};
 use crate::module::{Module, bytes, call, gcm, ok};
 use crate::session_objects::{TRUE, create};
 
@@ -128,7 +128,7 @@ fn a_user_logs_in_by_name() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("pkcs11.conf");
     let text = format!("api_endpoint = {:?}\nca_certs_file = {:?}\n", bench.stack.endpoint(), bench.stack.ca_file());
-    std::fs::write(&path, text).expect("a file is written");
+    std::fs::write(&path, patient(&text)).expect("a file is written");
     let credential = base64_simd::STANDARD.decode_to_vec(bench.stack.api_key()).expect("base64");
     let credential = String::from_utf8(credential).expect("text");
     let (name, secret) = credential.split_once(':').expect("an app id and a secret");
@@ -166,7 +166,7 @@ fn mechanisms_are_offered_by_list() {
 
 #[test]
 fn a_token_goes_and_comes_with_dsm() {
-    let bench = Bench::start_with("retry_timeout_millis = 200\n");
+    let bench = Bench::start_with("retry_timeout_millis = 2000\n");
     let module = bench.another();
     let mut slot = 4711;
     let poll = |slot: &mut CK_SLOT_ID| call!(module, C_WaitForSlotEvent(CKF_DONT_BLOCK, slot, null_mut()));
@@ -236,7 +236,7 @@ fn conformance_mode_empties_its_own_group() {
 #[test]
 fn conformance_mode_has_a_token_like_those_of_soft_tokens() {
     let stack = dsma_testkit::Stack::start();
-    let path = stack.state_dir().join("conformance.conf");
+    let path = conformance(&stack);
     let module = Module::with_config(&path);
     let mut label = *b"Test Token                      ";
     let init = |pin: &str, label: &[u8; 32]| call!(module, C_InitToken(0, bytes(pin.as_bytes()), pin.len() as CK_ULONG, bytes(label)));

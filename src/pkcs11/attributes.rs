@@ -85,7 +85,8 @@ impl DsmObject {
             CKA_KEY_TYPE => self.kind.map_or(Answer::Missing, |kind| number(self.secret_type(kind))),
             CKA_ID => bytes(self.id()),
             // DSM activates a key when it is made: nobody chose that date.
-            CKA_START_DATE | CKA_END_DATE if self.part == Part::Generated => bytes(&[]),
+            // Those of a certificate are the application's to give; those of its sobject are others.
+            CKA_START_DATE | CKA_END_DATE if self.class() == CKO_CERTIFICATE => bytes(&[]),
             CKA_START_DATE => date(self.sobject.activation_date.filter(|start| *start != self.sobject.created_at)),
             CKA_END_DATE => date(self.sobject.deactivation_date),
             CKA_LOCAL => flag(self.is_local()),
@@ -139,9 +140,10 @@ impl DsmObject {
             // The usual ones without parsing the key.
             (CKA_EC_PARAMS, Some(KeyKind::Ec(curve)), _) => bytes(curve.oid_der()),
             (CKA_PUBLIC_KEY_INFO, _, Some(spki)) => bytes(spki.as_ref()),
-            _ => {
-                self.public().and_then(|key| key.public_number(kind)).map_or(Answer::Missing, |number| Answer::Value(Value::Owned(number)))
-            }
+            _ => self
+                .public()
+                .and_then(|key| key.shown_number(kind, self.engine().config().ec_point_encoding))
+                .map_or(Answer::Missing, |number| Answer::Value(Value::Owned(number))),
         }
     }
 
@@ -150,6 +152,9 @@ impl DsmObject {
         let fact = |pick: fn(&Facts) -> &[u8]| self.facts().map_or(Answer::Missing, |facts| bytes(pick(facts)));
         match kind {
             CKA_CERTIFICATE_TYPE => number(CKC_X_509),
+            CKA_URL | CKA_HASH_OF_SUBJECT_PUBLIC_KEY | CKA_HASH_OF_ISSUER_PUBLIC_KEY => bytes(&[]),
+            CKA_NAME_HASH_ALGORITHM => number(CKM_SHA_1),
+            CKA_JAVA_MIDP_SECURITY_DOMAIN => number(CK_SECURITY_DOMAIN_UNSPECIFIED),
             CKA_CERTIFICATE_CATEGORY if self.part == Part::Generated => number(CK_CERTIFICATE_CATEGORY_TOKEN_USER),
             CKA_CERTIFICATE_CATEGORY => number(CK_CERTIFICATE_CATEGORY_UNSPECIFIED),
             CKA_VALUE => self.certificate_der().map_or(Answer::Missing, bytes),

@@ -23,7 +23,9 @@ pub use accelerator::{
 };
 pub use cache::{CachedKey, KeyRef};
 pub use clock::Moment;
-pub use config::{ApiKey, Attested, CertificateFiles, Config, DEFAULT_DOMAIN, Identity, LogConfig, LoginMode, MechanismFilter};
+pub use config::{
+    ApiKey, Attested, CertificateFiles, Config, DEFAULT_DOMAIN, Identity, LogConfig, LoginMode, MechanismFilter, PointEncoding,
+};
 pub use dsm::{Dsm, Reply};
 pub use error::Error;
 pub use flight::Flight;

@@ -6,8 +6,10 @@ use cryptoki_sys::*;
 use serde_json::json;
 
 use crate::keys::shared;
-use crate::module::{attributes, call};
+use crate::module::{Module, attributes, call};
 use crate::openssl::Openssl;
+use crate::session_objects::{FALSE, TRUE, create};
+use crate::slots::config;
 
 const UNAVAILABLE: CK_ULONG = CK_UNAVAILABLE_INFORMATION;
 
@@ -214,5 +216,93 @@ fn trap_27_points_are_octet_strings_and_labels_come_from_metadata() {
             assert_eq!(get(CKA_ID), [1, 2, 3]);
         }
         assert!(module.find(session, &[(CKA_LABEL, key.label.as_bytes())]).is_empty());
+    }
+}
+
+#[test]
+fn trap_27_points_on_curve25519_are_raw_or_der_as_configured_and_read_either_way() {
+    let bench = shared();
+    let keys = ["Ed25519", "X25519"].map(|curve| {
+        let key_ops = if curve == "Ed25519" { ["SIGN", "VERIFY", "EXPORT"].as_slice() } else { &["AGREEKEY", "EXPORT"] };
+        (curve, bench.key(json!({"obj_type": "EC", "elliptic_curve": curve, "key_ops": key_ops})))
+    });
+    let (_dir, path) = config(bench, "ec_point_encoding = \"der\"\n");
+    let class = CKO_PUBLIC_KEY.to_ne_bytes();
+    for (module, header) in [(bench.another(), &[][..]), (Module::with_config(&path), &[4, 32])] {
+        let session = module.logged_in();
+        for (curve, key) in &keys {
+            let public = module.object(session, CKO_PUBLIC_KEY, &key.label);
+            let get = |object, kind| module.attribute(session, object, kind).expect("the attribute is there");
+            let raw = bench.public_key(key).split_off(12);
+            let shown = [header, &raw].concat();
+            assert_eq!(get(public, CKA_EC_POINT), shown, "{curve}");
+            assert_eq!(module.find(session, &[(CKA_CLASS, &class), (CKA_EC_POINT, &shown)]), [public]);
+            // Created from either form.
+            let kind = if *curve == "Ed25519" { CKK_EC_EDWARDS } else { CKK_EC_MONTGOMERY }.to_ne_bytes();
+            for form in [raw.clone(), [&[4, 32][..], &raw].concat()] {
+                let params = get(public, CKA_EC_PARAMS);
+                let template = [(CKA_CLASS, &class[..]), (CKA_KEY_TYPE, &kind), (CKA_EC_PARAMS, &params), (CKA_EC_POINT, &form)];
+                let made = create(&module, session, &template).expect("a public key");
+                assert_eq!((get(made, CKA_EC_POINT), get(made, CKA_PUBLIC_KEY_INFO)), (shown.clone(), bench.public_key(key)));
+            }
+        }
+        // A point that begins as an OCTET STRING of thirty bytes does is a point.
+        let odd: Vec<u8> = [4, 30].into_iter().chain(1..=30).collect();
+        let (kind, params) = (CKK_EC_MONTGOMERY.to_ne_bytes(), [6, 3, 0x2b, 0x65, 0x6e]);
+        let template = [(CKA_CLASS, &class[..]), (CKA_KEY_TYPE, &kind), (CKA_EC_PARAMS, &params), (CKA_EC_POINT, &odd)];
+        let made = create(&module, session, &template).expect("a public key");
+        assert!(module.attribute(session, made, CKA_PUBLIC_KEY_INFO).expect("a public key").ends_with(&odd));
+    }
+}
+
+#[test]
+fn what_a_template_says_of_a_certificate_or_a_date_is_kept_or_refused() {
+    let bench = shared();
+    let module = bench.another();
+    let session = module.logged_in();
+    let ca = std::fs::read_to_string(bench.stack.ca_file()).expect("the dev CA's certificate");
+    let body: String =
+        ca.lines().skip_while(|line| !line.starts_with("-----BEGIN")).skip(1).take_while(|line| !line.starts_with('-')).collect();
+    let der = base64_simd::STANDARD.decode_to_vec(body).expect("PEM");
+    let number = CK_ULONG::to_ne_bytes;
+    let (class, x509, authority) = (number(CKO_CERTIFICATE), number(CKC_X_509), number(CK_CERTIFICATE_CATEGORY_AUTHORITY));
+    let (zero, sha1) = (number(0), number(CKM_SHA_1));
+    for token in [FALSE, TRUE] {
+        let common = [(CKA_CLASS, &class[..]), (CKA_CERTIFICATE_TYPE, &x509), (CKA_VALUE, &der), (CKA_TOKEN, token)];
+        let make = |more: &[(CK_ATTRIBUTE_TYPE, &[u8])]| create(&module, session, &[&common[..], more].concat());
+        let plain = make(&[]).expect("a certificate");
+        let said: [(CK_ATTRIBUTE_TYPE, &[u8]); 5] = [
+            (CKA_CERTIFICATE_CATEGORY, &authority),
+            (CKA_URL, b"https://ca.example/"),
+            (CKA_HASH_OF_SUBJECT_PUBLIC_KEY, &[1; 20]),
+            (CKA_START_DATE, b"20240229"),
+            (CKA_END_DATE, b"20991231"),
+        ];
+        let told = make(&said).expect("a certificate");
+        let usual: [(CK_ATTRIBUTE_TYPE, &[u8]); 7] = [
+            (CKA_CERTIFICATE_CATEGORY, &zero),
+            (CKA_URL, b""),
+            (CKA_HASH_OF_SUBJECT_PUBLIC_KEY, b""),
+            (CKA_START_DATE, b""),
+            (CKA_END_DATE, b""),
+            (CKA_NAME_HASH_ALGORITHM, &sha1),
+            (CKA_JAVA_MIDP_SECURITY_DOMAIN, &zero),
+        ];
+        for (object, expected) in [(plain, &usual[..]), (told, &said[..])] {
+            for (kind, value) in expected {
+                assert_eq!(module.attribute(session, object, *kind), Ok(value.to_vec()), "{kind:#x}");
+            }
+            assert_eq!(module.attribute(session, object, CKA_CHECK_VALUE).map(|value| value.len()), Ok(3));
+        }
+        for (kind, value) in [
+            (CKA_START_DATE, &b"20241301"[..]),
+            (CKA_END_DATE, b"20240100"),
+            (CKA_END_DATE, b"2024010"),
+            (CKA_CHECK_VALUE, &[1, 2, 3]),
+            (CKA_CERTIFICATE_TYPE, &[0; 4]),
+        ] {
+            let template: Vec<_> = common.iter().copied().filter(|(known, _)| *known != kind).chain([(kind, value)]).collect();
+            assert_eq!(create(&module, session, &template), Err(CKR_ATTRIBUTE_VALUE_INVALID), "{kind:#x}");
+        }
     }
 }

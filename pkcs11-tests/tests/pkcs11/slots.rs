@@ -83,6 +83,7 @@ fn slots_that_cannot_be_are_refused() {
         "mechanisms = [\"AES\"]\n",
         "mechanisms = [\"CKM_AES_GMC\"]\n",
         "mechanisms = [\"DENY\", \"CKM_SHA1_RSA_PKC\"]\n",
+        "ec_point_encoding = \"hex\"\n",
         "[[slots]]\n[[slots.slots]]\n",
     ] {
         let (_dir, path) = config(bench, text);

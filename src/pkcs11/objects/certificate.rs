@@ -66,6 +66,9 @@ pub(super) fn complete(attributes: &mut Attributes) -> Result {
         (CKA_ISSUER, facts.issuer),
         (CKA_SERIAL_NUMBER, facts.serial),
         (CKA_PUBLIC_KEY_INFO, facts.public_key),
+        (CKA_URL, Vec::new()),
+        (CKA_HASH_OF_SUBJECT_PUBLIC_KEY, Vec::new()),
+        (CKA_HASH_OF_ISSUER_PUBLIC_KEY, Vec::new()),
         (CKA_ID, Vec::new()),
         (CKA_START_DATE, Vec::new()),
         (CKA_END_DATE, Vec::new()),
@@ -73,8 +76,12 @@ pub(super) fn complete(attributes: &mut Attributes) -> Result {
         attributes.set_default(attribute, &value);
     }
     attributes.set_default_flag(CKA_TRUSTED, false);
-    if attributes.number(CKA_CERTIFICATE_CATEGORY).is_none() {
-        attributes.set_number(CKA_CERTIFICATE_CATEGORY, CK_CERTIFICATE_CATEGORY_UNSPECIFIED);
+    for (attribute, value) in [
+        (CKA_CERTIFICATE_CATEGORY, CK_CERTIFICATE_CATEGORY_UNSPECIFIED),
+        (CKA_JAVA_MIDP_SECURITY_DOMAIN, CK_SECURITY_DOMAIN_UNSPECIFIED),
+        (CKA_NAME_HASH_ALGORITHM, CKM_SHA_1),
+    ] {
+        attributes.set_default(attribute, &value.to_ne_bytes());
     }
     Ok(())
 }

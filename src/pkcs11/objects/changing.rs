@@ -87,7 +87,7 @@ pub(super) fn copy(session: &Session, original: &LocalObject, changes: &Attribut
     if let Some(check) = key.as_deref().and_then(check_value::of) {
         attributes.set_default(CKA_CHECK_VALUE, &check);
     }
-    let copy = LocalObject::new(session.handle, original.class(), attributes, key);
+    let copy = LocalObject::new(session.handle, original.class(), attributes, key, session.token.config().ec_point_encoding);
     session.hold(Object { handle: next_handle(), body: Body::Local(Box::new(copy)) })
 }
 

@@ -186,7 +186,8 @@ impl<'o> Draft<'o> {
         if let Some(key) = &key {
             self.leave_out_what_tells(key);
         }
-        let local = LocalObject::new(session.handle, self.class, self.attributes, key.map(Arc::new));
+        let points = session.token.config().ec_point_encoding;
+        let local = LocalObject::new(session.handle, self.class, self.attributes, key.map(Arc::new), points);
         session.hold(Object { handle: next_handle(), body: Body::Local(Box::new(local)) })
     }
 
@@ -265,7 +266,8 @@ impl<'o> Draft<'o> {
             };
             // An empty value says that nothing is known, or in CKA_CHECK_VALUE that there shall be none.
             if real.is_some_and(|real| real != given) && !given.is_empty() {
-                return Err(if attribute == CKA_CHECK_VALUE { Error::AttributeValueInvalid } else { Error::TemplateInconsistent });
+                let is_value = matches!(attribute, CKA_CHECK_VALUE | CKA_PUBLIC_KEY_INFO);
+                return Err(if is_value { Error::AttributeValueInvalid } else { Error::TemplateInconsistent });
             }
         }
         Ok(())

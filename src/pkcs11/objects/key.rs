@@ -1,6 +1,7 @@
 //! A key in this process, parsed: of a session object, or the public half of a sobject.
 
 use cryptoki_sys::*;
+use dsma_core::PointEncoding;
 use dsma_crypto::{
     AesKey, ChaCha20Key, Curve, Des3Key, EcPrivateKey, EcPublicKey, Ed25519PrivateKey, Ed25519PublicKey, Error as Crypto, HmacKey, Key,
     MlDsaPrivateKey, MlDsaPublicKey, MlKemPrivateKey, MlKemPublicKey, RsaPrivateKey, RsaPublicKey, X25519PrivateKey, X25519PublicKey,
@@ -228,6 +229,13 @@ impl LocalKey {
             Prepared::MlKemPublic(key) if kind == CKA_VALUE => key.to_bytes().ok(),
             _ => None,
         }
+    }
+
+    /// The same as a token with this setting shows it.
+    pub(in crate::pkcs11) fn shown_number(&self, kind: CK_ATTRIBUTE_TYPE, points: PointEncoding) -> Option<Vec<u8>> {
+        let number = self.public_number(kind)?;
+        let is_short = matches!(self.kind, KeyKind::Ed25519 | KeyKind::X25519);
+        Some(if kind == CKA_EC_POINT && is_short && points == PointEncoding::Der { der::octet_string(&number).to_vec() } else { number })
     }
 
     /// A secret number in the standard's form: for a key that may be read, and for nobody else.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cryptoki_sys::*;
+use dsma_core::PointEncoding;
 
 use super::KeyKind;
 use super::key::LocalKey;
@@ -18,6 +19,7 @@ pub(in crate::pkcs11) struct LocalObject {
     /// Complete but for the numbers of the key, which the key tells.
     attributes: Attributes,
     key: Option<Arc<LocalKey>>,
+    points: PointEncoding,
 }
 
 impl LocalObject {
@@ -26,13 +28,14 @@ impl LocalObject {
         class: CK_OBJECT_CLASS,
         attributes: Attributes,
         key: Option<Arc<LocalKey>>,
+        points: PointEncoding,
     ) -> Self {
-        Self { session, class, attributes, key }
+        Self { session, class, attributes, key, points }
     }
 
     /// The same object with other attributes.
     pub(super) fn with(&self, attributes: Attributes) -> Self {
-        Self { session: self.session, class: self.class, attributes, key: self.key.clone() }
+        Self { session: self.session, class: self.class, attributes, key: self.key.clone(), points: self.points }
     }
 
     /// CKA_CLASS.
@@ -81,9 +84,10 @@ impl LocalObject {
             Some(&[flag]) if rule.form == Form::Flag => Answer::Value(Value::Flag(flag)),
             Some(value) => Answer::Value(Value::Bytes(value)),
             None if rule.form == Form::Template => Answer::Value(Value::Bytes(&[])),
-            None => {
-                self.key().and_then(|key| key.public_number(kind)).map_or(Answer::Missing, |number| Answer::Value(Value::Owned(number)))
-            }
+            None => self
+                .key()
+                .and_then(|key| key.shown_number(kind, self.points))
+                .map_or(Answer::Missing, |number| Answer::Value(Value::Owned(number))),
         }
     }
 

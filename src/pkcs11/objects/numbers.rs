@@ -71,7 +71,7 @@ fn public(key_type: CK_KEY_TYPE, template: &Attributes) -> Result<LocalKey> {
         }
         CKK_EC_EDWARDS | CKK_EC_MONTGOMERY => {
             named_curve(key_type, template)?;
-            let point = point(required(template, CKA_EC_POINT)?).try_into().map_err(|_| Error::AttributeValueInvalid)?;
+            let point = point_of(SHORT_POINT, required(template, CKA_EC_POINT)?).try_into().map_err(|_| Error::AttributeValueInvalid)?;
             match key_type {
                 CKK_EC_EDWARDS => Ed25519PublicKey::from_bytes(point).to_spki_der(),
                 _ => X25519PublicKey::from_bytes(point).to_spki_der(),
@@ -119,21 +119,25 @@ fn ec_public(curve: Curve, point: &[u8]) -> Vec<u8> {
     der::sequence(&[&algorithm, &der::bit_string(point)]).to_vec()
 }
 
-/// CKA_EC_POINT: DER on Weierstrass curves, raw bytes on the others by version 3 of the standard, and either in the field (trap 27).
-fn point(value: &[u8]) -> &[u8] {
-    der::read_octet_string(value).unwrap_or(value)
+/// Bytes of a point on Curve25519.
+const SHORT_POINT: usize = 32;
+
+/// CKA_EC_POINT: DER on Weierstrass curves, raw bytes on the others by version 3 of the standard, and either in the field (trap 27). What
+/// is as long as the point is the point: it may look like DER by its first bytes.
+fn point_of(len: usize, value: &[u8]) -> &[u8] {
+    if value.len() == len { value } else { der::read_octet_string(value).unwrap_or(value) }
 }
 
-/// The same on a Weierstrass curve, where a bare point can look like DER: it begins with the same byte.
+/// The same on a Weierstrass curve, of an uncompressed point.
 fn point_on(curve: Curve, value: &[u8]) -> &[u8] {
-    if value.len() == 1 + 2 * curve.coordinate_len() { value } else { point(value) }
+    point_of(1 + 2 * curve.coordinate_len(), value)
 }
 
 /// The public key of an agreement's other side, from its point in either form, for a key of this kind.
 pub(in crate::pkcs11) fn peer(kind: KeyKind, value: &[u8]) -> Option<Peer> {
     match kind {
         KeyKind::Ec(curve) => EcPublicKey::from_spki_der(&ec_public(curve, point_on(curve, value))).ok().map(Peer::Ec),
-        KeyKind::X25519 => point(value).try_into().ok().map(|point| Peer::X25519(X25519PublicKey::from_bytes(point))),
+        KeyKind::X25519 => point_of(SHORT_POINT, value).try_into().ok().map(|point| Peer::X25519(X25519PublicKey::from_bytes(point))),
         _ => None,
     }
 }

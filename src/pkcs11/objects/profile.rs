@@ -1,6 +1,7 @@
 //! Profile objects (section 4.12): what the token says it conforms to.
 
 use cryptoki_sys::*;
+use dsma_core::PointEncoding;
 
 use super::local::LocalObject;
 use super::next_handle;
@@ -21,7 +22,7 @@ pub(in crate::pkcs11) fn profiles() -> impl Iterator<Item = Object> {
         for kind in [CKA_PRIVATE, CKA_MODIFIABLE, CKA_COPYABLE, CKA_DESTROYABLE] {
             attributes.set_flag(kind, false);
         }
-        let object = LocalObject::new(CK_INVALID_HANDLE, CKO_PROFILE, attributes, None);
+        let object = LocalObject::new(CK_INVALID_HANDLE, CKO_PROFILE, attributes, None, PointEncoding::Raw);
         Object { handle: next_handle(), body: Body::Local(Box::new(object)) }
     })
 }

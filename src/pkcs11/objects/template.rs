@@ -180,7 +180,7 @@ impl Form {
         match self {
             Self::Flag => matches!(value, [CK_TRUE | CK_FALSE]),
             Self::Number => value.len() == size_of::<CK_ULONG>(),
-            Self::Date => value.is_empty() || (value.len() == 8 && value.iter().all(u8::is_ascii_digit)),
+            Self::Date => value.is_empty() || is_date(value),
             Self::Text => value.len() <= LONGEST_VALUE && std::str::from_utf8(value).is_ok(),
             Self::Bytes => value.len() <= LONGEST_VALUE,
             Self::Mechanisms => value.len() <= LONGEST_VALUE && value.len().is_multiple_of(size_of::<CK_MECHANISM_TYPE>()),
@@ -190,4 +190,13 @@ impl Form {
             }
         }
     }
+}
+
+/// `CK_DATE`: `YYYYMMDD`, with a month and a day that there can be.
+fn is_date(value: &[u8]) -> bool {
+    let number = |digits: &[u8]| digits.iter().fold(0, |number, digit| 10 * number + u32::from(digit - b'0'));
+    value.len() == 8
+        && value.iter().all(u8::is_ascii_digit)
+        && (1..=12).contains(&number(&value[4..6]))
+        && (1..=31).contains(&number(&value[6..8]))
 }

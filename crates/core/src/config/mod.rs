@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 pub use self::api_key::ApiKey;
 pub use self::identity::{Attested, CertificateFiles, DEFAULT_DOMAIN, Identity};
-pub use self::slot::{LoginMode, MechanismFilter};
+pub use self::slot::{LoginMode, MechanismFilter, PointEncoding};
 use crate::Error;
 
 /// Where the configuration lies when nobody says otherwise.
@@ -70,6 +70,8 @@ pub struct Config {
     pub allow_plaintext: bool,
     /// Whether private keys without a certificate are shown with one that this library makes.
     pub generate_certs: bool,
+    /// How CKA_EC_POINT of Ed25519 and X25519 keys is written; both forms are read.
+    pub ec_point_encoding: PointEncoding,
     /// The log.
     pub log: LogConfig,
 }
@@ -157,6 +159,7 @@ impl Default for Config {
             conformance: false,
             allow_plaintext: false,
             generate_certs: false,
+            ec_point_encoding: PointEncoding::Raw,
             log: LogConfig::default(),
         }
     }
@@ -213,6 +216,7 @@ struct Settings {
     conformance: Option<bool>,
     allow_plaintext: Option<bool>,
     generate_certs: Option<bool>,
+    ec_point_encoding: Option<String>,
     log: Option<LogSettings>,
     #[serde(default)]
     slots: Vec<Self>,
@@ -286,6 +290,7 @@ impl Settings {
             conformance,
             allow_plaintext: self.allow_plaintext.unwrap_or(conformance),
             generate_certs: self.generate_certs.unwrap_or(defaults.generate_certs),
+            ec_point_encoding: PointEncoding::parse(self.ec_point_encoding.as_deref(), file)?,
             log: self.log.unwrap_or_default().build(file)?,
         })
     }

@@ -30,6 +30,26 @@ impl LoginMode {
     }
 }
 
+/// How a token writes CKA_EC_POINT on Curve25519. On Weierstrass curves all versions of the standard say DER.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PointEncoding {
+    /// The bytes of RFC 8032 and RFC 7748, as PKCS#11 has it since 3.0.
+    #[default]
+    Raw,
+    /// An `OCTET STRING` of them, as programs expect that were written before.
+    Der,
+}
+
+impl PointEncoding {
+    pub(super) fn parse(text: Option<&str>, file: &Path) -> Result<Self, Error> {
+        match text {
+            None | Some("raw") => Ok(Self::Raw),
+            Some("der") => Ok(Self::Der),
+            Some(other) => Err(problem(file, "ec_point_encoding", &format!("`{other}` is no encoding"), "set it to \"raw\" or \"der\"")),
+        }
+    }
+}
+
 /// The mechanisms that a token offers, by their `CKM_` names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum MechanismFilter {
@@ -95,6 +115,6 @@ impl Settings {
         }
         inherit!(slot, top: api_endpoint ca_certs_file cache_ttl cache_max_keys cache_max_bytes refresh_wait_millis);
         inherit!(slot, top: retry_timeout_millis connect_timeout_millis request_timeout_millis availability availability_grace);
-        inherit!(slot, top: token_label login mechanisms allow_plaintext generate_certs log);
+        inherit!(slot, top: token_label login mechanisms allow_plaintext generate_certs ec_point_encoding log);
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn encrypt_init(session: CK_SESSION_HANDLE, mechanism: Mechanism<'_>,
         session.encrypt.cancel();
         return Ok(());
     }
-    session.encrypt.start(|| Ok(Ciphering::new(mechanisms::cipher(&session, mechanism, key, CKF_ENCRYPT)?, false)))
+    session.start(&session.encrypt, || Ok(Ciphering::new(mechanisms::cipher(&session, mechanism, key, CKF_ENCRYPT)?, false)))
 }
 
 /// C_Encrypt.
@@ -80,7 +80,7 @@ pub(super) fn decrypt_init(session: CK_SESSION_HANDLE, mechanism: Mechanism<'_>,
         session.decrypt.cancel();
         return Ok(());
     }
-    session.decrypt.start(|| Ok(Ciphering::new(mechanisms::cipher(&session, mechanism, key, CKF_DECRYPT)?, true)))
+    session.start(&session.decrypt, || Ok(Ciphering::new(mechanisms::cipher(&session, mechanism, key, CKF_DECRYPT)?, true)))
 }
 
 /// C_Decrypt.

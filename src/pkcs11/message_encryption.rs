@@ -62,7 +62,7 @@ pub(super) fn init(session: CK_SESSION_HANDLE, mechanism: Mechanism<'_>, key: CK
         slot.cancel();
         return Ok(());
     }
-    slot.start(|| {
+    session.start(slot, || {
         let object = mechanisms::sealing(&session, mechanism, key, function)?;
         let kind = match mechanism.kind()? {
             CKM_AES_GCM => Kind::Gcm,

@@ -42,7 +42,7 @@ pub(super) fn message_sign_init(session: CK_SESSION_HANDLE, mechanism: Mechanism
         session.message_sign.cancel();
         return Ok(());
     }
-    session.message_sign.start(|| {
+    session.start(&session.message_sign, || {
         let found = mechanisms::signature(&session, mechanism, key, CKF_MESSAGE_SIGN)?;
         Ok(Messages { signing: Signing::new(found, false), begun: false })
     })
@@ -94,7 +94,7 @@ pub(super) fn message_verify_init(session: CK_SESSION_HANDLE, mechanism: Mechani
         session.message_verify.cancel();
         return Ok(());
     }
-    session.message_verify.start(|| {
+    session.start(&session.message_verify, || {
         let found = mechanisms::signature(&session, mechanism, key, CKF_MESSAGE_VERIFY)?;
         Ok(Messages { signing: Signing::new(found, true), begun: false })
     })

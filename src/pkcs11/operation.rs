@@ -41,6 +41,26 @@ impl<T> Slot<T> {
         Ok(())
     }
 
+    /// As [`Slot::start`], where what `make` makes is good only in the `epoch` that it was made in: where another one has begun meanwhile,
+    /// it is made again. Whoever begins an epoch cancels the operations of the last one afterwards, so that none is left over.
+    pub(super) fn start_in(&self, epoch: impl Fn() -> u64, make: impl Fn() -> Result<T>) -> Result {
+        loop {
+            if self.is_active() {
+                return Err(Error::OperationActive);
+            }
+            let begun = epoch();
+            let operation = make()?;
+            let mut state = lock(&self.0);
+            if state.is_active() {
+                return Err(Error::OperationActive);
+            }
+            if epoch() == begun {
+                *state = State::Waiting(operation);
+                return Ok(());
+            }
+        }
+    }
+
     /// Takes the operation out for one call. It ends with that call unless [`Taken::keep`] puts it back.
     pub(super) fn take(&self) -> Result<Taken<'_, T>> {
         let mut state = lock(&self.0);
@@ -133,6 +153,8 @@ impl<T> Drop for Taken<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     #[test]
@@ -159,6 +181,20 @@ mod tests {
         slot.cancel();
         taken.keep();
         assert_eq!(slot.take().err(), Some(Error::OperationNotInitialized));
+    }
+
+    #[test]
+    fn an_operation_of_another_epoch_is_made_again_or_not_at_all() {
+        let (slot, epoch) = (Slot::new(), Cell::new(0));
+        // The epoch ends while the operation is made.
+        let make = || Ok(epoch.replace(1));
+        slot.start_in(|| epoch.get(), make).unwrap();
+        assert_eq!(slot.take().unwrap().end(), Ok(1));
+        // What it works on is gone in the next one.
+        epoch.set(0);
+        let make = || if epoch.replace(1) == 0 { Ok(7) } else { Err(Error::KeyHandleInvalid) };
+        assert_eq!(slot.start_in(|| epoch.get(), make), Err(Error::KeyHandleInvalid));
+        assert!(!slot.is_active());
     }
 
     #[test]

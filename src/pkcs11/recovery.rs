@@ -31,7 +31,7 @@ pub(super) fn sign_recover_init(session: CK_SESSION_HANDLE, mechanism: Mechanism
         return Ok(());
     }
     let make = || mechanisms::signature(&session, mechanism, key, CKF_SIGN_RECOVER).map(|found| Signing::new(found, false));
-    session.sign_recover.start(make)
+    session.start(&session.sign_recover, make)
 }
 
 /// C_SignRecover.
@@ -52,7 +52,7 @@ pub(super) fn verify_recover_init(session: CK_SESSION_HANDLE, mechanism: Mechani
         session.verify_recover.cancel();
         return Ok(());
     }
-    session.verify_recover.start(|| {
+    session.start(&session.verify_recover, || {
         let (object, spec) = mechanisms::signature(&session, mechanism, key, CKF_VERIFY_RECOVER)?;
         Ok(Recovering { object, spec })
     })

@@ -48,7 +48,7 @@ impl Session {
     fn new(handle: CK_SESSION_HANDLE, token: Arc<Token>, read_write: bool) -> Self {
         Self {
             handle,
-            view: ViewCopy::new(&token),
+            view: ViewCopy::default(),
             token,
             read_write,
             owned: Mutex::default(),
@@ -94,6 +94,11 @@ impl Session {
     /// [`Error::KeyHandleInvalid`], for what is no key too.
     pub(super) fn key(&self, handle: CK_OBJECT_HANDLE) -> Result<Arc<Object>> {
         self.object(handle).ok().filter(|object| object.kind().is_some()).ok_or(Error::KeyHandleInvalid)
+    }
+
+    /// Starts an operation that may use a private object: none is left over where another thread logs out meanwhile (trap 20).
+    pub(super) fn start<T>(&self, slot: &Slot<T>, make: impl Fn() -> Result<T>) -> Result {
+        slot.start_in(|| self.token.logouts(), make)
     }
 
     /// Keeps a session object until the session ends.

@@ -64,7 +64,7 @@ pub(super) fn sign_init(session: CK_SESSION_HANDLE, mechanism: Mechanism<'_>, ke
         session.sign.cancel();
         return Ok(());
     }
-    session.sign.start(|| mechanisms::signature(&session, mechanism, key, CKF_SIGN).map(|found| Signing::new(found, false)))
+    session.start(&session.sign, || mechanisms::signature(&session, mechanism, key, CKF_SIGN).map(|found| Signing::new(found, false)))
 }
 
 /// C_Sign.
@@ -118,7 +118,7 @@ pub(super) fn verify_init(session: CK_SESSION_HANDLE, mechanism: Mechanism<'_>, 
         session.verify.cancel();
         return Ok(());
     }
-    session.verify.start(|| mechanisms::signature(&session, mechanism, key, CKF_VERIFY).map(|found| Signing::new(found, true)))
+    session.start(&session.verify, || mechanisms::signature(&session, mechanism, key, CKF_VERIFY).map(|found| Signing::new(found, true)))
 }
 
 /// C_Verify.

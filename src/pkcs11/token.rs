@@ -15,7 +15,7 @@ use super::error::During;
 use super::index::{Handles, Index};
 use super::objects::{Held, Object, Part, profiles};
 use super::sync::{lock, read, write};
-use super::{Error, Result};
+use super::{Error, Result, session_table};
 
 /// A token. Shared by all sessions of its slot.
 pub(super) struct Token {
@@ -27,6 +27,7 @@ pub(super) struct Token {
     view: RwLock<Arc<View>>,
     /// Grows with every new view, so that a session can keep one without asking.
     version: AtomicU64,
+    logouts: AtomicU64,
     held: Held,
 }
 
@@ -114,7 +115,16 @@ impl Token {
             let _ = held.put(Arc::new(profile));
         }
         let view = View { version: 0, who, open, engine: own_engine.clone(), index: Arc::default() };
-        Ok(Self { slot, config, own_engine, state: Mutex::default(), view: RwLock::new(Arc::new(view)), version: AtomicU64::new(0), held })
+        Ok(Self {
+            slot,
+            config,
+            own_engine,
+            state: Mutex::default(),
+            view: RwLock::new(Arc::new(view)),
+            version: AtomicU64::new(0),
+            logouts: AtomicU64::new(0),
+            held,
+        })
     }
 
     /// Id of the slot that it is in.
@@ -171,6 +181,11 @@ impl Token {
     /// Number of the current view.
     pub(super) fn version(&self) -> u64 {
         self.version.load(SeqCst)
+    }
+
+    /// How often a login has ended.
+    pub(super) fn logouts(&self) -> u64 {
+        self.logouts.load(SeqCst)
     }
 
     /// The current view.
@@ -456,6 +471,7 @@ impl Token {
             _ => Index::default(),
         };
         self.publish(Who::Nobody, self.own_engine.clone(), Arc::new(index));
+        self.logouts.fetch_add(1, SeqCst);
     }
 
     /// Callers hold the lock on the state, so that views follow each other.
@@ -463,6 +479,10 @@ impl Token {
         let version = self.version.load(SeqCst) + 1;
         *write(&self.view) = Arc::new(View { version, who, open: self.view().open, engine, index });
         self.version.store(version, SeqCst);
+        // A session that is not used would keep the old view as long as it is open: its index, and the keys of its engine.
+        for session in session_table::select(|session| std::ptr::eq(&raw const *session.token, self)) {
+            session.view.forget();
+        }
     }
 }
 
@@ -472,19 +492,22 @@ fn is_same(one: &Accelerator, other: &Accelerator) -> bool {
 }
 
 /// A session's own copy of the view, so that the hot path meets no other thread.
-pub(super) struct ViewCopy(Mutex<Arc<View>>);
+#[derive(Default)]
+pub(super) struct ViewCopy(Mutex<Option<Arc<View>>>);
 
 impl ViewCopy {
-    pub(super) fn new(token: &Token) -> Self {
-        Self(Mutex::new(token.view()))
-    }
-
     /// Runs `look` on the current view.
     pub(super) fn with<T>(&self, token: &Token, look: impl FnOnce(&View) -> T) -> T {
         let mut copy = lock(&self.0);
-        if copy.version != token.version() {
-            *copy = token.view();
+        if copy.as_ref().is_some_and(|view| view.version != token.version()) {
+            *copy = None;
         }
-        look(&copy)
+        look(copy.get_or_insert_with(|| token.view()))
+    }
+
+    /// Keeps no view until the next use.
+    fn forget(&self) {
+        let old = lock(&self.0).take();
+        drop(old);
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn verify_signature_init(
         session.verify_signature.cancel();
         return Ok(());
     }
-    session.verify_signature.start(|| {
+    session.start(&session.verify_signature, || {
         let verification = Signing::new(mechanisms::signature(&session, mechanism, key, CKF_VERIFY)?, true);
         let signature = signature.bytes()?;
         if signature.len() != verification.signature_len() {

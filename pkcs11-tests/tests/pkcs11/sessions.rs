@@ -2,6 +2,8 @@
 
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::ptr::null_mut;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
 
 use cryptoki_sys::*;
 use serde_json::json;
@@ -158,18 +160,19 @@ fn trap_17_a_login_that_comes_after_the_last_session() {
         assert_eq!(call!(module, C_CloseAllSessions(0)), CKR_OK);
         let server = TcpStream::connect(("localhost", real)).expect("DSM listens");
         let [back, forth] = [&client, &server].map(|stream| stream.try_clone().expect("a second handle"));
-        pass(client, forth);
-        pass(server, back);
+        pass(client, forth, None);
+        pass(server, back, None);
         assert_eq!(login.join().expect("no panic"), CKR_SESSION_HANDLE_INVALID);
     });
     assert_eq!(state(&module, module.open(CKF_SERIAL_SESSION)), CKS_RO_PUBLIC_SESSION);
 }
 
 #[expect(clippy::disallowed_methods, reason = "the wire works while the test does")]
-fn pass(mut from: TcpStream, mut to: TcpStream) {
+fn pass(mut from: TcpStream, mut to: TcpStream, ended: Option<Sender<()>>) {
     std::thread::spawn(move || {
         let _ended = std::io::copy(&mut from, &mut to);
         let _closed = to.shutdown(Shutdown::Both);
+        let _heard = ended.map(|ended| ended.send(()));
     });
 }
 
@@ -208,6 +211,37 @@ fn trap_20_logout_hides_private_objects_for_good_and_ends_their_operations() {
     assert_ne!(again, private);
     assert!(module.sign(session, &mechanism, again, b"data").is_ok());
     assert_eq!(module.object(session, CKO_PUBLIC_KEY, &key.label), public);
+}
+
+/// A session that nobody uses keeps nothing of a login that ended.
+#[test]
+fn an_idle_session_keeps_no_engine() {
+    let bench = shared();
+    let real = bench.stack.endpoint().rsplit_once(':').expect("a port").1.parse::<u16>().expect("a number");
+    let listener = TcpListener::bind(("localhost", 0)).expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let (_dir, module) = without_credential(&format!("https://localhost:{port}"));
+    let dsm = bench.stack.dsm();
+    let second = dsm.new_app(&format!("second {}", uuid::Uuid::new_v4()), &[(&dsm.default_group(), &["ENCRYPT"])]);
+    let (ended, first_end) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            // One connection of each login.
+            for _ in 0..2 {
+                let (client, _) = listener.accept().expect("a connection");
+                let server = TcpStream::connect(("localhost", real)).expect("DSM listens");
+                let [back, forth] = [&client, &server].map(|stream| stream.try_clone().expect("a second handle"));
+                pass(client, forth, Some(ended.clone()));
+                pass(server, back, None);
+            }
+        });
+        let (idle, busy) = (module.open(CKF_SERIAL_SESSION), module.open(CKF_SERIAL_SESSION));
+        assert_eq!(module.login(idle, Some(&bench.stack.api_key())), CKR_OK);
+        assert_eq!(state(&module, idle), CKS_RO_USER_FUNCTIONS);
+        assert_eq!(call!(module, C_Logout(busy)), CKR_OK);
+        assert_eq!(module.login(busy, Some(&second)), CKR_OK);
+        first_end.recv_timeout(Duration::from_secs(60)).expect("the first login's connection is closed");
+    });
 }
 
 #[test]

@@ -53,7 +53,15 @@ fn keytool_fills_the_key_store() {
     let conf = configuration(&desk);
     let token = |command: &mut Command, prefix: &str| {
         let option = |name: &str| if prefix.is_empty() { format!("-{name}") } else { format!("-{prefix}{name}") };
-        command.args([&option("keystore"), "NONE", &option("storetype"), "PKCS11", &option("storepass"), "any"]);
+        command.args([
+            "-J-XX:TieredStopAtLevel=1",
+            &option("keystore"),
+            "NONE",
+            &option("storetype"),
+            "PKCS11",
+            &option("storepass"),
+            "any",
+        ]);
         finish(command.args(["-providerClass", "sun.security.pkcs11.SunPKCS11", "-providerArg", &conf]))
     };
     let keytool = |arguments: &[&str]| token(desk.command("keytool").args(arguments), "");

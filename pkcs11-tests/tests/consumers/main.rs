@@ -1,8 +1,8 @@
 //! The programs that people load the library into, each started for real, on keys in a real dsma-local.
 //!
 //! One file a consumer. What is proved is the consumer's own job: a page is served, a login succeeds, a signature verifies elsewhere.
-//! The table in `docs/compatibility.md` says which versions were seen. `pkcs11-tool` and OpenSSL's engine on the command line are tested in
-//! `tests/pkcs11/programs.rs`.
+//! The table in `docs/compatibility.md` says which versions were seen. `pkcs11-tool` is tested in `tests/pkcs11/programs.rs`, Debian 13's
+//! programs by `debian13/run`.
 
 mod desk;
 mod engine;

@@ -1,5 +1,7 @@
 //! GnuTLS's `p11tool`, and p11-kit with a module file.
 
+use serde_json::json;
+
 use crate::desk::{Desk, fetch_with_both_versions, finish, free_port, private_uri, token_uri};
 
 #[test]
@@ -54,15 +56,17 @@ fn p11tool_generates_writes_and_deletes() {
     assert!(!listed.contains("object=rsa") && listed.contains("object=ec;type=private"), "{listed}");
 }
 
-/// `certtool` signs the certificate of the key that `gnutls-serv` then serves TLS with.
+/// `certtool` signs the certificate of the key that `gnutls-serv` then serves TLS with. GnuTLS 3.7 reads points of Ed25519 in DER alone.
 #[test]
 fn gnutls_serves_tls() {
     let desk = Desk::new();
+    desk.configure("ec_point_encoding = \"der\"");
     desk.rsa("rsa");
     desk.ec("ec");
+    desk.key("ed", json!({"obj_type": "EC", "elliptic_curve": "Ed25519", "key_ops": ["SIGN", "VERIFY", "EXPORT"]}));
     desk.write("template", "cn = localhost\ndns_name = localhost\ntls_www_server\nsigning_key\n");
     let provider = format!("--provider={}", dsma_testkit::library().display());
-    for name in ["rsa", "ec"] {
+    for name in ["rsa", "ec", "ed"] {
         let mut certtool = desk.command("certtool");
         certtool.arg(&provider).env("GNUTLS_PIN", "any").args(["--generate-self-signed", "--template", "template", "--outfile", "crt"]);
         certtool.arg("--load-privkey").arg(private_uri(name));

@@ -17,6 +17,7 @@ mod net;
 #[allow(unsafe_code)]
 mod secret;
 pub mod telemetry;
+mod wiped;
 
 pub use accelerator::{
     Accelerator, Change, KeyFrom, Lead, Peer, Resolution, Snapshot, Sobjects, Stats, allows_cipher, allows_signature, dsm_wraps,

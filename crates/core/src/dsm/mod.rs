@@ -23,6 +23,7 @@ use self::transport::{Failure, Transport};
 use crate::clock::Moment;
 use crate::identity::Identity;
 use crate::net::pause;
+use crate::wiped::WipedBuffer;
 use crate::{Config, Error};
 
 /// A connection to DSM under one credential.
@@ -134,7 +135,11 @@ impl Dsm {
         repeat: Repeat,
     ) -> Result<Reply, Error> {
         let body = match body {
-            Some(body) => Some(Zeroizing::new(serde_json::to_vec(body).map_err(|_| self.bad_reply("the request does not serialise"))?)),
+            Some(body) => {
+                let mut json = WipedBuffer::default();
+                serde_json::to_writer(&mut json, body).map_err(|_| self.bad_reply("the request does not serialise"))?;
+                Some(json.into_bytes())
+            }
             None => None,
         };
         let mut renewed = false;

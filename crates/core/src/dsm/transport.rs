@@ -11,12 +11,12 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use ureq::unversioned::transport::{Connector, TcpConnector};
 use ureq::{Agent, Timeout};
-use zeroize::Zeroizing;
 
 use super::Reply;
 use super::tls::TlsConnector;
 use crate::identity::ClientCertificate;
 use crate::net::{CallerThreadResolver, Gated, USER_AGENT, reason};
+use crate::wiped::WipedBuffer;
 use crate::{Config, Error, gate};
 
 /// Largest reply that is read: a full page of sobjects fits many times.
@@ -180,8 +180,11 @@ impl Transport {
         let request_id = reply.headers().get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
         let status = reply.status().as_u16();
         tracing::info!(target: "dsma::dsm", "INBOUND RESP X-Request-ID: {} Status: {}", request_id.as_deref().unwrap_or("-"), reply.status());
-        let body = reply.body_mut().with_config().limit(REPLY_LIMIT).read_to_vec()?;
-        Ok(Reply { status, body: Zeroizing::new(body), request_id })
+        let announced = reply.body().content_length().unwrap_or(0).min(REPLY_LIMIT);
+        // One more, to see the end without growing.
+        let mut body = WipedBuffer::with_room(announced as usize + 1);
+        body.fill_from(&mut reply.body_mut().with_config().limit(REPLY_LIMIT).reader()).map_err(ureq::Error::from)?;
+        Ok(Reply { status, body: body.into_bytes(), request_id })
     }
 }
 

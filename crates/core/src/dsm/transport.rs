@@ -74,6 +74,17 @@ impl From<ureq::Error> for Failure {
     }
 }
 
+impl Current {
+    /// The connections of this process, else the certificate for new ones.
+    fn usable(&self, generation: u64) -> Result<Channel, Option<Arc<ClientCertificate>>> {
+        let certificate = self.certificate.clone();
+        match &self.agent {
+            Some((owner, agent)) if *owner == generation => Ok(Channel { agent: agent.clone(), certificate }),
+            _ => Err(certificate),
+        }
+    }
+}
+
 impl Transport {
     pub(super) fn new(config: &Config) -> Result<Self, Error> {
         let roots = match &config.ca_certs_file {
@@ -101,14 +112,17 @@ impl Transport {
     /// parent's wire.
     pub(super) fn channel(&self) -> Result<Channel, Arc<str>> {
         let generation = gate::generation();
-        let mut current = self.current.lock();
-        let certificate = current.certificate.clone();
-        if let Some((owner, agent)) = &current.agent
-            && *owner == generation
-        {
-            return Ok(Channel { agent: agent.clone(), certificate });
-        }
+        let certificate = match self.current.lock().usable(generation) {
+            Ok(channel) => return Ok(channel),
+            Err(certificate) => certificate,
+        };
+        // Reads the system's roots from the disk: nobody waits for a lock meanwhile.
         let channel = self.open(certificate)?;
+        let mut current = self.current.lock();
+        // Another caller may have come first, and a new certificate too.
+        if let Ok(first) = current.usable(generation) {
+            return Ok(first);
+        }
         if let Some(inherited) = current.agent.replace((generation, channel.agent.clone())) {
             std::mem::forget(inherited);
         }

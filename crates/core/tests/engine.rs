@@ -189,6 +189,20 @@ fn listing_pages_through_everything_and_is_kept() {
     assert_eq!((second.sobjects.len(), second.version), (6, first.version + 1));
 }
 
+/// DSM gives a thousand at a time.
+#[test]
+fn a_listing_of_several_pages_is_whole() {
+    let stack = Stack::start();
+    let spec = |number: usize| json!({"name": format!("note {number}"), "obj_type": "OPAQUE", "value": "AAAA"});
+    let import = |number| json!({"SingleItem": {"method": "PUT", "operation": "/crypto/v1/keys", "body": spec(number)}});
+    let items: Vec<_> = (0..2001).map(import).collect();
+    let batch = json!({"Batch": {"batch_execution_type": "Unordered", "items": items}});
+    let _done = stack.dsm().request("POST", "/batch/v1", Some(batch)).success();
+    let listing = Accelerator::open(config(&stack)).unwrap().sobjects(Duration::ZERO).unwrap();
+    let kids: std::collections::BTreeSet<_> = listing.sobjects.iter().map(|sobject| sobject.kid).collect();
+    assert_eq!((listing.sobjects.len(), kids.len()), (2001, 2001));
+}
+
 #[test]
 fn without_ttl_nothing_is_exported() {
     let stack = Stack::start();

@@ -1,5 +1,6 @@
 //! The endpoints that the engine itself calls.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use dsma_api::{
@@ -44,16 +45,19 @@ impl Dsm {
     }
 
     /// `GET /crypto/v1/keys`, page by page until a short one: with lattice keys, and with the values of certificates and opaque objects,
-    /// which are no secrets.
+    /// which are no secrets. Each page begins after the last kid of the one before: what is deleted meanwhile moves nothing.
     pub(crate) fn list(&self) -> Result<Vec<Sobject>, Error> {
-        let mut all = Vec::new();
+        let (mut all, mut seen) = (Vec::new(), HashSet::new());
+        let mut start = String::new();
         loop {
-            let path = format!("/crypto/v1/keys?limit={PAGE}&offset={}&sort=kid:asc&show_newer_types=true&show_value=true", all.len());
+            let path = format!("/crypto/v1/keys?limit={PAGE}{start}&sort=kid:asc&show_newer_types=true&show_value=true");
             let page: Vec<Sobject> = self.call("GET", &path, None::<&()>, self.retry_timeout)?;
-            let last = page.len() < PAGE;
-            all.extend(page);
-            if last {
-                return Ok(all);
+            let (length, before) = (page.len(), all.len());
+            all.extend(page.into_iter().filter(|sobject| sobject.kid.is_some_and(|kid| seen.insert(kid))));
+            match all.last().and_then(|last| last.kid) {
+                Some(last) if length >= PAGE && all.len() > before => start = format!("&start={last}"),
+                _ if length >= PAGE => return Err(self.bad_reply("a page of a listing that shows what the one before showed")),
+                _ => return Ok(all),
             }
         }
     }

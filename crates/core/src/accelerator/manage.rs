@@ -74,8 +74,7 @@ impl Accelerator {
     /// # Errors
     /// DSM's refusal, or [`Error::Unreachable`]; [`Error::BadReply`] for a sobject without value.
     pub fn value(&self, kid: Uuid) -> Result<SecretBlob, Error> {
-        let sobject = self.0.dsm.export(&KeyRef::Kid(kid), self.0.config.retry_timeout)?;
-        sobject.value.ok_or_else(|| self.0.bad_reply("an exported sobject without value"))
+        self.export(kid)?.value.ok_or_else(|| self.0.bad_reply("an exported sobject without value"))
     }
 
     /// DSM's answer has no value; the listing has those that are no secrets, and that never change.

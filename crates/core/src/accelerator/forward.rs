@@ -25,6 +25,7 @@ impl Accelerator {
     ) -> Result<usize, Error> {
         let cipher = Cipher::new(params)?;
         check_room(key.encrypted_len(params, io.input_len()), io.output_len())?;
+        let iv = cipher.iv.clone();
         let reply = self.counted().dsm.encrypt(&EncryptRequest {
             key: Some(SobjectDescriptor::Kid(key.kid())),
             alg: cipher.alg,
@@ -35,6 +36,9 @@ impl Accelerator {
             tag_len: (!tag.is_empty()).then_some(tag.len() * 8),
             label: cipher.label,
         })?;
+        if reply.iv.is_some_and(|used| Some(used.0) != iv.map(|iv| iv.0)) {
+            return Err(self.0.bad_reply("a ciphertext under another IV than the one that was given"));
+        }
         let got = reply.tag.unwrap_or_default().0;
         if got.len() != tag.len() {
             return Err(self.0.bad_reply("a tag of another length than was asked for"));

@@ -1,7 +1,7 @@
 //! Encrypt and decrypt: AES in GCM, CBC, CTR and ECB, and RSA.
 
 use dsma_api::{CipherMode, CryptMode, DecryptRequest, EncryptRequest, HashAlgorithm, RsaEncryptionPadding};
-use dsma_core::CachedKey;
+use dsma_core::{CachedKey, allows_cipher};
 use dsma_crypto::{Buffers, CipherParams, Key};
 use hyper::body::Bytes;
 use zeroize::Zeroizing;
@@ -120,17 +120,15 @@ fn random_iv(mode: CipherMode) -> Result<Vec<u8>, Outcome> {
 /// The padding that was asked for, where the key's policy is known to allow it. What is meant without one is DSM's to say.
 fn asymmetric<'a>(cached: &CachedKey, mode: Option<CryptMode>, label: Option<&'a [u8]>) -> Result<CipherParams<'a>, Outcome> {
     let Some(CryptMode::Rsa(padding)) = mode else { return Err(Outcome::PassOn) };
-    if !cached.sobject().rsa.as_ref().is_some_and(|rsa| rsa.allows_encryption(padding)) {
-        return Err(Outcome::PassOn);
-    }
-    match padding {
-        RsaEncryptionPadding::Pkcs1V15 {} if label.is_none() => Ok(CipherParams::RsaPkcs1),
+    let params = match padding {
+        RsaEncryptionPadding::Pkcs1V15 {} if label.is_none() => CipherParams::RsaPkcs1,
         RsaEncryptionPadding::Oaep(oaep) => {
             let hash = oaep_hash(oaep.mgf.hash())?;
-            Ok(CipherParams::RsaOaep { hash, mgf1: hash, label: label.unwrap_or_default() })
+            CipherParams::RsaOaep { hash, mgf1: hash, label: label.unwrap_or_default() }
         }
-        _ => Err(Outcome::PassOn),
-    }
+        _ => return Err(Outcome::PassOn),
+    };
+    if allows_cipher(cached.sobject(), &params) { Ok(params) } else { Err(Outcome::PassOn) }
 }
 
 /// Only one hash is on the wire: the label's is the mask generation's.

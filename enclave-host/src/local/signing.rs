@@ -1,7 +1,7 @@
 //! Sign and verify: RSA PKCS #1 v1.5 and PSS, ECDSA.
 
 use dsma_api::{Blob, HashAlgorithm, RsaSignaturePadding, SignRequest, SignatureMode, VerifyRequest};
-use dsma_core::CachedKey;
+use dsma_core::{CachedKey, allows_signature};
 use dsma_crypto::digest::Hash;
 use dsma_crypto::{Encoding, Key, Message, SignatureScheme};
 use hyper::body::Bytes;
@@ -55,18 +55,15 @@ fn scheme(cached: &CachedKey, key: &Key, name: Option<HashAlgorithm>, mode: Opti
     let digest = name.and_then(hash).ok_or(Outcome::PassOn)?;
     match key {
         Key::Rsa(_) | Key::RsaPublic(_) => {
-            let padding = mode.unwrap_or(RsaSignaturePadding::Pkcs1V15 {});
-            if !cached.sobject().rsa.as_ref().is_some_and(|rsa| rsa.allows_signature(padding)) {
-                return Err(Outcome::PassOn);
-            }
-            match padding {
-                RsaSignaturePadding::Pkcs1V15 {} => Ok(SignatureScheme::RsaPkcs1 { hash: digest }),
+            let scheme = match mode.unwrap_or(RsaSignaturePadding::Pkcs1V15 {}) {
+                RsaSignaturePadding::Pkcs1V15 {} => SignatureScheme::RsaPkcs1 { hash: digest },
                 RsaSignaturePadding::Pss(pss) => {
                     let mgf1 = hash(pss.mgf.hash()).ok_or(Outcome::PassOn)?;
                     // DSM's salt is as long as the hash.
-                    Ok(SignatureScheme::RsaPss { hash: digest, mgf1, salt_len: digest.len() })
+                    SignatureScheme::RsaPss { hash: digest, mgf1, salt_len: digest.len() }
                 }
-            }
+            };
+            if allows_signature(cached.sobject(), &scheme) { Ok(scheme) } else { Err(Outcome::PassOn) }
         }
         Key::Ec(_) | Key::EcPublic(_) if mode.is_none() => Ok(SignatureScheme::Ecdsa { hash: Some(digest), encoding: Encoding::Der }),
         _ => Err(Outcome::PassOn),

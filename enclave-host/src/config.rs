@@ -166,7 +166,8 @@ impl Config {
         let endpoint = filled(arguments.fortanix_api_endpoint).ok_or_else(|| {
             ConfigError::new("FORTANIX_API_ENDPOINT", "is not set", "set it to the URL of DSM, for example https://eu.smartkey.io")
         })?;
-        check_endpoint(&endpoint)?;
+        dsma_core::check_endpoint(&endpoint)
+            .map_err(|(what, mend)| ConfigError::new("FORTANIX_API_ENDPOINT", format!("`{endpoint}` {what}"), mend))?;
         let tls_files = arguments.tls_files.and_then(|files| <[PathBuf; 2]>::try_from(files).ok());
         let identity = identity::choose(nitro, &variable)?;
         // A flag wins.
@@ -192,21 +193,6 @@ impl Config {
             idle_timeout: Duration::from_secs(within(arguments.idle_timeout, "IDLE_TIMEOUT", 75, 1..=3600, "give seconds from 1 to 3600")?),
         })
     }
-}
-
-fn check_endpoint(endpoint: &str) -> Result<(), ConfigError> {
-    let wrong = |what: &str, mend| Err(ConfigError::new("FORTANIX_API_ENDPOINT", format!("`{endpoint}` {what}"), mend));
-    let Some(host) = endpoint.strip_prefix("https://") else {
-        return wrong("does not begin with https://", "DSM is reached over TLS only: write https://host[:port]");
-    };
-    if host.ends_with('/') {
-        return wrong("ends with a slash", "remove the trailing slash");
-    }
-    let authority = host.parse::<http::uri::Authority>();
-    if host.contains(['?', '#', '@', '/']) || !authority.is_ok_and(|authority| !authority.host().is_empty()) {
-        return wrong("is not https://host[:port]", "give the host and, if needed, the port, and nothing else");
-    }
-    Ok(())
 }
 
 fn tls_key_id(text: Option<String>) -> Result<Option<Uuid>, ConfigError> {

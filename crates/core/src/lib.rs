@@ -26,6 +26,7 @@ pub use cache::{CachedKey, KeyRef};
 pub use clock::Moment;
 pub use config::{
     ApiKey, Attested, CertificateFiles, Config, DEFAULT_DOMAIN, Identity, LogConfig, LoginMode, MechanismFilter, PointEncoding,
+    check_endpoint,
 };
 pub use dsm::{Dsm, Reply};
 pub use error::Error;

@@ -4,6 +4,7 @@
 //! what the file leaves out and serves alone where there is no file; it never overrides the file.
 
 mod api_key;
+mod endpoint;
 mod identity;
 mod slot;
 
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 pub use self::api_key::ApiKey;
+pub use self::endpoint::check_endpoint;
 pub use self::identity::{Attested, CertificateFiles, DEFAULT_DOMAIN, Identity};
 pub use self::slot::{LoginMode, MechanismFilter, PointEncoding};
 use crate::Error;
@@ -258,7 +260,7 @@ impl Settings {
         let identity = identity::build(&mut self, file)?;
         let from_environment = |name| if self.sealed { None } else { variable(name) };
         let endpoint = self.api_endpoint.or_else(|| from_environment("FORTANIX_API_ENDPOINT")).unwrap_or(defaults.api_endpoint);
-        check_endpoint(&endpoint, file)?;
+        endpoint::check(&endpoint, file)?;
         if conformance && !is_loopback(&endpoint) {
             let mend = "remove it: it is for a dsma-local on this machine, and would let anybody empty a group of this DSM";
             return Err(problem(file, "conformance", &format!("is refused for `{endpoint}`"), mend));
@@ -349,21 +351,6 @@ fn is_loopback(endpoint: &str) -> bool {
     let host = endpoint.trim_start_matches("https://");
     let host = host.strip_prefix('[').map_or_else(|| host.split(':').next(), |rest| rest.split(']').next()).unwrap_or_default();
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// The clients of DSM refuse plain http, and a path or trailing slash would break every request.
-fn check_endpoint(endpoint: &str, file: &Path) -> Result<(), Error> {
-    let wrong = |what: &str, mend: &str| Err(problem(file, "api_endpoint", &format!("`{endpoint}` {what}"), mend));
-    let Some(host) = endpoint.strip_prefix("https://") else {
-        return wrong("does not begin with https://", "DSM is reached over TLS only: write https://host[:port]");
-    };
-    if host.ends_with('/') {
-        return wrong("ends with a slash", "remove the trailing slash");
-    }
-    if host.is_empty() || host.contains(['/', '?', '#', '@', ' ']) {
-        return wrong("is not https://host[:port]", "give the host and, if needed, the port, and nothing else");
-    }
-    Ok(())
 }
 
 pub(crate) fn read_secret_file(file: &Path) -> Result<Zeroizing<String>, Error> {

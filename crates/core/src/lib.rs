@@ -14,6 +14,7 @@ mod flight;
 pub mod gate;
 mod identity;
 mod net;
+mod roots;
 #[allow(unsafe_code)]
 mod secret;
 pub mod telemetry;
@@ -32,6 +33,7 @@ pub use dsm::{Dsm, Reply};
 pub use error::Error;
 pub use flight::Flight;
 pub use identity::NodeAgentUrl;
+pub use roots::{roots_of, system_roots};
 pub use secret::SecretBytes;
 
 /// A wait for a key that somebody else is fetching.

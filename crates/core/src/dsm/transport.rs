@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustls::RootCertStore;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 use ureq::unversioned::transport::{Connector, TcpConnector};
 use ureq::{Agent, Timeout};
 
@@ -16,6 +14,7 @@ use super::Reply;
 use super::tls::TlsConnector;
 use crate::identity::ClientCertificate;
 use crate::net::{CallerThreadResolver, Gated, USER_AGENT, reason};
+use crate::roots::{roots_of, system_roots};
 use crate::wiped::WipedBuffer;
 use crate::{Config, Error, gate};
 
@@ -219,27 +218,10 @@ impl fmt::Debug for Transport {
 }
 
 fn read_roots(file: &std::path::Path) -> Result<RootCertStore, Error> {
-    let problem = |what: String| Error::Config {
+    roots_of(file).map_err(|what| Error::Config {
         file: Arc::new(file.to_path_buf()),
         key: "ca_certs_file".into(),
         problem: what.into(),
         mend: "give a readable file with one or more CA certificates in PEM".into(),
-    };
-    let certificates: Vec<_> =
-        CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(|error| problem(error.to_string()))?;
-    if certificates.is_empty() {
-        return Err(problem("holds no certificate".to_owned()));
-    }
-    Ok(store(certificates))
-}
-
-fn system_roots() -> RootCertStore {
-    store(rustls_native_certs::load_native_certs().certs)
-}
-
-/// A root that cannot be read is left out: a connection that needs it will say so.
-fn store(certificates: Vec<CertificateDer<'static>>) -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificates);
-    roots
+    })
 }

@@ -106,8 +106,16 @@ impl Config {
         if slots.is_empty() {
             return Ok(vec![top.build(&file)?]);
         }
+        for (key, given) in [("slot", top.slot.is_some()), ("conformance", top.conformance.is_some())] {
+            if given {
+                return Err(problem(&file, key, "is beside [[slots]]", "write it in the table of the slot that it is for"));
+            }
+        }
         let mut configs = Vec::with_capacity(slots.len());
         for mut slot in slots {
+            if slot.log.is_some() {
+                return Err(problem(&file, "log", "is within a slot", "write [log] at the top of the file: a process has one log"));
+            }
             if !slot.slots.is_empty() {
                 return Err(problem(&file, "slots", "are within a slot", "write one table [[slots]] for each, side by side"));
             }

@@ -23,7 +23,7 @@ impl ApiKey {
             return Self::from_text(text.trim(), Path::new("API key"));
         };
         let file = Path::new(path);
-        let content = read_secret_file(file)?;
+        let content = read_secret_file(file, "give the path of a readable file that holds the API key, as file:///path")?;
         if let Ok(key) = Self::from_text(content.trim(), file) {
             return Ok(key);
         }

@@ -6,6 +6,7 @@
 mod api_key;
 mod endpoint;
 mod identity;
+mod secret_file;
 mod slot;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use zeroize::Zeroizing;
 pub use self::api_key::ApiKey;
 pub use self::endpoint::check_endpoint;
 pub use self::identity::{Attested, CertificateFiles, DEFAULT_DOMAIN, Identity};
+pub(crate) use self::secret_file::read_secret_file;
 pub use self::slot::{LoginMode, MechanismFilter, PointEncoding};
 use crate::Error;
 
@@ -25,8 +27,8 @@ use crate::Error;
 const DEFAULT_FILE: &str = "/etc/fortanix/pkcs11.conf";
 /// The variable that names another file.
 const FILE_VARIABLE: &str = "FORTANIX_PKCS11_CONFIG";
-/// A configuration or PIN file is small; anything larger is a mistake.
-const FILE_LIMIT: u64 = 1 << 20;
+/// What to do about a file that cannot be read.
+const FILE_MEND: &str = "give the path of a readable file, in the configuration string or in $FORTANIX_PKCS11_CONFIG";
 
 /// Settings of one accelerator.
 #[derive(Clone, Debug)]
@@ -85,7 +87,7 @@ impl Config {
     /// [`Error::Config`], in one line with file, key and mend.
     pub fn load(file: Option<&Path>) -> Result<Self, Error> {
         let Some(file) = named_file(file) else { return Self::from_env() };
-        let text = read_secret_file(&file)?;
+        let text = read_secret_file(&file, FILE_MEND)?;
         let settings: Settings = toml::from_str(&text).map_err(|error| malformed(&file, &text, &error))?;
         if !settings.slots.is_empty() {
             return Err(problem(&file, "slots", "are for PKCS#11 alone", "give this program a file with one account"));
@@ -100,7 +102,7 @@ impl Config {
     /// As [`Config::load`]; slots with one id; conformance mode for anything but this machine.
     pub fn load_slots(file: Option<&Path>) -> Result<Vec<Self>, Error> {
         let Some(file) = named_file(file) else { return Ok(vec![Self::from_env()?]) };
-        let text = read_secret_file(&file)?;
+        let text = read_secret_file(&file, FILE_MEND)?;
         let mut top: Settings = toml::from_str(&text).map_err(|error| malformed(&file, &text, &error))?;
         let slots = std::mem::take(&mut top.slots);
         if slots.is_empty() {
@@ -359,22 +361,6 @@ fn is_loopback(endpoint: &str) -> bool {
     let host = endpoint.trim_start_matches("https://");
     let host = host.strip_prefix('[').map_or_else(|| host.split(':').next(), |rest| rest.split(']').next()).unwrap_or_default();
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-pub(crate) fn read_secret_file(file: &Path) -> Result<Zeroizing<String>, Error> {
-    let unreadable = |error: std::io::Error| {
-        problem(
-            file,
-            "file",
-            &error.to_string(),
-            "give the path of a readable file, in the configuration string or in $FORTANIX_PKCS11_CONFIG",
-        )
-    };
-    let size = std::fs::metadata(file).map_err(unreadable)?.len();
-    if size > FILE_LIMIT {
-        return Err(problem(file, "file", "is larger than 1 MiB", "this is not a configuration file: check the path"));
-    }
-    std::fs::read_to_string(file).map(Zeroizing::new).map_err(unreadable)
 }
 
 /// Names the key and the line; the parser's own picture of the line is left out, because it may show the API key.

@@ -108,3 +108,12 @@ fn a_pin_may_name_a_file_that_holds_the_key() {
     }
     assert!(ApiKey::parse("1234").unwrap_err().to_string().contains("base64"));
 }
+
+#[test]
+fn a_pin_that_names_no_regular_file_is_refused() {
+    for (name, what) in [("/dev/zero", "is no regular file"), ("/", "is no regular file"), ("/nonexistent/key", "No such file")] {
+        let message = ApiKey::parse(&format!("file://{name}")).unwrap_err().to_string();
+        assert!(message.starts_with(&format!("{name}: ")) && message.contains(what), "{message}");
+        assert!(message.contains("holds the API key") && !message.contains("PKCS11_CONFIG"), "{message}");
+    }
+}

@@ -29,8 +29,9 @@ pub(super) fn read(files: &CertificateFiles) -> Result<ClientCertificate, Error>
 }
 
 fn text_of(file: &Path) -> Result<Zeroizing<String>, Error> {
-    read_secret_file(file).map_err(|error| match error {
-        Error::Config { problem, .. } => unusable(file, &problem, "check the path and who may read the file"),
+    const MEND: &str = "check the path and who may read the file";
+    read_secret_file(file, MEND).map_err(|error| match error {
+        Error::Config { problem, .. } => unusable(file, &problem, MEND),
         other => other,
     })
 }

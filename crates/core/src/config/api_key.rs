@@ -19,8 +19,13 @@ impl ApiKey {
     /// # Errors
     /// [`Error::Config`]; the text of the key is never part of it.
     pub fn parse(text: &str) -> Result<Self, Error> {
+        Self::parse_at(text, Path::new("API key"))
+    }
+
+    /// [`Self::parse`] of what was found at `place`.
+    pub(super) fn parse_at(text: &str, place: &Path) -> Result<Self, Error> {
         let Some(path) = text.strip_prefix("file://") else {
-            return Self::from_text(text.trim(), Path::new("API key"));
+            return Self::from_text(text.trim(), place);
         };
         let file = Path::new(path);
         let content = read_secret_file(file, "give the path of a readable file that holds the API key, as file:///path")?;
@@ -40,7 +45,7 @@ impl ApiKey {
         std::str::from_utf8((*self.0).as_ref()).unwrap_or_default()
     }
 
-    pub(super) fn from_text(text: &str, file: &Path) -> Result<Self, Error> {
+    fn from_text(text: &str, file: &Path) -> Result<Self, Error> {
         let mend = "copy it again from DSM: it is one line of base64 that stands for `app id:secret`";
         let shape = |what| problem(file, "api_key", what, mend);
         let decoded = base64_simd::STANDARD.decode_to_vec(text).map(Zeroizing::new).map_err(|_| shape("is not base64"))?;

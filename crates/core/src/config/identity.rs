@@ -77,9 +77,9 @@ pub(super) fn build(settings: &mut Settings, file: &Path) -> Result<Identity, Er
 fn api_key(settings: &mut Settings, file: &Path) -> Result<Identity, Error> {
     refuse(settings, file, "api_key", &["app_id", "cert_file", "key_file", "node_agent", "domain", "app_config_id"])?;
     Ok(match settings.api_key.take() {
-        Some(text) => Identity::ApiKey(ApiKey::from_text(&text.0, file)?),
+        Some(text) => Identity::ApiKey(ApiKey::parse_at(&text.0, file)?),
         None => match settings.variable("FORTANIX_API_KEY").map(Zeroizing::new) {
-            Some(text) => Identity::ApiKey(ApiKey::from_text(&text, Path::new("environment variable FORTANIX_API_KEY"))?),
+            Some(text) => Identity::ApiKey(ApiKey::parse_at(&text, Path::new("environment variable FORTANIX_API_KEY"))?),
             None => Identity::AtLogin,
         },
     })

@@ -110,6 +110,14 @@ fn a_pin_may_name_a_file_that_holds_the_key() {
 }
 
 #[test]
+fn a_configuration_may_name_a_file_that_holds_the_key() {
+    let key = file(KEY);
+    let config = file(&format!("api_key = \"file://{}\"\n", key.path().display()));
+    let Identity::ApiKey(read) = Config::load(Some(config.path())).unwrap().identity else { panic!("an API key") };
+    assert_eq!(read.expose(), KEY);
+}
+
+#[test]
 fn a_pin_that_names_no_regular_file_is_refused() {
     for (name, what) in [("/dev/zero", "is no regular file"), ("/", "is no regular file"), ("/nonexistent/key", "No such file")] {
         let message = ApiKey::parse(&format!("file://{name}")).unwrap_err().to_string();

@@ -94,6 +94,21 @@ fn what_is_wrong_is_named_with_file_key_and_mend() {
 }
 
 #[test]
+fn what_would_do_nothing_among_slots_is_refused() {
+    for (text, names) in [
+        ("slot = 3\n[[slots]]\n", ["slot", "beside [[slots]]"]),
+        ("conformance = false\n[[slots]]\n", ["conformance", "beside [[slots]]"]),
+        ("[[slots]]\n[slots.log]\nlevel = \"info\"\n", ["log", "top of the file"]),
+    ] {
+        let file = file(text);
+        let message = Config::load_slots(Some(file.path())).unwrap_err().to_string();
+        assert!(names.iter().all(|name| message.contains(name)), "{message}");
+    }
+    let file = file("[log]\nlevel = \"info\"\n[[slots]]\n[[slots]]\n");
+    assert_eq!(Config::load_slots(Some(file.path())).unwrap().len(), 2);
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let message = Config::load(Some(Path::new("/nonexistent/pkcs11.conf"))).unwrap_err().to_string();
     assert!(message.contains("/nonexistent/pkcs11.conf") && message.contains("FORTANIX_PKCS11_CONFIG"), "{message}");

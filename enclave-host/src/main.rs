@@ -8,7 +8,6 @@
 mod body;
 mod callers;
 mod certified;
-mod clock;
 mod config;
 mod listen;
 mod local;

@@ -1,4 +1,4 @@
-//! The cache's clock: CLOCK_BOOTTIME, so that an entry also ages while the machine sleeps and no step of the wall clock counts.
+//! The clock of cached keys and grants: CLOCK_BOOTTIME, so that they also age while the machine sleeps and no step of the wall clock counts.
 
 use std::time::Duration;
 
@@ -16,7 +16,9 @@ impl Moment {
         Self((at.tv_sec as u64).saturating_mul(1000).saturating_add(at.tv_nsec as u64 / 1_000_000))
     }
 
-    pub(crate) fn after(self, wait: Duration) -> Self {
+    /// `wait` later.
+    #[must_use]
+    pub fn after(self, wait: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
     }
 

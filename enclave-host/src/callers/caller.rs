@@ -7,11 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dsma_api::{Operation, Permissions, SobjectDescriptor};
+use dsma_core::Moment;
 use lru::LruCache;
 use parking_lot::Mutex;
 use uuid::Uuid;
-
-use crate::clock::Moment;
 
 /// Most grants remembered for one caller; what is forgotten is asked again.
 const GRANTS: NonZeroUsize = NonZeroUsize::new(4096).unwrap();

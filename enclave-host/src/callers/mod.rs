@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dsma_api::{App, AppGroups, AuthResponse, KeyFacts, Operation, Sobject, SobjectDescriptor, Time, authorize};
+use dsma_core::Moment;
 use http::{HeaderMap, Method};
 use hyper::body::Bytes;
 use uuid::Uuid;
@@ -27,7 +28,6 @@ pub(crate) use self::credential::{Credential, CredentialId, Scheme};
 pub(crate) use self::permit::Denied;
 use self::registry::{Issued, Registry};
 use self::single_flight::SingleFlight;
-use crate::clock::Moment;
 use crate::upstream::{Answer, Unreachable, Upstream};
 
 /// The operations that are served locally.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
+use dsma_core::Moment;
 use lru::LruCache;
 use parking_lot::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 use super::caller::Caller;
 use super::credential::CredentialId;
-use crate::clock::Moment;
 
 const SHARDS: usize = 16;
 /// Most entries of each kind in a shard: about 16,000 callers in all.

@@ -123,7 +123,7 @@ impl Error {
         let mapped = match error {
             Engine::Crypto(error) => Self::from_crypto(*error, during),
             Engine::Config { .. } => Self::FunctionFailed,
-            Engine::Unsupported { .. } => Self::MechanismInvalid,
+            Engine::Unsupported { .. } => Self::from_crypto(Crypto::Unsupported, during),
             Engine::Approval { .. } => Self::KeyFunctionNotPermitted,
             Engine::Api(refusal) => match (refusal.status, during) {
                 (400 | 401 | 403 | 404, During::Login) => Self::PinIncorrect,
@@ -151,10 +151,14 @@ impl Error {
         match (error, during) {
             (Crypto::IvLength | Crypto::TagLength, _) => Self::MechanismParamInvalid,
             (Crypto::InputLength | Crypto::TooLong, During::Decrypt) => Self::EncryptedDataLenRange,
+            (Crypto::InputLength | Crypto::TooLong, During::Deriving) => Self::KeySizeRange,
             (Crypto::InputLength | Crypto::TooLong, _) => Self::DataLenRange,
             (Crypto::Authentication | Crypto::Malformed, During::Decrypt) => Self::EncryptedDataInvalid,
+            (Crypto::Malformed, During::Deriving) => Self::MechanismParamInvalid,
             (Crypto::Malformed, _) => Self::DataInvalid,
             (Crypto::KeySize, _) => Self::KeySizeRange,
+            // Functions that work on data are called when the mechanism has been taken already.
+            (Crypto::Unsupported, During::Protect | During::Decrypt) => Self::FunctionFailed,
             (Crypto::Unsupported, _) => Self::MechanismInvalid,
             (Crypto::OutputTooSmall { .. }, _) => Self::BufferTooSmall,
             _ => Self::FunctionFailed,

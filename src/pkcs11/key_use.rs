@@ -187,9 +187,9 @@ impl Object {
     pub(super) fn agree(&self, peer: &Peer) -> Result<Zeroizing<Vec<u8>>> {
         match self.source()? {
             KeySource::Local(key) => match (key.prepared(), peer) {
-                (Prepared::Key(Key::Ec(key)), Peer::Ec(peer)) => here(key.agree(peer), During::Protect),
+                (Prepared::Key(Key::Ec(key)), Peer::Ec(peer)) => here(key.agree(peer), During::Deriving),
                 (Prepared::X25519(key), Peer::X25519(peer)) => {
-                    here(key.agree(peer).map(|secret| Zeroizing::new(secret.to_vec())), During::Protect)
+                    here(key.agree(peer).map(|secret| Zeroizing::new(secret.to_vec())), During::Deriving)
                 }
                 _ => Err(Error::KeyTypeInconsistent),
             },
@@ -222,7 +222,7 @@ impl Object {
             KeySource::Local(key) => derive(key.key()?),
             KeySource::Dsm(key) => {
                 let base = key.engine().derivable(&key.key_ref());
-                let base = base.map_err(|error| Error::from_engine(&error, During::Protect))?;
+                let base = base.map_err(|error| Error::from_engine(&error, During::Deriving))?;
                 derive(base.local().ok_or(Error::KeyFunctionNotPermitted)?)
             }
         }

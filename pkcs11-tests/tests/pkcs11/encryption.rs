@@ -134,7 +134,7 @@ fn openssl_reads_what_the_module_wrote() {
     let (module, session, remote) = bench.use_key(&bench.import("AES", &value, &["ENCRYPT", "DECRYPT"], false));
     for kind in [CKM_AES_CFB8, CKM_AES_CFB1] {
         let code = module.encrypt(session, &Mechanism::With(kind, IV.to_vec()), remote, &plain);
-        assert_eq!(code, Err(CKR_MECHANISM_INVALID), "DSM has segments of whole blocks alone");
+        assert_eq!(code, Err(CKR_FUNCTION_FAILED), "DSM has segments of whole blocks alone");
     }
 }
 

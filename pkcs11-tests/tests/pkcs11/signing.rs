@@ -320,3 +320,11 @@ fn rsa_without_padding() {
     let encrypted = module.encrypt(session, &raw, public, &padded).expect("it encrypts");
     assert_eq!(module.decrypt(session, &raw, private, &encrypted), Ok(padded));
 }
+
+/// DSM signs digests, and nothing else without a hash: C_SignInit cannot know what will come, and C_Sign has no code for a bad mechanism.
+#[test]
+fn what_dsm_does_not_sign() {
+    let bench = shared();
+    let (module, session, private) = bench.use_key(&bench.rsa_with(&["SIGN", "VERIFY"]));
+    assert_eq!(module.sign(session, &Mechanism::Plain(CKM_RSA_PKCS), private, b"no DigestInfo"), Err(CKR_FUNCTION_FAILED));
+}

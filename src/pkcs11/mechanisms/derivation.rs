@@ -144,7 +144,7 @@ fn sp800_108(kind: CK_MECHANISM_TYPE, mechanism: Mechanism<'_>, base: &Object) -
 impl Derivation {
     /// The derived bytes; `len` is how many the template asks for.
     pub(in crate::pkcs11) fn run(&self, base: &Object, len: Option<usize>) -> Result<Zeroizing<Vec<u8>>> {
-        let failed = |error| Error::from_crypto(error, During::Protect);
+        let failed = |error| Error::from_crypto(error, During::Deriving);
         match self {
             Self::Agreement { peer, kdf, shared } => {
                 let secret = base.agree(peer)?;

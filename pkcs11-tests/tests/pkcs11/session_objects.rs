@@ -31,6 +31,22 @@ pub(crate) fn secret(module: &Module, session: CK_SESSION_HANDLE, key_type: CK_K
     create(module, session, &[(CKA_CLASS, &class), (CKA_KEY_TYPE, &kind), (CKA_VALUE, value)])
 }
 
+/// A key pair of the session: public, private.
+pub(crate) fn pair(
+    module: &Module,
+    session: CK_SESSION_HANDLE,
+    kind: CK_MECHANISM_TYPE,
+    public: &[(CK_ATTRIBUTE_TYPE, &[u8])],
+) -> [CK_OBJECT_HANDLE; 2] {
+    let (mut public, mut made) = (attributes(public), [0; 2]);
+    let [first, second] = &mut made;
+    let (template, count) = (public.as_mut_ptr(), public.len() as CK_ULONG);
+    let code = Mechanism::Plain(kind)
+        .with(|m| call!(module, C_GenerateKeyPair(session, m, template, count, null_mut(), 0, &raw mut *first, &raw mut *second)));
+    assert_eq!(code, CKR_OK, "{kind:#x}");
+    made
+}
+
 /// The template of an AES session key, with more or other attributes.
 fn aes(more: &[(CK_ATTRIBUTE_TYPE, &'static [u8])]) -> Vec<(CK_ATTRIBUTE_TYPE, Vec<u8>)> {
     let mut template = vec![

@@ -5,7 +5,7 @@ use std::ptr::null_mut;
 use cryptoki_sys::*;
 
 use crate::module::{Mechanism, Module, attributes, bytes, call, output};
-use crate::session_objects::{TRUE, secret};
+use crate::session_objects::{TRUE, pair, secret};
 
 /// Bits for the operations of a session, of which several may run.
 pub(super) mod running {
@@ -244,20 +244,4 @@ fn generic() -> Vec<CK_ATTRIBUTE> {
     const CLASS: &[u8] = &CKO_SECRET_KEY.to_ne_bytes();
     const KIND: &[u8] = &CKK_GENERIC_SECRET.to_ne_bytes();
     attributes(&[(CKA_CLASS, CLASS), (CKA_KEY_TYPE, KIND)])
-}
-
-/// A key pair of the session: public, private.
-fn pair(
-    module: &Module,
-    session: CK_SESSION_HANDLE,
-    kind: CK_MECHANISM_TYPE,
-    public: &[(CK_ATTRIBUTE_TYPE, &[u8])],
-) -> [CK_OBJECT_HANDLE; 2] {
-    let (mut public, mut made) = (attributes(public), [0; 2]);
-    let [first, second] = &mut made;
-    let (template, count) = (public.as_mut_ptr(), public.len() as CK_ULONG);
-    let code = Mechanism::Plain(kind)
-        .with(|m| call!(module, C_GenerateKeyPair(session, m, template, count, null_mut(), 0, &raw mut *first, &raw mut *second)));
-    assert_eq!(code, CKR_OK, "{kind:#x}");
-    made
 }

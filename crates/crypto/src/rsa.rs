@@ -3,6 +3,7 @@
 use std::ffi::c_int;
 use std::sync::Arc;
 
+use rsa::pkcs1::EncodeRsaPrivateKey;
 use zeroize::Zeroizing;
 
 use crate::aws_lc::{MAX_MODULUS, Padding, RsaKey};
@@ -22,6 +23,26 @@ impl RsaPrivateKey {
     /// From PKCS#8 or PKCS#1 DER. The numbers are checked against each other, which takes about 200 microseconds: parse once.
     pub fn from_der(der: &[u8]) -> Result<Self, Error> {
         Self::new(RsaKey::from_private_der(der)?)
+    }
+
+    /// From modulus and exponents alone, each big-endian: the primes follow from them (NIST SP 800-56B, appendix C.2). The public exponent
+    /// is above 65536 ([`Error::Unsupported`] elsewhere); numbers that are no key are [`Error::Malformed`].
+    pub fn from_exponents(modulus: &[u8], public_exponent: &[u8], private_exponent: &[u8]) -> Result<Self, Error> {
+        let number = |bytes: &[u8]| rsa::BigUint::from_bytes_be(bytes);
+        let is_odd = modulus.last().is_some_and(|last| last % 2 == 1);
+        if !is_odd
+            || modulus.len() > MAX_MODULUS
+            || private_exponent.len() > modulus.len()
+            || private_exponent.iter().all(|byte| *byte == 0)
+        {
+            return Err(Error::Malformed);
+        }
+        if public_exponent.len() > 32 || number(public_exponent) <= rsa::BigUint::from(65536_u32) {
+            return Err(Error::Unsupported);
+        }
+        let key = rsa::RsaPrivateKey::from_components(number(modulus), number(public_exponent), number(private_exponent), Vec::new());
+        let der = key.map_err(|_| Error::Malformed)?.to_pkcs1_der().map_err(|_| Error::Malformed)?;
+        Self::from_der(der.as_bytes())
     }
 
     /// A new key. `bits` is 1024 to 8192 and a multiple of 128 ([`Error::KeySize`] elsewhere), the exponent odd and at least 3. Takes a

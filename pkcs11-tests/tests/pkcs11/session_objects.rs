@@ -8,6 +8,7 @@ use cryptoki_sys::*;
 
 use crate::keys::shared;
 use crate::module::{Mechanism, Module, attributes, call, gcm, nowhere};
+use crate::token_objects::generate_pair;
 
 pub(crate) const TRUE: &[u8] = &[CK_TRUE];
 pub(crate) const FALSE: &[u8] = &[CK_FALSE];
@@ -242,5 +243,52 @@ fn traps_21_and_22_a_change_beside_another() {
             end.store(true, SeqCst);
         });
         assert_eq!(module.attribute(session, key, CKA_LABEL), Err(CKR_OBJECT_HANDLE_INVALID));
+    }
+}
+
+#[test]
+fn an_rsa_key_needs_no_primes() {
+    let module = shared().another();
+    let session = module.logged_in();
+    let bits = 2048_u64.to_ne_bytes();
+    let private = vec![(CKA_SENSITIVE, FALSE), (CKA_EXTRACTABLE, TRUE)];
+    let (public, original) =
+        generate_pair(&module, session, CKM_RSA_PKCS_KEY_PAIR_GEN, &vec![(CKA_MODULUS_BITS, &bits)], &private).expect("a pair");
+    let get = |key, kind| module.attribute(session, key, kind).expect("a number");
+    let [modulus, exponent, secret, prime] =
+        [CKA_MODULUS, CKA_PUBLIC_EXPONENT, CKA_PRIVATE_EXPONENT, CKA_PRIME_1].map(|kind| get(original, kind));
+    let (class, kind) = (CKO_PRIVATE_KEY.to_ne_bytes(), CKK_RSA.to_ne_bytes());
+    let make = |numbers: &[(CK_ATTRIBUTE_TYPE, &[u8])]| {
+        let common = [(CKA_CLASS, &class[..]), (CKA_KEY_TYPE, &kind), (CKA_SENSITIVE, FALSE), (CKA_EXTRACTABLE, TRUE)];
+        create(&module, session, &[&common[..], numbers].concat())
+    };
+    let three = [(CKA_MODULUS, &modulus[..]), (CKA_PUBLIC_EXPONENT, &exponent), (CKA_PRIVATE_EXPONENT, &secret)];
+    let rsa = Mechanism::Plain(CKM_SHA256_RSA_PKCS);
+    for numbers in [three.to_vec(), [&three[..], &[(CKA_PRIME_1, &prime[..])]].concat()] {
+        let made = make(&numbers).expect("a private key");
+        let mut primes = [CKA_PRIME_1, CKA_PRIME_2].map(|kind| get(made, kind));
+        let mut expected = [CKA_PRIME_1, CKA_PRIME_2].map(|kind| get(original, kind));
+        primes.sort();
+        expected.sort();
+        assert_eq!(primes, expected);
+        let signature = module.sign(session, &rsa, made, b"data").expect("a signature");
+        assert_eq!(module.verify(session, &rsa, public, b"data", &signature), CKR_OK);
+    }
+    let mut other = secret.clone();
+    other[100] ^= 1;
+    let zeros = [0; 256];
+    for (numbers, expected) in [
+        (vec![three[0], three[1]], CKR_TEMPLATE_INCOMPLETE),
+        (vec![three[0], three[2]], CKR_TEMPLATE_INCOMPLETE),
+        (vec![three[1], three[2]], CKR_TEMPLATE_INCOMPLETE),
+        // Too small for the recovery that there is; a real one has its primes given.
+        (vec![three[0], (CKA_PUBLIC_EXPONENT, &[3]), three[2]], CKR_TEMPLATE_INCOMPLETE),
+        (vec![three[0], three[1], (CKA_PRIVATE_EXPONENT, &other)], CKR_TEMPLATE_INCONSISTENT),
+        (vec![three[0], three[1], (CKA_PRIVATE_EXPONENT, &zeros)], CKR_TEMPLATE_INCONSISTENT),
+        (vec![(CKA_MODULUS, &zeros), three[1], three[2]], CKR_TEMPLATE_INCONSISTENT),
+        (vec![(CKA_MODULUS, &[]), three[1], three[2]], CKR_TEMPLATE_INCONSISTENT),
+        (vec![three[0], three[1], three[2], (CKA_PRIME_2, &modulus[..128])], CKR_TEMPLATE_INCONSISTENT),
+    ] {
+        assert_eq!(make(&numbers), Err(expected), "{numbers:x?}");
     }
 }

@@ -3,8 +3,8 @@
 use cryptoki_sys::*;
 use dsma_core::Peer;
 use dsma_crypto::{
-    Curve, EcPublicKey, Ed25519PrivateKey, Ed25519PublicKey, MlDsaPrivateKey, MlDsaPublicKey, MlDsaSet, MlKemPrivateKey, MlKemPublicKey,
-    MlKemSet, X25519PrivateKey, X25519PublicKey,
+    Curve, EcPublicKey, Ed25519PrivateKey, Ed25519PublicKey, Error as Crypto, MlDsaPrivateKey, MlDsaPublicKey, MlDsaSet, MlKemPrivateKey,
+    MlKemPublicKey, MlKemSet, RsaPrivateKey, X25519PrivateKey, X25519PublicKey,
 };
 use zeroize::Zeroizing;
 
@@ -90,17 +90,39 @@ fn public(key_type: CK_KEY_TYPE, template: &Attributes) -> Result<LocalKey> {
     LocalKey::public(key_type, &spki)
 }
 
-/// PKCS #1's RSAPrivateKey. The primes must be there: the standard asks for modulus and private exponent alone, but nobody works with
-/// such a key without the risk that blinding guards against.
+/// PKCS #1's RSAPrivateKey. The standard asks for modulus and exponents alone (section 6.1.3): the primes follow from them.
 fn rsa_private(template: &Attributes) -> Result<Zeroizing<Vec<u8>>> {
-    let mut numbers = vec![der::integer(&[])];
-    for kind in
-        [CKA_MODULUS, CKA_PUBLIC_EXPONENT, CKA_PRIVATE_EXPONENT, CKA_PRIME_1, CKA_PRIME_2, CKA_EXPONENT_1, CKA_EXPONENT_2, CKA_COEFFICIENT]
-    {
-        numbers.push(der::integer(required(template, kind)?));
+    let modulus = required(template, CKA_MODULUS)?;
+    let [public, private] = [CKA_PUBLIC_EXPONENT, CKA_PRIVATE_EXPONENT].map(|kind| required(template, kind));
+    let (public, private) = (public?, private?);
+    let rest = [CKA_PRIME_1, CKA_PRIME_2, CKA_EXPONENT_1, CKA_EXPONENT_2, CKA_COEFFICIENT].map(|kind| template.get(kind));
+    if rest.iter().any(Option::is_none) {
+        return rsa_without_primes([modulus, public, private], [rest[0], rest[1]]);
     }
+    let numbers = [Some(&[][..]), Some(modulus), Some(public), Some(private)].into_iter().chain(rest).flatten().map(der::integer);
+    let numbers: Vec<_> = numbers.collect();
     let elements: Vec<&[u8]> = numbers.iter().map(|number| number.as_slice()).collect();
     Ok(der::sequence(&elements))
+}
+
+/// The same where numbers are missing; a prime that is there must be one of those that are found.
+fn rsa_without_primes([modulus, public, private]: [&[u8]; 3], primes: [Option<&[u8]>; 2]) -> Result<Zeroizing<Vec<u8>>> {
+    let [modulus, public, private] = [modulus, public, private].map(der::without_zeros);
+    let key = RsaPrivateKey::from_exponents(modulus, public, private).map_err(|error| match error {
+        Crypto::Unsupported => {
+            tracing::warn!(
+                "the primes of an RSA key are found for public exponents from 65537 on alone: give CKA_PRIME_1 to CKA_COEFFICIENT"
+            );
+            Error::TemplateIncomplete
+        }
+        _ => Error::TemplateInconsistent,
+    })?;
+    let der = key.to_pkcs1_der();
+    let found = der::read_sequence(&der).and_then(|numbers| Some([*numbers.get(4)?, *numbers.get(5)?])).ok_or(Error::GeneralError)?;
+    if primes.into_iter().flatten().any(|prime| !found.contains(&der::without_zeros(prime))) {
+        return Err(Error::TemplateInconsistent);
+    }
+    Ok(der)
 }
 
 /// SEC1's ECPrivateKey without the public key, which the parser computes.

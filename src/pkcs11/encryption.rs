@@ -143,6 +143,7 @@ pub(super) fn update(slot: &Slot<Ciphering>, part: &Input<'_>, mut output: Outpu
     let mut taken = slot.take()?;
     let running = taken.get()?;
     let len = part.len()?;
+    let was_fresh = running.is_fresh();
     running.begin()?;
     let decrypting = running.decrypting;
     match &mut running.stage {
@@ -151,6 +152,7 @@ pub(super) fn update(slot: &Slot<Ciphering>, part: &Input<'_>, mut output: Outpu
             running.spec.check_len(total, if decrypting { Error::EncryptedDataLenRange } else { Error::DataLenRange })?;
             let needed = running.spec.streamed_len(decrypting, total) - running.spec.streamed_len(decrypting, *seen);
             if let Room::Told(answer) = output.room(needed)? {
+                running.stay_fresh(was_fresh);
                 taken.keep();
                 return answer;
             }
@@ -167,6 +169,7 @@ pub(super) fn update(slot: &Slot<Ciphering>, part: &Input<'_>, mut output: Outpu
         }
         Stage::Collecting(data) => {
             if let Room::Told(answer) = output.room(0)? {
+                running.stay_fresh(was_fresh);
                 taken.keep();
                 return answer;
             }
@@ -186,12 +189,14 @@ pub(super) fn update(slot: &Slot<Ciphering>, part: &Input<'_>, mut output: Outpu
 fn finish(slot: &Slot<Ciphering>, mut output: Output<'_>) -> Result {
     let mut taken = slot.take()?;
     let running = taken.get()?;
+    let was_fresh = running.is_fresh();
     running.begin()?;
     let most = running.rest_len()?;
     // Where padding hides the length, only a query is answered with the upper bound.
     if (output.is_query() || !running.hides_length())
         && let Room::Told(answer) = output.room(most)?
     {
+        running.stay_fresh(was_fresh);
         taken.keep();
         return answer;
     }
@@ -212,6 +217,17 @@ impl Ciphering {
     /// Whether it ends with a logout.
     pub(super) fn uses_private_object(&self) -> bool {
         self.object.is_private()
+    }
+
+    const fn is_fresh(&self) -> bool {
+        matches!(self.stage, Stage::Fresh)
+    }
+
+    /// A call that told a length, or that the buffer is too small, has begun nothing (traps 1 and 2): one call may still do it all.
+    fn stay_fresh(&mut self, was_fresh: bool) {
+        if was_fresh {
+            self.stage = Stage::Fresh;
+        }
     }
 
     /// Decides at the first part how the data is processed: the one look into the key cache.

@@ -405,3 +405,23 @@ fn lengths_beyond_the_key_and_beyond_memory() {
     let mut len = 16;
     assert_eq!(call!(module, C_Decrypt(session, nowhere(), 1 << 60, out.as_mut_ptr(), &raw mut len)), CKR_HOST_MEMORY);
 }
+
+/// A query begins nothing: one call may still do it all.
+#[test]
+fn trap_1_a_query_of_a_part_leaves_the_operation_as_it_was() {
+    let bench = shared();
+    let remote = bench.key(json!({"obj_type": "AES", "key_size": 256, "key_ops": ["ENCRYPT", "DECRYPT"]}));
+    let (module, session, keys) = bench.use_keys([&bench.aes(), &remote]);
+    for key in keys {
+        let expected = module.encrypt(session, &gcm(), key, b"data").expect("it encrypts");
+        let (mut out, mut len) = ([0; 64], 0);
+        gcm().with(|m| assert_eq!(call!(module, C_EncryptInit(session, m, key)), CKR_OK));
+        assert_eq!(call!(module, C_EncryptUpdate(session, bytes(b"data"), 4, null_mut(), &raw mut len)), CKR_OK);
+        assert_eq!(call!(module, C_EncryptFinal(session, null_mut(), &raw mut len)), CKR_OK);
+        len = 3;
+        assert_eq!(call!(module, C_EncryptFinal(session, out.as_mut_ptr(), &raw mut len)), CKR_BUFFER_TOO_SMALL);
+        len = 64;
+        assert_eq!(call!(module, C_Encrypt(session, bytes(b"data"), 4, out.as_mut_ptr(), &raw mut len)), CKR_OK);
+        assert_eq!(out[..len as usize], expected);
+    }
+}

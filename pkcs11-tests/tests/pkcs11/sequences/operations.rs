@@ -89,12 +89,12 @@ impl Run<'_> {
             self.set(session, kind, State::None);
             return (code, CKR_OPERATION_NOT_INITIALIZED);
         }
-        (settled(code), self.after(session, kind, buffer, needs_room, false, State::None))
+        (settled(code), self.after(session, kind, buffer, needs_room, State::None))
     }
 
     pub(super) fn update(&mut self, session: usize, kind: Kind, buffer: Buffer) -> Answer {
         let (code, needs_room) = self.call_update(session, kind, part(), LEN, buffer);
-        let expected = self.after(session, kind, buffer, needs_room, true, State::Parts);
+        let expected = self.after(session, kind, buffer, needs_room, State::Parts);
         if kind == Kind::Digest && code == CKR_OK {
             self.digested(session, Some(&PART));
         }
@@ -104,7 +104,7 @@ impl Run<'_> {
     pub(super) fn finish(&mut self, session: usize, kind: Kind, buffer: Buffer) -> Answer {
         let mut room = Room::new(buffer);
         let (code, needs_room) = self.call_final(session, kind, &mut room, buffer);
-        let expected = self.after(session, kind, buffer, needs_room, true, State::None);
+        let expected = self.after(session, kind, buffer, needs_room, State::None);
         if kind == Kind::Digest && code == CKR_OK && buffer == Buffer::Enough {
             self.compare_digest(session, room.written());
         }
@@ -131,7 +131,7 @@ impl Run<'_> {
         if self.state(session, cipher) == State::None || self.state(session, other) == State::None {
             return (code, CKR_OPERATION_NOT_INITIALIZED);
         }
-        let expected = self.after(session, cipher, buffer, true, true, State::Parts);
+        let expected = self.after(session, cipher, buffer, true, State::Parts);
         if buffer == Buffer::Enough {
             self.set(session, other, State::Parts);
             if other == Kind::Digest {
@@ -195,15 +195,15 @@ impl Run<'_> {
     }
 
     /// The answer of a call that gives output, and the state after it.
-    fn after(&mut self, session: usize, kind: Kind, buffer: Buffer, needs_room: bool, in_parts: bool, next: State) -> CK_RV {
+    fn after(&mut self, session: usize, kind: Kind, buffer: Buffer, needs_room: bool, next: State) -> CK_RV {
         match (self.state(session, kind), buffer) {
             (State::None, _) => CKR_OPERATION_NOT_INITIALIZED,
             (_, Buffer::Query | Buffer::Short) if needs_room => {
-                // A cipher that is asked about parts is in parts from then on; what one call would need stays as it is.
-                if matches!(kind, Kind::Encrypt | Kind::Decrypt) && in_parts {
-                    self.set(session, kind, State::Parts);
+                if buffer == Buffer::Query {
+                    CKR_OK
+                } else {
+                    CKR_BUFFER_TOO_SMALL
                 }
-                if buffer == Buffer::Query { CKR_OK } else { CKR_BUFFER_TOO_SMALL }
             }
             _ => {
                 self.set(session, kind, next);

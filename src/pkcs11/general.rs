@@ -88,7 +88,7 @@ pub(super) fn finalize(reserved_is_null: bool) -> Result {
     }
     let _one_at_a_time = lock(&LIFE_CYCLE);
     if !INITIALIZED.swap(false, SeqCst) {
-        return Err(Error::FunctionFailed);
+        return Err(Error::NotInitialized);
     }
     let tokens = std::mem::take(&mut *write(&TOKENS));
     session_table::clear();

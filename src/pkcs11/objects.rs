@@ -30,7 +30,6 @@ pub(super) use self::draft::{Draft, NewPair, Origin, generate_in_dsm};
 pub(super) use self::dsm::{DsmObject, Part, Readable};
 pub(super) use self::generated::Made;
 pub(super) use self::held::{Held, next_handle};
-#[allow(unused_imports, reason = "for chapters that are being written")]
 pub(super) use self::key::{LocalKey, Prepared, curve};
 pub(super) use self::numbers::{ml_dsa_set, ml_kem_set, peer};
 pub(super) use self::object::{Body, KeyKind, KeySource, Object};

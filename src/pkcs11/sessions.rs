@@ -117,7 +117,6 @@ impl Session {
     }
 
     /// Forgets a session object that was destroyed.
-    #[allow(dead_code, reason = "C_DestroyObject is being written")]
     pub(super) fn disown(&self, handle: CK_OBJECT_HANDLE) {
         lock(&self.owned).remove(&handle);
     }
@@ -182,7 +181,7 @@ pub(super) fn open_session(slot: CK_SLOT_ID, flags: CK_FLAGS, mut place: Place<'
     // C_Finalize in another thread takes the tokens away and then forgets the sessions: this one must not slip in between.
     if !general::token(slot).is_ok_and(|current| Arc::ptr_eq(&current, &token)) {
         let _already_forgotten = close_session(session);
-        return Err(Error::SlotIdInvalid);
+        return Err(Error::NotInitialized);
     }
     place.set(session)
 }

@@ -24,7 +24,6 @@ pub(in crate::pkcs11) fn next_handle() -> CK_OBJECT_HANDLE {
 /// Session objects by handle.
 pub(in crate::pkcs11) struct Held {
     shards: [RwLock<HashMap<CK_OBJECT_HANDLE, Arc<Object>>>; SHARDS],
-    objects: AtomicUsize,
     bytes: AtomicUsize,
     limit: usize,
 }
@@ -32,17 +31,12 @@ pub(in crate::pkcs11) struct Held {
 impl Held {
     /// No objects yet, and never more than `limit` bytes of them.
     pub(in crate::pkcs11) fn new(limit: usize) -> Self {
-        Self { shards: Default::default(), objects: AtomicUsize::new(0), bytes: AtomicUsize::new(0), limit }
-    }
-
-    /// Whether there is none: the usual case, asked first.
-    pub(in crate::pkcs11) fn is_empty(&self) -> bool {
-        self.objects.load(Relaxed) == 0
+        Self { shards: Default::default(), bytes: AtomicUsize::new(0), limit }
     }
 
     /// The object with this handle.
     pub(in crate::pkcs11) fn get(&self, handle: CK_OBJECT_HANDLE) -> Option<Arc<Object>> {
-        if self.is_empty() { None } else { read(self.shard(handle)).get(&handle).cloned() }
+        read(self.shard(handle)).get(&handle).cloned()
     }
 
     /// Adds an object under its handle, which is new.
@@ -52,7 +46,6 @@ impl Held {
     pub(in crate::pkcs11) fn put(&self, object: Arc<Object>) -> Result {
         self.take_room(&object)?;
         write(self.shard(object.handle)).insert(object.handle, object);
-        self.objects.fetch_add(1, Relaxed);
         Ok(())
     }
 
@@ -84,16 +77,12 @@ impl Held {
     /// Takes an object away. Running operations keep what they have.
     pub(in crate::pkcs11) fn remove(&self, handle: CK_OBJECT_HANDLE) -> Option<Arc<Object>> {
         let removed = write(self.shard(handle)).remove(&handle)?;
-        self.objects.fetch_sub(1, Relaxed);
         self.bytes.fetch_sub(size_of_object(&removed), Relaxed);
         Some(removed)
     }
 
     /// Every object that `condition` holds for, in the order of their handles.
     pub(in crate::pkcs11) fn select(&self, condition: impl Fn(&Object) -> bool) -> Vec<Arc<Object>> {
-        if self.is_empty() {
-            return Vec::new();
-        }
         let mut found: Vec<Arc<Object>> = self
             .shards
             .iter()

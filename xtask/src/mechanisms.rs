@@ -21,7 +21,7 @@ const INTRODUCTION: &str = "\
 What `C_GetMechanismList` answers. A key's own attributes and DSM's policies decide further: see `C_GetAttributeValue`.
 
 **Runs** says where. *local*: in this process, without a key. *local, or DSM*: in this process where DSM lets the key be exported and for
-public and session keys; a key that stays in DSM is used there, over the network. *DSM*: there alone. *local only*: DSM does not have it, so that a key that
+public and session keys; a key that stays in DSM is used there, over the network. *local only*: DSM does not have it, so that a key that
 stays there answers `CKR_MECHANISM_INVALID`. A function that differs from the others of its row is named. **DSM's limits** are what such a
 key is able to do there, where that is less; the rest answers `CKR_MECHANISM_INVALID`.
 
@@ -114,7 +114,6 @@ const fn place(place: Place) -> &'static str {
     match place {
         Place::Here => "local",
         Place::HereOrDsm => "local, or DSM",
-        Place::Dsm => "DSM",
         Place::HereOnly => "local only",
     }
 }

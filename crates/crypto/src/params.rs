@@ -33,7 +33,7 @@ pub enum CipherParams<'a> {
     /// AES key wrap with padding (RFC 5649, KWP) of any bytes but none. Not in parts.
     AesKwp,
     /// FF1 over texts, in the format that the key has in DSM (radix, lengths, preserved and masked characters). A key does not know its
-    /// format, so this is for DSM to do: here it is unsupported. `masked` wishes for a decryption whose secret characters are hidden.
+    /// format, so this is not for it to do: here it is unsupported. `masked` wishes for a decryption whose secret characters are hidden.
     Tokens { masked: bool },
     /// Triple DES in ECB without padding: whole blocks of 8 bytes.
     Des3Ecb,

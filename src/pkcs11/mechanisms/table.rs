@@ -68,8 +68,6 @@ pub(crate) enum Place {
     Here,
     /// In this process where DSM lets the key be exported, and for public and session keys; in DSM otherwise.
     HereOrDsm,
-    /// In DSM alone, which knows what the key's texts look like.
-    Dsm,
     /// In this process alone: DSM does not have it, so a key that stays there cannot use it.
     HereOnly,
 }
@@ -194,7 +192,7 @@ rows! {
     CKM_DES3_CMAC: Des3, SIGNING, "", HereOrDsm;
     CKM_DES3_CMAC_GENERAL: Des3, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
 
-    CKM_DSMA_FF1: Aes, ENCRYPTION, "none, or CK_ULONG with CKF_DSMA_MASKED", Dsm;
+    CKM_DSMA_FF1: Aes, ENCRYPTION, "none, or CK_ULONG with CKF_DSMA_MASKED", HereOrDsm;
 
     CKM_PKCS5_PBKD2: Secret, CKF_GENERATE, "CK_PKCS5_PBKD2_PARAMS2", HereOnly;
     CKM_HKDF_DERIVE: Secret, CKF_DERIVE, "CK_HKDF_PARAMS", HereOrDsm, "both steps together";

@@ -7,6 +7,7 @@ use dsma_crypto::{Buffers, CipherParams, Message, SignatureScheme};
 
 use super::Accelerator;
 use super::forward::curve_of;
+use crate::cache::Tokens;
 use crate::{CachedKey, Error, KeyRef};
 
 impl Accelerator {
@@ -19,7 +20,10 @@ impl Accelerator {
         let key = self.granted(key, Operation::Encrypt)?;
         match key.local_for_cipher(params) {
             Some(local) => Ok(local.encrypt(params, io, tag)?),
-            None => self.forward_encrypt(&key, params, io, tag),
+            None => match (key.tokens(), params) {
+                (Some(tokens), CipherParams::Tokens { .. }) => tokens.tokenize(io),
+                _ => self.forward_encrypt(&key, params, io, tag),
+            },
         }
     }
 
@@ -31,7 +35,10 @@ impl Accelerator {
         let key = self.granted(key, Operation::Decrypt)?;
         match key.local_for_cipher(params) {
             Some(local) => Ok(local.decrypt(params, io, tag)?),
-            None => self.forward_decrypt(&key, params, io, tag),
+            None => match (key.tokens(), params) {
+                (Some(tokens), CipherParams::Tokens { masked }) => tokens.detokenize(io, *masked),
+                _ => self.forward_decrypt(&key, params, io, tag),
+            },
         }
     }
 
@@ -68,6 +75,19 @@ impl Accelerator {
         let key = self.key(key)?;
         authorize(operation, Some(Permissions::all()), &KeyFacts::from(&**key.sobject()), Time::now())?;
         Ok(key)
+    }
+}
+
+/// An error is DSM's own answer.
+impl Tokens {
+    fn tokenize(&self, mut io: Buffers<'_>) -> Result<usize, Error> {
+        let token = self.format.tokenize(&self.key, &io.copy_input())?;
+        Ok(io.write(&token)?)
+    }
+
+    fn detokenize(&self, mut io: Buffers<'_>, masked: bool) -> Result<usize, Error> {
+        let text = self.format.detokenize(&self.key, &io.copy_input(), masked)?;
+        Ok(io.write(&text)?)
     }
 }
 

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use dsma_api::{EllipticCurve, ObjectType, Sobject};
+use dsma_api::{EllipticCurve, ObjectType, SecretBlob, Sobject};
 use dsma_crypto::{
     AesKey, Des3Key, EcPrivateKey, EcPublicKey, Ed25519PrivateKey, Ed25519PublicKey, HmacKey, Key, MlDsaPrivateKey, MlKemPrivateKey,
     RsaPrivateKey, RsaPublicKey, X25519PrivateKey,
 };
+use dsma_fpe::Format;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -16,6 +17,13 @@ pub struct CachedKey {
     kid: Uuid,
     sobject: Arc<Sobject>,
     local: Option<Key>,
+    tokens: Option<Box<Tokens>>,
+}
+
+/// An AES key that does nothing but make tokens of texts.
+pub(crate) struct Tokens {
+    pub(crate) key: AesKey,
+    pub(crate) format: Format,
 }
 
 impl CachedKey {
@@ -37,11 +45,16 @@ impl CachedKey {
         self.local.as_ref()
     }
 
+    /// The key with its format, where it makes tokens and was exported. It has no [`CachedKey::local`].
+    pub(crate) fn tokens(&self) -> Option<&Tokens> {
+        self.tokens.as_deref()
+    }
+
     /// From an exported sobject; the value is parsed and overwritten. Types that the engine does not know are forwarded.
     pub(crate) fn from_export(kid: Uuid, mut sobject: Sobject) -> Result<Self, dsma_crypto::Error> {
         let value = sobject.value.take();
         if is_restricted(&sobject) {
-            return Ok(Self::remote(kid, sobject));
+            return Ok(Self { tokens: Tokens::read(&sobject, value.as_ref())?.map(Box::new), ..Self::remote(kid, sobject) });
         }
         let local = match (sobject.obj_type, value) {
             (ObjectType::Aes, Some(value)) => Some(Key::Aes(AesKey::from_bytes(value.as_ref())?)),
@@ -72,24 +85,36 @@ impl CachedKey {
             },
             _ => None,
         };
-        Ok(Self { kid, sobject: Arc::new(sobject), local })
+        Ok(Self { kid, sobject: Arc::new(sobject), local, tokens: None })
     }
 
     /// From a sobject that may not be exported.
     pub(crate) fn remote(kid: Uuid, mut sobject: Sobject) -> Self {
         sobject.value = None;
-        Self { kid, sobject: Arc::new(sobject), local: None }
+        Self { kid, sobject: Arc::new(sobject), local: None, tokens: None }
     }
 
     /// Estimate of the memory that it takes.
     pub(super) fn memory_size(&self) -> usize {
-        size_of::<Self>() + 1024 + self.local.as_ref().map_or(0, Key::memory_size)
+        let tokens = if self.tokens.is_some() { 16 << 10 } else { 0 };
+        size_of::<Self>() + 1024 + tokens + self.local.as_ref().map_or(0, Key::memory_size)
     }
 }
 
 impl fmt::Debug for CachedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CachedKey").field("kid", &self.kid).field("local", &self.local.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Tokens {
+    /// None where the sobject carries other conditions than its format, or one that this version does not know.
+    fn read(sobject: &Sobject, value: Option<&SecretBlob>) -> Result<Option<Self>, dsma_crypto::Error> {
+        let (Some(value), ObjectType::Aes, Ok(format)) = (value, sobject.obj_type, Format::of(sobject)) else { return Ok(None) };
+        let aes = sobject.aes.as_ref().and_then(Value::as_object);
+        let free = aes.is_none_or(|aes| aes.iter().all(|(name, value)| matches!(&**name, "key_sizes" | "fpe") || value.is_null()))
+            && sobject.google_access_reason_policy.as_ref().is_none_or(Value::is_null);
+        Ok(if free { Some(Self { key: AesKey::from_bytes(value.as_ref())?, format }) } else { None })
     }
 }
 

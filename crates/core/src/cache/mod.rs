@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 pub use self::entry::CachedKey;
+pub(crate) use self::entry::Tokens;
 use self::names::Recent;
 use self::table::{Found, Table};
 use crate::clock::Moment;

@@ -4,12 +4,12 @@ use dsma_api::{
     ApiError, Blob, CipherMode, CryptMode, DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse, ObjectType, Operation,
     SecretBlob, Sobject, SobjectDescriptor,
 };
-use dsma_crypto::{Buffers, Key};
+use dsma_crypto::{AesKey, Buffers, Key};
+use dsma_fpe::Format;
 use zeroize::Zeroizing;
 
 use super::modes::{check_alg, encryption_padding, symmetric};
 use super::params::{Parameters, none_given};
-use super::tokens::Format;
 use super::{descriptor, log, refused};
 use crate::dsm::authentication::Caller;
 use crate::dsm::call::Call;
@@ -46,7 +46,7 @@ pub(super) fn encrypt_one(
     let EncryptRequest { mode, iv, ad, tag_len, label, .. } = request;
     if *mode == Some(TOKENS) {
         none_given(&[("iv", iv.is_some()), ("ad", ad.is_some()), ("tag_len", tag_len.is_some()), ("label", label.is_some())])?;
-        let token = Format::of(&row.sobject)?.tokenize(&key, request.plain.as_ref())?;
+        let token = Format::of(&row.sobject)?.tokenize(aes(&key)?, request.plain.as_ref())?;
         log(call, caller, "Encrypted with", &row)?;
         return Ok(EncryptResponse { kid: row.sobject.kid, cipher: Blob(token), iv: None, tag: None });
     }
@@ -68,7 +68,7 @@ pub(super) fn decrypt_one(
         let (Opened { row, key }, masked_only) = open_token(call, caller, descriptor)?;
         check_alg(request.alg, &row.sobject)?;
         let masked = masked_only || *masked == Some(true);
-        let plain = Format::of(&row.sobject)?.detokenize(&key, request.cipher.as_ref(), masked)?;
+        let plain = Format::of(&row.sobject)?.detokenize(aes(&key)?, request.cipher.as_ref(), masked)?;
         log(call, caller, "Decrypted with", &row)?;
         return Ok(DecryptResponse { kid: row.sobject.kid, plain: SecretBlob(plain) });
     }
@@ -79,6 +79,10 @@ pub(super) fn decrypt_one(
     let plain = unseal(&row.sobject, &key, wishes, tag.as_ref(), request.cipher.as_ref())?;
     log(call, caller, "Decrypted with", &row)?;
     Ok(DecryptResponse { kid: row.sobject.kid, plain: SecretBlob(plain) })
+}
+
+fn aes(key: &Key) -> Result<&AesKey, ApiError> {
+    if let Key::Aes(key) = key { Ok(key) } else { Err(ApiError::bad_request("Mode FF1 is for AES keys")) }
 }
 
 /// What a request says about the cipher, in whatever operation.

@@ -13,7 +13,6 @@ mod params;
 mod parts;
 mod signature;
 mod stream;
-mod tokens;
 mod wrap;
 
 use dsma_api::{ApiError, KeyOperation, SobjectDescriptor};
@@ -30,7 +29,6 @@ pub(super) use self::modes::hash;
 pub(super) use self::parts::{decrypt_final, decrypt_init, decrypt_update, encrypt_final, encrypt_init, encrypt_update};
 pub(super) use self::signature::{sign, verify};
 pub(super) use self::stream::{stream_decrypt, stream_encrypt};
-pub(super) use self::tokens::Format;
 pub(super) use self::wrap::{unwrap_key, wrap_key};
 use super::authentication::Caller;
 use super::call::Call;

@@ -14,7 +14,6 @@ use super::{key_ops, line, links, name_taken, policies, rotation, shown, transie
 use crate::dsm::authentication::Caller;
 use crate::dsm::call::Call;
 use crate::dsm::groups::{no_group, valid_name};
-use crate::dsm::operations::Format;
 use crate::dsm::reply::Reply;
 use crate::store::{ActionType, SobjectRow};
 
@@ -205,7 +204,7 @@ fn tokenization(fpe: Option<Value>, aes: Option<Value>, obj_type: ObjectType) ->
     if obj_type != ObjectType::Aes {
         return Err(ApiError::bad_request("Field `fpe` is for AES keys"));
     }
-    let classic = Format::read(&fpe)?.is_classic();
+    let classic = dsma_fpe::Format::read(&fpe)?.is_classic();
     // Clients need it to be there.
     if let Some(members) = fpe.as_object_mut().filter(|_| classic) {
         members.retain(|_, member| !member.is_null());

@@ -10,15 +10,14 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::reading::Side;
-use super::{Exchanged, bad_text, indices, invalid, luhn, parse};
-use crate::dsm::operations::refused;
+use super::{Exchanged, bad_text, indices, invalid, luhn, parse, refused};
 
 /// What stands for the numerals.
 const ALPHABET: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 /// The format of a key's texts.
 #[derive(Deserialize)]
-pub(in crate::dsm) struct Basic {
+pub(crate) struct Basic {
     radix: u32,
     min_length: usize,
     max_length: usize,
@@ -33,7 +32,7 @@ pub(in crate::dsm) struct Basic {
 
 impl Basic {
     /// Reads and checks a format.
-    pub(super) fn read(format: &Value) -> Result<Self, ApiError> {
+    pub(crate) fn read(format: &Value) -> Result<Self, ApiError> {
         let read: Self = parse(format)?;
         if !(2..=36).contains(&read.radix) {
             return Err(invalid("radix must be 2 to 36"));
@@ -48,7 +47,7 @@ impl Basic {
     }
 
     /// The token of a text, or the text of a token.
-    pub(super) fn exchange(&self, key: &AesKey, text: &[char], side: Side) -> Result<Exchanged, ApiError> {
+    pub(crate) fn exchange(&self, key: &AesKey, text: &[char], side: Side) -> Result<Exchanged, ApiError> {
         if !(self.min_length..=self.max_length).contains(&text.len()) {
             return Err(ApiError::bad_request(format!(
                 "Invalid length of the text: {} to {} characters",
@@ -99,7 +98,6 @@ impl Basic {
 
 #[cfg(test)]
 mod tests {
-    use dsma_crypto::Key;
     use serde_json::json;
 
     use super::super::Format;
@@ -111,7 +109,7 @@ mod tests {
 
     #[test]
     fn luhn_numbers_stay_luhn_numbers_and_come_back() {
-        let key = Key::Aes(AesKey::from_bytes(&[9; 16]).unwrap());
+        let key = AesKey::from_bytes(&[9; 16]).unwrap();
         for preserve in [json!([]), json!([0, 1, 2, 3, 4, 5, -4, -3, -2, -1]), json!([-1])] {
             let format = format(json!({"radix": 10, "min_length": 13, "max_length": 19, "preserve": preserve, "luhn_check": true}));
             // Published test numbers of card schemes. Six free digits with one of them for the check are too few.

@@ -1,12 +1,12 @@
 //! Luhn's check digit (ISO/IEC 7812-1, annex B).
 
 /// The sum of digits, modulo ten: 0 for a valid number.
-pub(super) fn sum(digits: &[u8]) -> u32 {
+pub(crate) fn sum(digits: &[u8]) -> u32 {
     digits.iter().rev().enumerate().map(|(place, digit)| weight(place, u32::from(*digit))).sum::<u32>() % 10
 }
 
 /// Sets the one digit at `index` with which the number is valid. Each digit adds another weight, so there is exactly one.
-pub(super) fn mend(digits: &mut [u8], index: usize) {
+pub(crate) fn mend(digits: &mut [u8], index: usize) {
     for digit in 0..10 {
         digits[index] = digit;
         if sum(digits) == 0 {

@@ -9,14 +9,14 @@ use super::{bad_text, luhn};
 
 /// Which of the two a text is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+pub(crate) enum Side {
     Plain,
     Token,
 }
 
 /// One piece of a text.
 #[derive(PartialEq, Eq)]
-pub(super) enum Piece<'a> {
+pub(crate) enum Piece<'a> {
     /// Stays as it is; what is preserved is FF1's tweak as well, what is literal is not.
     Fixed { text: Vec<char>, tweak: bool },
     /// One character, in an alphabet for texts and one of the same size for tokens.
@@ -29,29 +29,29 @@ pub(super) enum Piece<'a> {
 
 /// A digit that makes the Luhn sum of others right and is not encrypted itself.
 #[derive(PartialEq, Eq)]
-pub(super) struct CheckDigit {
+pub(crate) struct CheckDigit {
     /// Places of the digits in the text, this one among them.
-    pub(super) digits: Vec<usize>,
+    pub(crate) digits: Vec<usize>,
     /// Its place.
-    pub(super) at: usize,
+    pub(crate) at: usize,
 }
 
 /// The reading of a text. Two readings have one layout where all but the values is the same.
 #[derive(Default)]
-pub(super) struct Reading<'a> {
-    pub(super) pieces: Vec<Piece<'a>>,
+pub(crate) struct Reading<'a> {
+    pub(crate) pieces: Vec<Piece<'a>>,
     /// Of the slots, in their order.
-    pub(super) values: Zeroizing<Vec<u64>>,
-    pub(super) checks: Vec<CheckDigit>,
+    pub(crate) values: Zeroizing<Vec<u64>>,
+    pub(crate) checks: Vec<CheckDigit>,
     /// For each character of the text, whether it is masked.
-    pub(super) masked: Vec<bool>,
+    pub(crate) masked: Vec<bool>,
     /// For each character of the text, whether it is of a slot.
-    pub(super) free: Vec<bool>,
+    pub(crate) free: Vec<bool>,
 }
 
 /// How far a reading has come.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(crate) struct Place {
     pieces: usize,
     values: usize,
     checks: usize,
@@ -60,19 +60,19 @@ pub(super) struct Place {
 
 impl Place {
     /// Characters read by then.
-    pub(super) const fn len(self) -> usize {
+    pub(crate) const fn len(self) -> usize {
         self.length
     }
 }
 
 impl<'a> Reading<'a> {
-    pub(super) fn push_fixed(&mut self, text: &[char], tweak: bool, masked: bool) {
+    pub(crate) fn push_fixed(&mut self, text: &[char], tweak: bool, masked: bool) {
         self.pieces.push(Piece::Fixed { text: text.to_vec(), tweak });
         self.masked.extend(text.iter().map(|_| masked));
         self.free.resize(self.masked.len(), false);
     }
 
-    pub(super) fn push_slot(&mut self, piece: Piece<'a>, value: u64, masked: &[bool]) {
+    pub(crate) fn push_slot(&mut self, piece: Piece<'a>, value: u64, masked: &[bool]) {
         self.pieces.push(piece);
         self.values.push(value);
         self.masked.extend_from_slice(masked);
@@ -80,17 +80,17 @@ impl<'a> Reading<'a> {
     }
 
     /// Characters read so far.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.masked.len()
     }
 
     /// Where it stands, to come [`back`](Self::back) to.
-    pub(super) fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Place {
         Place { pieces: self.pieces.len(), values: self.values.len(), checks: self.checks.len(), length: self.len() }
     }
 
     /// Forgets what was read since.
-    pub(super) fn back(&mut self, Place { pieces, values, checks, length }: Place) {
+    pub(crate) fn back(&mut self, Place { pieces, values, checks, length }: Place) {
         self.pieces.truncate(pieces);
         self.checks.truncate(checks);
         self.values.truncate(values);
@@ -98,7 +98,7 @@ impl<'a> Reading<'a> {
         self.free.truncate(length);
     }
 
-    pub(super) fn same_layout(&self, other: &Self) -> bool {
+    pub(crate) fn same_layout(&self, other: &Self) -> bool {
         self.pieces == other.pieces && self.checks == other.checks
     }
 
@@ -106,7 +106,7 @@ impl<'a> Reading<'a> {
     ///
     /// # Errors
     /// 400 where it has not.
-    pub(super) fn demand_luhn(&mut self, text: &[char], places: Vec<usize>) -> Result<(), ApiError> {
+    pub(crate) fn demand_luhn(&mut self, text: &[char], places: Vec<usize>) -> Result<(), ApiError> {
         let digits = digits(text, &places).ok_or_else(|| bad_text("a part under a Luhn check is no number"))?;
         if luhn::sum(&digits) != 0 {
             return Err(bad_text("its Luhn check digit does not hold"));
@@ -118,7 +118,7 @@ impl<'a> Reading<'a> {
     }
 
     /// FF1's tweak: what is preserved, in its order.
-    pub(super) fn tweak(&self) -> String {
+    pub(crate) fn tweak(&self) -> String {
         let preserved = self.pieces.iter().filter_map(|piece| match piece {
             Piece::Fixed { text, tweak: true } => Some(text),
             _ => None,
@@ -127,7 +127,7 @@ impl<'a> Reading<'a> {
     }
 
     /// The slots that are encrypted, as indices among all slots, with the number of their values. Check digits follow from the others.
-    pub(super) fn slots(&self) -> Vec<(usize, u64)> {
+    pub(crate) fn slots(&self) -> Vec<(usize, u64)> {
         let (mut slots, mut index, mut at) = (Vec::new(), 0, 0);
         for piece in &self.pieces {
             if let Some(count) = piece.count() {
@@ -142,7 +142,7 @@ impl<'a> Reading<'a> {
     }
 
     /// The text in which the slots hold these values, check digits mended; `None` for a value that a slot does not have.
-    pub(super) fn write(&self, values: &[u64], side: Side) -> Option<Zeroizing<Vec<char>>> {
+    pub(crate) fn write(&self, values: &[u64], side: Side) -> Option<Zeroizing<Vec<char>>> {
         let (mut text, mut values) = (Zeroizing::new(Vec::with_capacity(self.len())), values.iter());
         for piece in &self.pieces {
             match piece {
@@ -177,7 +177,7 @@ impl Piece<'_> {
     }
 
     /// Characters of it.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Fixed { text, .. } => text.len(),
             Self::Letter { .. } => 1,
@@ -188,7 +188,7 @@ impl Piece<'_> {
 }
 
 /// The digits at these places; `None` where one is no digit.
-pub(super) fn digits(text: &[char], places: &[usize]) -> Option<Zeroizing<Vec<u8>>> {
+pub(crate) fn digits(text: &[char], places: &[usize]) -> Option<Zeroizing<Vec<u8>>> {
     let digit = |place: &usize| text.get(*place)?.to_digit(10).and_then(|digit| u8::try_from(digit).ok());
     places.iter().map(digit).collect::<Option<Vec<u8>>>().map(Zeroizing::new)
 }

@@ -8,7 +8,7 @@ use dsma_api::ApiError;
 /// Which part of a date a number is.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum DatePart {
+pub(crate) enum DatePart {
     Month,
     Day,
     Year,
@@ -18,30 +18,30 @@ pub(super) enum DatePart {
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::enum_variant_names, reason = "the names of the published schema")]
-pub(super) enum DateForm {
+pub(crate) enum DateForm {
     DmyDate(Limits),
     MonthDayDate(Limits),
     MonthYearDate(Limits),
 }
 
 #[derive(Clone, PartialEq, Eq, Deserialize)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     before: Option<Date>,
     after: Option<Date>,
 }
 
 /// A date, or the parts of it that the form has.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-pub(super) struct Date {
-    pub(super) year: Option<u64>,
-    pub(super) month: Option<u64>,
-    pub(super) day: Option<u64>,
+pub(crate) struct Date {
+    pub(crate) year: Option<u64>,
+    pub(crate) month: Option<u64>,
+    pub(crate) day: Option<u64>,
 }
 
 impl DateForm {
     /// # Errors
     /// 400 where a limit is no date of this form.
-    pub(super) fn check(&self) -> Result<(), ApiError> {
+    pub(crate) fn check(&self) -> Result<(), ApiError> {
         let limits = self.limits();
         for limit in limits.before.iter().chain(&limits.after) {
             if !self.is_date(*limit) {
@@ -52,7 +52,7 @@ impl DateForm {
     }
 
     /// Whether there is such a date, between the limits.
-    pub(super) fn holds(&self, date: Date) -> bool {
+    pub(crate) fn holds(&self, date: Date) -> bool {
         let limits = self.limits();
         let place = (date.year, date.month, date.day);
         let inside = limits.before.is_none_or(|limit| place < (limit.year, limit.month, limit.day))
@@ -61,7 +61,7 @@ impl DateForm {
     }
 
     /// The years that can be between the limits.
-    pub(super) fn years(&self) -> (u64, u64) {
+    pub(crate) fn years(&self) -> (u64, u64) {
         let year = |limit: &Option<Date>| limit.and_then(|limit| limit.year);
         (year(&self.limits().after).unwrap_or(0), year(&self.limits().before).unwrap_or(u64::MAX))
     }
@@ -91,7 +91,7 @@ impl DateForm {
 
 impl DatePart {
     /// The numbers that this part can be, where years lie within `years`.
-    pub(super) const fn range(self, years: (u64, u64)) -> (u64, u64) {
+    pub(crate) const fn range(self, years: (u64, u64)) -> (u64, u64) {
         match self {
             Self::Month => (1, 12),
             Self::Day => (1, 31),

@@ -3,6 +3,10 @@
 //! The wire knows three kinds of formats. The basic one is an alphabet, lengths and preserved places. The advanced one (`format`) is a tree of
 //! literals, encrypted parts, choices, sequences and repetitions under constraints; the second generation (`format_v2`) is variants of
 //! sections of words. Both of these are read into slots with so many values each, and the slots are encrypted together: see `walk.rs`.
+//!
+//! The engine and dsma-local work by this one reading of the format; its errors are DSM's answers.
+
+#![forbid(unsafe_code)]
 
 mod advanced;
 mod basic;
@@ -17,7 +21,7 @@ mod second;
 mod walk;
 
 use dsma_api::{ApiError, Sobject};
-use dsma_crypto::Key;
+use dsma_crypto::{AesKey, Error};
 use serde::Deserialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -33,58 +37,71 @@ const MASK: char = '*';
 const MAX_LENGTH: usize = 4096;
 
 /// The format of a key's texts.
-pub(in crate::dsm) enum Format {
+pub struct Format(Kind);
+
+enum Kind {
     Basic(Basic),
     Advanced(Box<Advanced>),
     Second(Second),
 }
 
 impl Format {
-    /// Reads and checks a format.
-    pub(in crate::dsm) fn read(format: &Value) -> Result<Self, ApiError> {
+    /// Reads and checks a format (`fpe` of a sobject).
+    ///
+    /// # Errors
+    /// 400 for what is no format.
+    pub fn read(format: &Value) -> Result<Self, ApiError> {
         let member = |name| format.get(name).filter(|member| !member.is_null());
-        match (member("format"), member("format_v2")) {
-            (None, None) => Basic::read(format).map(Self::Basic),
-            (Some(part), None) => Advanced::read(part).map(|format| Self::Advanced(Box::new(format))),
-            (None, Some(second)) => Second::read(second).map(Self::Second),
+        let kind = match (member("format"), member("format_v2")) {
+            (None, None) => Basic::read(format).map(Kind::Basic),
+            (Some(part), None) => Advanced::read(part).map(|format| Kind::Advanced(Box::new(format))),
+            (None, Some(second)) => Second::read(second).map(Kind::Second),
             (Some(_), Some(_)) => Err(invalid("`format` and `format_v2` exclude each other")),
-        }
+        };
+        kind.map(Self)
     }
 
     /// Whether clients of the classic interface can read it: they know the basic form alone.
-    pub(in crate::dsm) const fn is_classic(&self) -> bool {
-        matches!(self, Self::Basic(_))
+    #[must_use]
+    pub const fn is_classic(&self) -> bool {
+        matches!(self.0, Kind::Basic(_))
     }
 
     /// The format of this key.
-    pub(super) fn of(sobject: &Sobject) -> Result<Self, ApiError> {
+    ///
+    /// # Errors
+    /// 400 for a key that was made without one.
+    pub fn of(sobject: &Sobject) -> Result<Self, ApiError> {
         let format = sobject.fpe.as_ref().or_else(|| sobject.aes.as_ref()?.get("fpe"));
         Self::read(format.ok_or_else(|| ApiError::bad_request("The key has no tokenization format: it was made without `fpe`"))?)
     }
 
-    /// The token of a text.
-    pub(super) fn tokenize(&self, key: &Key, text: &[u8]) -> Result<Vec<u8>, ApiError> {
+    /// The token of a text in UTF-8.
+    ///
+    /// # Errors
+    /// 400 for a text that is not of the format.
+    pub fn tokenize(&self, key: &AesKey, text: &[u8]) -> Result<Vec<u8>, ApiError> {
         self.exchange(key, text, Side::Plain, false).map(|token| token.to_vec())
     }
 
     /// The text of a token, masked where that is wanted.
-    pub(super) fn detokenize(&self, key: &Key, token: &[u8], masked: bool) -> Result<Zeroizing<Vec<u8>>, ApiError> {
+    ///
+    /// # Errors
+    /// 400 for a token that is not of the format.
+    pub fn detokenize(&self, key: &AesKey, token: &[u8], masked: bool) -> Result<Zeroizing<Vec<u8>>, ApiError> {
         self.exchange(key, token, Side::Token, masked)
     }
 
-    fn exchange(&self, key: &Key, text: &[u8], side: Side, masked: bool) -> Result<Zeroizing<Vec<u8>>, ApiError> {
-        let Key::Aes(key) = key else {
-            return Err(ApiError::bad_request("Mode FF1 is for AES keys"));
-        };
+    fn exchange(&self, key: &AesKey, text: &[u8], side: Side, masked: bool) -> Result<Zeroizing<Vec<u8>>, ApiError> {
         let text = std::str::from_utf8(text).map_err(|_| bad_text("it is not UTF-8"))?;
         let text = Zeroizing::new(text.chars().collect::<Vec<char>>());
         if text.len() > MAX_LENGTH {
             return Err(bad_text("it has more than 4096 characters"));
         }
-        let mut exchanged = match self {
-            Self::Basic(format) => format.exchange(key, &text, side)?,
-            Self::Advanced(format) => walk::exchange(key, format.as_ref(), &text, side)?,
-            Self::Second(format) => format.exchange(key, &text, side)?,
+        let mut exchanged = match &self.0 {
+            Kind::Basic(format) => format.exchange(key, &text, side)?,
+            Kind::Advanced(format) => walk::exchange(key, format.as_ref(), &text, side)?,
+            Kind::Second(format) => format.exchange(key, &text, side)?,
         };
         if masked {
             exchanged.mask();
@@ -127,6 +144,15 @@ fn parse<T: for<'de> Deserialize<'de>>(value: &Value) -> Result<T, ApiError> {
 
 fn invalid(why: &str) -> ApiError {
     ApiError::bad_request(format!("Invalid fpe: {why}"))
+}
+
+/// What the cipher says; the caller's text is at fault but for the last.
+fn refused(error: Error) -> ApiError {
+    match error {
+        Error::Internal => ApiError::new(500, "Internal error"),
+        Error::Unsupported => ApiError::bad_request("This mode is not possible with this key"),
+        error => ApiError::bad_request(format!("Operation failed: {error}")),
+    }
 }
 
 fn bad_text(why: &str) -> ApiError {

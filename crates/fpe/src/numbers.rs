@@ -1,11 +1,11 @@
 //! Numbers of a fixed number of digits, out of ranges.
 
 /// Widest number, in digits.
-pub(super) const MAX_WIDTH: usize = 18;
+pub(crate) const MAX_WIDTH: usize = 18;
 
 /// Numbers that are written with `width` digits, zeros in front.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Numbers {
+pub(crate) struct Numbers {
     /// In order, without common numbers.
     ranges: Vec<(u64, u64)>,
     width: usize,
@@ -13,7 +13,7 @@ pub(super) struct Numbers {
 
 impl Numbers {
     /// Those of the ranges that `width` digits can write, less some. The width is at most 18.
-    pub(super) fn new(ranges: &[(u64, u64)], width: usize, without: &[u64]) -> Self {
+    pub(crate) fn new(ranges: &[(u64, u64)], width: usize, without: &[u64]) -> Self {
         let most = 10_u64.pow(u32::try_from(width.min(MAX_WIDTH)).unwrap_or_default()) - 1;
         let mut ranges: Vec<_> = ranges.iter().map(|(low, high)| (*low, (*high).min(most))).filter(|(low, high)| low <= high).collect();
         ranges.sort_unstable();
@@ -36,16 +36,16 @@ impl Numbers {
     }
 
     /// Digits of each of them.
-    pub(super) const fn width(&self) -> usize {
+    pub(crate) const fn width(&self) -> usize {
         self.width
     }
 
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.ranges.iter().map(|(low, high)| high - low + 1).sum()
     }
 
     /// The value of a number; `None` for one that is not among them.
-    pub(super) fn value(&self, number: u64) -> Option<u64> {
+    pub(crate) fn value(&self, number: u64) -> Option<u64> {
         let mut before = 0;
         for (low, high) in &self.ranges {
             if (*low..=*high).contains(&number) {
@@ -57,7 +57,7 @@ impl Numbers {
     }
 
     /// The digits of a value.
-    pub(super) fn write(&self, mut value: u64) -> Option<String> {
+    pub(crate) fn write(&self, mut value: u64) -> Option<String> {
         for (low, high) in &self.ranges {
             let count = high - low + 1;
             if value < count {
@@ -70,7 +70,7 @@ impl Numbers {
 }
 
 /// The number that digits write; `None` where they are no digits, or more than 18.
-pub(super) fn number(digits: &[char]) -> Option<u64> {
+pub(crate) fn number(digits: &[char]) -> Option<u64> {
     if digits.is_empty() || digits.len() > MAX_WIDTH {
         return None;
     }

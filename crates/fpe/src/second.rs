@@ -17,7 +17,7 @@ use super::{Exchanged, MAX_LENGTH, bad_text, invalid, parse};
 
 /// A format of this form.
 #[derive(Deserialize)]
-pub(in crate::dsm) struct Second {
+pub(crate) struct Second {
     variants: Vec<Variant>,
     #[serde(rename = "mode")]
     _mode: Option<Mode>,
@@ -82,7 +82,7 @@ enum Words {
 
 impl Second {
     /// Reads and checks a format.
-    pub(super) fn read(format: &Value) -> Result<Self, ApiError> {
+    pub(crate) fn read(format: &Value) -> Result<Self, ApiError> {
         let read: Self = parse(format)?;
         let groups = || read.variants.iter().flat_map(|variant| &variant.sections).flat_map(|section| &section.groups);
         if groups().next().is_none() || groups().any(|group| group.codes.is_empty()) {
@@ -102,7 +102,7 @@ impl Second {
     }
 
     /// The token of a text, or the text of a token. Masked is all that is not preserved: the format has no word of its own for it.
-    pub(super) fn exchange(&self, key: &AesKey, text: &[char], side: Side) -> Result<Exchanged, ApiError> {
+    pub(crate) fn exchange(&self, key: &AesKey, text: &[char], side: Side) -> Result<Exchanged, ApiError> {
         let core = Processing::split(self.input_processing.as_ref(), text, |letter| self.knows(letter))?;
         Ok(core.join(walk::exchange(key, self, &core.text, side)?))
     }

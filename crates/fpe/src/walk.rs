@@ -11,8 +11,7 @@ use num_bigint::BigUint;
 use zeroize::Zeroizing;
 
 use super::reading::{Reading, Side};
-use super::{Exchanged, bad_text};
-use crate::dsm::operations::refused;
+use super::{Exchanged, bad_text, refused};
 
 /// The fewest values that all slots together may have (NIST SP 800-38G, section 5.2).
 const MIN_VALUES: u32 = 100;
@@ -24,14 +23,14 @@ const MAX_BITS: u64 = 4096;
 const MAX_STEPS: usize = 200_000;
 
 /// What takes texts apart.
-pub(super) trait Grammar {
+pub(crate) trait Grammar {
     /// # Errors
     /// 400 for what is no text of the format.
     fn read<'a>(&'a self, text: &[char], side: Side) -> Result<Reading<'a>, ApiError>;
 }
 
 /// The token of a text, or the text of a token.
-pub(super) fn exchange(key: &AesKey, grammar: &impl Grammar, text: &[char], from: Side) -> Result<Exchanged, ApiError> {
+pub(crate) fn exchange(key: &AesKey, grammar: &impl Grammar, text: &[char], from: Side) -> Result<Exchanged, ApiError> {
     let to = if from == Side::Plain { Side::Token } else { Side::Plain };
     let reading = grammar.read(text, from)?;
     let domain = Domain::of(&reading)?;

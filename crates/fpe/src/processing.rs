@@ -9,7 +9,7 @@ use super::{Exchanged, bad_text};
 /// What to do.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Processing {
+pub(crate) enum Processing {
     /// They are left out, of tokens as of texts.
     StripUnknown,
     /// They stay where they are.
@@ -20,14 +20,14 @@ pub(super) enum Processing {
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Other {
+pub(crate) enum Other {
     Strip,
     Reject,
 }
 
 /// A text without the characters that the format does not know.
-pub(super) struct Core {
-    pub(super) text: Zeroizing<Vec<char>>,
+pub(crate) struct Core {
+    pub(crate) text: Zeroizing<Vec<char>>,
     /// Characters that come back, and their places in the whole.
     passed: Vec<(usize, char)>,
 }
@@ -37,7 +37,7 @@ impl Processing {
     ///
     /// # Errors
     /// 400 for a character that is to be refused.
-    pub(super) fn split(processing: Option<&Self>, text: &[char], knows: impl Fn(char) -> bool) -> Result<Core, ApiError> {
+    pub(crate) fn split(processing: Option<&Self>, text: &[char], knows: impl Fn(char) -> bool) -> Result<Core, ApiError> {
         let mut core = Core { text: Zeroizing::new(Vec::with_capacity(text.len())), passed: Vec::new() };
         for letter in text {
             let place = core.text.len() + core.passed.len();
@@ -62,7 +62,7 @@ fn passes(processing: Option<&Processing>, letter: char) -> bool {
 
 impl Core {
     /// Puts the characters that passed through back to their places.
-    pub(super) fn join(&self, mut exchanged: Exchanged) -> Exchanged {
+    pub(crate) fn join(&self, mut exchanged: Exchanged) -> Exchanged {
         for (place, letter) in &self.passed {
             exchanged.text.insert(*place, *letter);
             exchanged.masked.insert(*place, false);

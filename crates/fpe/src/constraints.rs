@@ -13,7 +13,7 @@ use super::{bad_text, invalid};
 
 /// Demands on a part.
 #[derive(Default, Deserialize)]
-pub(super) struct Constraints {
+pub(crate) struct Constraints {
     luhn_check: Option<bool>,
     num_gt: Option<i64>,
     num_lt: Option<i64>,
@@ -40,21 +40,21 @@ enum AppliesTo {
 /// The word `all`.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum All {
+pub(crate) enum All {
     All,
 }
 
 /// Where a part lies in a text, and its subparts with their indices in the format.
-pub(super) struct Node {
-    pub(super) range: Range<usize>,
-    pub(super) date: Option<DatePart>,
-    pub(super) subparts: Vec<(usize, Self)>,
+pub(crate) struct Node {
+    pub(crate) range: Range<usize>,
+    pub(crate) date: Option<DatePart>,
+    pub(crate) subparts: Vec<(usize, Self)>,
 }
 
 impl Constraints {
     /// # Errors
     /// 400 for demands that a part of several parts cannot have.
-    pub(super) fn check_compound(&self, is_or: bool) -> Result<(), ApiError> {
+    pub(crate) fn check_compound(&self, is_or: bool) -> Result<(), ApiError> {
         if self.num_gt.is_some() || self.num_lt.is_some() || self.num_ne.is_some() {
             return Err(invalid("num_gt, num_lt and num_ne are for encrypted parts"));
         }
@@ -70,7 +70,7 @@ impl Constraints {
 
     /// # Errors
     /// 400 for demands that an encrypted part cannot have. `whole` tells that it preserves everything or nothing.
-    pub(super) fn check_encrypted(&self, numeric: bool, whole: bool) -> Result<(), ApiError> {
+    pub(crate) fn check_encrypted(&self, numeric: bool, whole: bool) -> Result<(), ApiError> {
         let number = self.is_numeric();
         if (number || self.luhn()) && !numeric {
             return Err(invalid("luhn_check, num_gt, num_lt, num_ne and date are for parts of the digits 0 to 9"));
@@ -90,16 +90,16 @@ impl Constraints {
         Ok(())
     }
 
-    pub(super) fn luhn(&self) -> bool {
+    pub(crate) fn luhn(&self) -> bool {
         self.luhn_check == Some(true)
     }
 
     /// Whether the part is a number as a whole.
-    pub(super) const fn is_numeric(&self) -> bool {
+    pub(crate) const fn is_numeric(&self) -> bool {
         self.num_gt.is_some() || self.num_lt.is_some() || self.num_ne.is_some() || self.date.is_some()
     }
 
-    pub(super) const fn date_part(&self) -> Option<DatePart> {
+    pub(crate) const fn date_part(&self) -> Option<DatePart> {
         match self.date {
             Some(DateConstraint::Part(part)) => Some(part),
             _ => None,
@@ -107,7 +107,7 @@ impl Constraints {
     }
 
     /// The years that dates below this part can have.
-    pub(super) fn years(&self, outer: (u64, u64)) -> (u64, u64) {
+    pub(crate) fn years(&self, outer: (u64, u64)) -> (u64, u64) {
         match &self.date {
             Some(DateConstraint::Form(form)) => form.years(),
             _ => outer,
@@ -115,7 +115,7 @@ impl Constraints {
     }
 
     /// The numbers of so many digits that satisfy the demands.
-    pub(super) fn numbers(&self, width: usize, years: (u64, u64)) -> Numbers {
+    pub(crate) fn numbers(&self, width: usize, years: (u64, u64)) -> Numbers {
         let not_negative = |limit: i64| u64::try_from(limit).ok();
         let (mut low, mut high) = self.date_part().map_or((0, u64::MAX), |part| part.range(years));
         if let Some(limit) = self.num_gt {
@@ -136,7 +136,7 @@ impl Constraints {
     ///
     /// # Errors
     /// 400 where the text does not satisfy it.
-    pub(super) fn demand(&self, reading: &mut Reading<'_>, text: &[char], node: &Node) -> Result<(), ApiError> {
+    pub(crate) fn demand(&self, reading: &mut Reading<'_>, text: &[char], node: &Node) -> Result<(), ApiError> {
         let mut parts = Vec::new();
         applied(node, self.applies_to.as_ref(), &mut parts);
         if self.luhn() {

@@ -18,7 +18,7 @@ use super::{MAX_LENGTH, bad_text, indices, invalid, parse};
 const MAX_DEPTH: usize = 32;
 
 /// A format of this form.
-pub(in crate::dsm) struct Advanced(Part);
+pub(crate) struct Advanced(Part);
 
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -88,7 +88,7 @@ const TOP: Above = Above { preserve: false, mask: false, years: (0, u64::MAX) };
 
 impl Advanced {
     /// Reads and checks a format.
-    pub(super) fn read(format: &Value) -> Result<Self, ApiError> {
+    pub(crate) fn read(format: &Value) -> Result<Self, ApiError> {
         let root: Part = parse(format)?;
         root.check(TOP, false, 0)?;
         Ok(Self(root))

@@ -12,12 +12,12 @@ const SURROGATES: (char, u32) = ('\u{e000}', 0x800);
 
 /// Ranges of characters, both ends included. A character's value is its place, counted through the ranges in their order.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
-pub(super) struct CharSet(Vec<(char, char)>);
+pub(crate) struct CharSet(Vec<(char, char)>);
 
 impl CharSet {
     /// # Errors
     /// 400 where a range runs backwards or meets another, or there are none or too many characters.
-    pub(super) fn check(&self) -> Result<(), ApiError> {
+    pub(crate) fn check(&self) -> Result<(), ApiError> {
         if self.0.iter().any(|(first, last)| first > last) {
             return Err(invalid("a range of characters ends before it begins"));
         }
@@ -34,12 +34,12 @@ impl CharSet {
     }
 
     /// How many characters it has.
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.0.iter().map(|range| len(*range)).sum()
     }
 
     /// The value of a character; `None` for one that is not in it.
-    pub(super) fn value(&self, letter: char) -> Option<u64> {
+    pub(crate) fn value(&self, letter: char) -> Option<u64> {
         let mut before = 0;
         for range in &self.0 {
             if (range.0..=range.1).contains(&letter) {
@@ -51,7 +51,7 @@ impl CharSet {
     }
 
     /// The character of a value.
-    pub(super) fn letter(&self, mut value: u64) -> Option<char> {
+    pub(crate) fn letter(&self, mut value: u64) -> Option<char> {
         for range in &self.0 {
             if value < len(*range) {
                 let code = u32::from(range.0) + u32::try_from(value).ok()?;
@@ -64,7 +64,7 @@ impl CharSet {
     }
 
     /// Whether it is the ten digits in their order, so that texts are numbers.
-    pub(super) fn is_numeric(&self) -> bool {
+    pub(crate) fn is_numeric(&self) -> bool {
         self.count() == 10 && (0..10).all(|value| self.value(char::from(b'0' + value)) == Some(u64::from(value)))
     }
 }

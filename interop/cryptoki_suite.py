@@ -43,7 +43,7 @@ def copy() -> None:
 def run(test: str, environment: dict[str, str]) -> dict[str, str]:
     """The tests of one file by name, each `ok`, `FAILED` or `ignored`."""
     command = ["cargo", "test", "--quiet", "--locked", "--manifest-path", str(COPY / "Cargo.toml"), "--target-dir", str(ROOT / "target/interop")]
-    command += ["--test", test, "--", "--test-threads=1", "--format=pretty"]
+    command += ["--test", test, "--", "--include-ignored", "--test-threads=1", "--format=pretty"]
     command += [argument for name in EXCUSED if name == "wait_for_slot_event" for argument in ("--skip", name)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
     lines = [line.split() for line in done.stdout.splitlines() if line.startswith("test ") and " ... " in line]

@@ -1,11 +1,11 @@
 //! Message digesting functions (section 5.12).
 
-use cryptoki_sys::{CK_MECHANISM_TYPE, CK_OBJECT_HANDLE, CK_SESSION_HANDLE, CKA_EXTRACTABLE, CKA_SENSITIVE};
+use cryptoki_sys::{CK_MECHANISM_TYPE, CK_OBJECT_HANDLE, CK_SESSION_HANDLE, CKA_VALUE, CKO_SECRET_KEY};
 use dsma_crypto::digest::{Hash, Hasher};
 use zeroize::Zeroizing;
 
+use super::attributes::Answer;
 use super::ffi::{Input, Mechanism, Output, Room};
-use super::objects::KeySource;
 use super::{Error, Result, mechanisms, session_table};
 
 /// What a written state begins with: the version of its form.
@@ -126,18 +126,19 @@ pub(super) fn digest_update(session: CK_SESSION_HANDLE, part: Input<'_>) -> Resu
     Ok(())
 }
 
-/// C_DigestKey: for secret keys of this process that an application may read. The digest of another one would tell something of it, and
-/// all of a short one.
+/// C_DigestKey: for secret keys that an application may read, whose digest it could make without us. The digest of another one would tell
+/// something of it, and all of a short one.
 pub(super) fn digest_key(session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE) -> Result {
     let session = session_table::get(session)?;
     let mut taken = session.digest.take()?;
     let key = session.key(key)?;
-    let KeySource::Local(local) = key.source()? else { return Err(Error::KeyIndigestible) };
-    if key.is_true(CKA_SENSITIVE) || !key.is_true(CKA_EXTRACTABLE) {
+    if key.class() != CKO_SECRET_KEY {
         return Err(Error::KeyIndigestible);
     }
+    key.fetch()?;
+    let Answer::Value(bytes) = key.attribute(CKA_VALUE) else { return Err(Error::KeyIndigestible) };
     let running = taken.get()?;
-    running.add(local.secret_bytes().ok_or(Error::KeyIndigestible)?)?;
+    running.add(bytes.as_bytes())?;
     running.holds_key = true;
     running.holds_private_key |= key.is_private();
     taken.keep();

@@ -10,37 +10,10 @@ use dsma_api::{Operation, Sobject, SobjectRequest};
 use dsma_core::{Accelerator, Error as Engine, KeyFrom, dsm_wraps};
 
 use super::error::During;
-use super::mechanisms::{CipherSpec, Derivation, Wrapping};
+use super::mechanisms::{CipherSpec, Wrapping};
 use super::objects::{Draft, DsmObject, KeyKind, KeySource, Object, Part};
 use super::sessions::Session;
 use super::{Error, Result};
-
-impl Derivation {
-    /// How DSM does it with this base key, and the length of the key that comes of it; `None` where it does not.
-    ///
-    /// # Errors
-    /// [`Error::KeySizeRange`] where there is less to derive than `len`.
-    pub(super) fn in_dsm(&self, base: &Object, len: Option<usize>) -> Result<Option<(usize, KeyFrom<'_>)>> {
-        Ok(match self {
-            _ if !matches!(base.source()?, KeySource::Dsm(_)) => None,
-            Self::Agreement { peer, kdf: None, .. } => {
-                let len = len.unwrap_or_else(|| peer.secret_len());
-                if len > peer.secret_len() {
-                    return Err(Error::KeySizeRange);
-                }
-                Some((len, KeyFrom::Agreement(peer)))
-            }
-            Self::Hkdf { hash, extract: true, expand: true, salt, info } => {
-                let len = len.ok_or(Error::TemplateIncomplete)?;
-                if len > 255 * hash.len() {
-                    return Err(Error::KeySizeRange);
-                }
-                Some((len, KeyFrom::Hkdf { hash: *hash, salt, info }))
-            }
-            _ => None,
-        })
-    }
-}
 
 /// A token key of so many bytes.
 pub(super) fn derive(session: &Session, base: &Object, from: KeyFrom<'_>, draft: Draft<'_>, len: usize) -> Result<CK_OBJECT_HANDLE> {

@@ -71,16 +71,38 @@ impl Object {
         here(local.key()?.verify(scheme, message, signature), During::Protect)
     }
 
+    /// Signs by Ed25519ctx, or over a digest by Ed25519ph. DSM has neither: the key must be here.
+    pub(super) fn sign_eddsa_with_context(&self, message: Message<'_>, context: &[u8]) -> Result<Vec<u8>> {
+        let sign = |key: &Key| match key {
+            Key::Ed25519(key) => here(key.sign_with_context(message, context).map(Vec::from), During::Protect),
+            _ => Err(Error::KeyTypeInconsistent),
+        };
+        self.with_key(Operation::Sign, During::Protect, sign)?.ok_or(Error::MechanismParamInvalid)
+    }
+
+    /// Whether such a signature holds. Needs only the public key.
+    pub(super) fn verify_eddsa_with_context(&self, message: Message<'_>, context: &[u8], signature: &[u8]) -> Result<bool> {
+        let local = match self.source()? {
+            KeySource::Local(key) => key,
+            KeySource::Dsm(key) => key.usable_public(Operation::Verify, |_| true)?.ok_or(Error::KeyTypeInconsistent)?,
+        };
+        let public = match local.key()? {
+            Key::Ed25519(key) => key.public(),
+            Key::Ed25519Public(key) => *key,
+            _ => return Err(Error::KeyTypeInconsistent),
+        };
+        here(public.verify_with_context(message, context, signature), During::Protect)
+    }
+
     /// Signs with ML-DSA: the message, or its digest where `hash` is given.
-    pub(super) fn sign_ml_dsa(&self, hash: Option<Hash>, message: Message<'_>, context: &[u8]) -> Result<Vec<u8>> {
+    pub(super) fn sign_ml_dsa(&self, hash: Option<Hash>, message: Message<'_>, context: &[u8], deterministic: bool) -> Result<Vec<u8>> {
         match self.source()? {
-            KeySource::Local(key) => match (key.prepared(), hash, message) {
-                (Prepared::MlDsa(key), None, Message::Data(data)) => here(key.sign(data, context), During::Protect),
-                (Prepared::MlDsa(key), Some(hash), message) => here(key.sign_prehash(hash, message, context), During::Protect),
+            KeySource::Local(key) => match key.prepared() {
+                Prepared::MlDsa(key) => here(key.sign_as(hash, message, context, deterministic), During::Protect),
                 _ => Err(Error::KeyTypeInconsistent),
             },
             KeySource::Dsm(key) => {
-                let signed = key.engine().sign_ml_dsa(&key.key_ref(), hash, message, context);
+                let signed = key.engine().sign_ml_dsa(&key.key_ref(), hash, message, context, deterministic);
                 signed.map_err(|error| Error::from_engine(&error, During::Protect))
             }
         }

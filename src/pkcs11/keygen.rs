@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::error::During;
 use super::ffi::{Mechanism, Place, Template};
-use super::objects::{Draft, KeyKind, LocalKey, NewPair, Origin, curve, generate_in_dsm, ml_dsa_set, ml_kem_set};
+use super::objects::{Draft, KeyKind, LocalKey, NewPair, Origin, curve, generate_in_dsm, ml_dsa_set, ml_kem_set, undo};
 use super::{Error, Result, derivation, mechanisms, session_table};
 
 /// The longest generic secret; DSM's HMAC keys have at most as many.
@@ -54,9 +54,7 @@ pub(super) fn generate_key(
     }
     let mut bytes = Zeroizing::new(vec![0; len]);
     random::fill(&mut bytes).map_err(|error| Error::from_crypto(error, During::Creating))?;
-    if matches!(key_type, CKK_DES2 | CKK_DES3) {
-        bytes.iter_mut().for_each(|byte| *byte = odd_parity(*byte));
-    }
+    set_parity(key_type, &mut bytes);
     key.set(draft.finish_secret(&session, &bytes)?)
 }
 
@@ -84,9 +82,7 @@ pub(super) fn generate_key_pair(
         let key = spec.generate().map_err(|error| Error::from_crypto(error, During::Creating))??;
         let public_handle = public.finish_with(&session, Some(key.to_public()?))?;
         // A pair is made whole or not at all.
-        let private_handle = private.finish_with(&session, Some(key)).inspect_err(|_| {
-            let _undone = super::objects::destroy_object(session.handle, public_handle);
-        })?;
+        let private_handle = private.finish_with(&session, Some(key)).inspect_err(|_| undo(&session, public_handle))?;
         (public_handle, private_handle)
     };
     public_key.set(public_handle)?;
@@ -192,6 +188,13 @@ impl PairSpec {
 }
 
 /// The lowest bit makes the number of ones odd (NIST SP 800-67, section 2).
+/// Sets the parity bits of a triple DES key; other keys stay as they are.
+pub(super) fn set_parity(key_type: CK_KEY_TYPE, key: &mut [u8]) {
+    if matches!(key_type, CKK_DES2 | CKK_DES3) {
+        key.iter_mut().for_each(|byte| *byte = odd_parity(*byte));
+    }
+}
+
 const fn odd_parity(byte: u8) -> u8 {
     byte & 0xfe | (byte >> 1).count_ones().is_multiple_of(2) as u8
 }

@@ -8,6 +8,7 @@ mod dsm;
 mod from_keys;
 mod generated;
 mod held;
+mod heritage;
 mod key;
 mod lattice;
 mod local;
@@ -30,6 +31,7 @@ pub(super) use self::draft::{Draft, NewPair, Origin, generate_in_dsm};
 pub(super) use self::dsm::{DsmObject, Part, Readable};
 pub(super) use self::generated::Made;
 pub(super) use self::held::{Held, next_handle};
+pub(super) use self::heritage::Heritage;
 pub(super) use self::key::{LocalKey, Prepared, curve};
 pub(super) use self::numbers::{ml_dsa_set, ml_kem_set, peer};
 pub(super) use self::object::{Body, KeyKind, KeySource, Object};
@@ -73,14 +75,26 @@ pub(super) fn destroy_object(session: CK_SESSION_HANDLE, handle: CK_OBJECT_HANDL
     if !object.is_true(CKA_DESTROYABLE) {
         return Err(Error::ActionProhibited);
     }
+    destroy(&session, &object)
+}
+
+/// Takes an object back that a function made before it failed: what its template forbids does not count yet.
+pub(super) fn undo(session: &Session, handle: CK_OBJECT_HANDLE) {
+    let undone = session.object(handle).and_then(|object| destroy(session, &object));
+    if let Err(error) = undone {
+        tracing::warn!(code = error.code(), "an object stays that belongs to others which could not be made");
+    }
+}
+
+fn destroy(session: &Session, object: &Object) -> Result {
     match &object.body {
         Body::Dsm(_) if !session.read_write => Err(Error::SessionReadOnly),
-        Body::Dsm(shown) => stored::destroy(&session, shown),
+        Body::Dsm(shown) => stored::destroy(session, shown),
         Body::Local(local) => {
             let owner = session_table::get(local.session());
-            session.token.held().remove(handle).ok_or(Error::ObjectHandleInvalid)?;
+            session.token.held().remove(object.handle).ok_or(Error::ObjectHandleInvalid)?;
             if let Ok(owner) = owner {
-                owner.disown(handle);
+                owner.disown(object.handle);
             }
             Ok(())
         }

@@ -189,6 +189,9 @@ impl Signing {
 
     pub(super) fn add(&mut self, part: &[u8]) -> Result {
         self.consent.check()?;
+        if !self.spec.takes_parts() {
+            return Err(Error::OperationNotInitialized);
+        }
         if matches!(self.parts, Parts::None) {
             self.parts = self.first_part()?;
         }
@@ -219,7 +222,7 @@ impl Signing {
                 Some(stream) => Parts::Code(stream),
                 None => Parts::Plain(Zeroizing::default()),
             }),
-            (None, Scheme::Signature(_) | Scheme::MlDsa { .. }) => Ok(Parts::Plain(Zeroizing::default())),
+            (None, Scheme::Signature(_) | Scheme::EdDsaWithContext { .. } | Scheme::MlDsa { .. }) => Ok(Parts::Plain(Zeroizing::default())),
         }
     }
 
@@ -251,7 +254,7 @@ impl Signing {
         }
         Ok(match self.spec.scheme {
             Scheme::Signature(SignatureScheme::RsaPkcs1Raw | SignatureScheme::RsaRaw | SignatureScheme::EdDsa) => Message::Data(data),
-            Scheme::MlDsa { .. } => Message::Data(data),
+            Scheme::EdDsaWithContext { .. } | Scheme::MlDsa { hash: None, .. } => Message::Data(data),
             _ => Message::Digest(data),
         })
     }
@@ -260,7 +263,10 @@ impl Signing {
     fn sign(&self, whole: &Whole<'_>, signature: &mut Output<'_>) -> Result {
         self.consent.check()?;
         match &self.spec.scheme {
-            Scheme::MlDsa { hash, context } => signature.write(&self.object.sign_ml_dsa(*hash, self.message(whole)?, context)?),
+            Scheme::MlDsa { hash, context, deterministic } => {
+                signature.write(&self.object.sign_ml_dsa(*hash, self.message(whole)?, context, *deterministic)?)
+            }
+            Scheme::EdDsaWithContext { context } => signature.write(&self.object.sign_eddsa_with_context(self.message(whole)?, context)?),
             Scheme::Signature(scheme) => {
                 let mut made = [0; LONGEST];
                 let len = self.object.sign(scheme, self.message(whole)?, &mut made)?;
@@ -286,7 +292,10 @@ impl Signing {
         }
         let holds = match (&self.spec.scheme, whole) {
             (Scheme::Signature(scheme), whole) => self.object.verify(scheme, self.message(whole)?, signature)?,
-            (Scheme::MlDsa { hash, context }, whole) => self.object.verify_ml_dsa(*hash, self.message(whole)?, context, signature)?,
+            (Scheme::MlDsa { hash, context, .. }, whole) => self.object.verify_ml_dsa(*hash, self.message(whole)?, context, signature)?,
+            (Scheme::EdDsaWithContext { context }, whole) => {
+                self.object.verify_eddsa_with_context(self.message(whole)?, context, signature)?
+            }
             (Scheme::Mac(_), Whole::Code(code)) => code.begins_with(signature),
             (Scheme::Mac(scheme), whole) => self.object.verify_mac(scheme, whole.data(), signature)?,
         };

@@ -34,6 +34,18 @@ AWS-LC, which does the local work, has neither SLH-DSA nor ciphertext stealing (
 
 **M** before a function marks its message form (`C_MessageEncryptInit` and its kin).
 
+Derivation takes over protection as each mechanism's section of the standard says. ECDH, HKDF, the digests of keys and the encryption of data
+leave `CKA_SENSITIVE` and `CKA_EXTRACTABLE` to the template; SP 800-108 takes them from the base key where the template says nothing; what
+has a key's bytes in it (`CKM_CONCATENATE_*`, `CKM_XOR_BASE_AND_DATA`, `CKM_EXTRACT_KEY_FROM_KEY`) is as protected as the key. Of a key that is
+sensitive or not extractable those never take a part: a result with one unknown byte would tell it to whoever tries 256 keys, so this is
+`CKR_KEY_FUNCTION_NOT_PERMITTED`. Each key that goes into a derivation needs `CKA_DERIVE`. Where a derived key's template names a use, the
+uses that it leaves out are false.
+
+`C_DigestKey` takes the keys whose value an application may read; others are `CKR_KEY_INDIGESTIBLE`.
+
+`CKM_EDDSA` with a context or over a digest (Ed25519ctx, Ed25519ph) is done here alone: for a key that stays in DSM such a parameter is
+`CKR_MECHANISM_PARAM_INVALID`.
+
 ";
 
 /// The columns: a heading, and the function's flag.
@@ -99,6 +111,7 @@ const fn key(entry: &Entry) -> &'static str {
         KeyFamily::MlDsa => "ML-DSA",
         KeyFamily::MlKem => "ML-KEM",
         KeyFamily::Secret => "any secret key",
+        KeyFamily::Private => "any private key",
     }
 }
 

@@ -8,6 +8,8 @@ use crate::{Error, Message, SignatureScheme, random};
 
 /// Length of a signature in bytes.
 pub(crate) const SIGNATURE_LEN: usize = 64;
+/// The longest context.
+const LONGEST_CONTEXT: usize = 255;
 
 /// An Ed25519 private key.
 pub struct Ed25519PrivateKey {
@@ -44,6 +46,18 @@ impl Ed25519PrivateKey {
     /// The public half.
     pub fn public(&self) -> Ed25519PublicKey {
         self.public
+    }
+
+    /// Signs with a context, which is another scheme than without: Ed25519ctx where the message is given as data, Ed25519ph where its
+    /// SHA-512 is given (RFC 8032, 5.1).
+    ///
+    /// # Errors
+    /// [`Error::InputLength`] for a context of more than 255 bytes, for none under Ed25519ctx, and for a digest of another length.
+    pub fn sign_with_context(&self, message: Message<'_>, context: &[u8]) -> Result<[u8; SIGNATURE_LEN], Error> {
+        match contextual(message, context)? {
+            Contextual::Data(data) => aws_lc::ed25519ctx_sign(&self.private, data, context),
+            Contextual::Digest(digest) => aws_lc::ed25519ph_sign(&self.private, digest, context),
+        }
     }
 
     pub(crate) fn sign(&self, scheme: &SignatureScheme, message: Message<'_>, out: &mut [u8]) -> Result<usize, Error> {
@@ -85,6 +99,19 @@ impl Ed25519PublicKey {
         &self.0
     }
 
+    /// Whether a signature of [`Ed25519PrivateKey::sign_with_context`] holds.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn verify_with_context(&self, message: Message<'_>, context: &[u8], signature: &[u8]) -> Result<bool, Error> {
+        let message = contextual(message, context)?;
+        let Ok(signature) = signature.try_into() else { return Ok(false) };
+        Ok(match message {
+            Contextual::Data(data) => aws_lc::ed25519ctx_verify(&self.0, data, context, signature),
+            Contextual::Digest(digest) => aws_lc::ed25519ph_verify(&self.0, digest, context, signature),
+        })
+    }
+
     pub(crate) fn verify(&self, scheme: &SignatureScheme, message: Message<'_>, signature: &[u8]) -> Result<bool, Error> {
         let message = whole(scheme, message)?;
         Ok(signature.try_into().is_ok_and(|signature| aws_lc::ed25519_verify(&self.0, message, signature)))
@@ -96,5 +123,22 @@ fn whole<'a>(scheme: &SignatureScheme, message: Message<'a>) -> Result<&'a [u8],
     match (scheme, message) {
         (SignatureScheme::EdDsa, Message::Data(message)) => Ok(message),
         _ => Err(Error::Unsupported),
+    }
+}
+
+/// What the schemes with a context sign.
+enum Contextual<'a> {
+    Data(&'a [u8]),
+    Digest(&'a [u8; 64]),
+}
+
+fn contextual<'a>(message: Message<'a>, context: &[u8]) -> Result<Contextual<'a>, Error> {
+    if context.len() > LONGEST_CONTEXT {
+        return Err(Error::InputLength);
+    }
+    match message {
+        Message::Data(_) if context.is_empty() => Err(Error::InputLength),
+        Message::Data(data) => Ok(Contextual::Data(data)),
+        Message::Digest(digest) => digest.try_into().map(Contextual::Digest).map_err(|_| Error::InputLength),
     }
 }

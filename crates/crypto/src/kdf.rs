@@ -1,5 +1,5 @@
-//! Keys from secrets: HKDF (RFC 5869), PBKDF2 (RFC 8018, 5.2), the KDF of ANSI X9.63, and those of NIST SP 800-108 in counter and feedback
-//! mode.
+//! Keys from secrets: HKDF (RFC 5869), PBKDF2 (RFC 8018, 5.2), the KDF of ANSI X9.63, that of NIST SP 800-56C in one step, and those of
+//! NIST SP 800-108.
 
 use zeroize::Zeroizing;
 
@@ -53,6 +53,29 @@ pub fn x9_63(hash: Hash, secret: &[u8], shared_info: &[u8], out: &mut [u8]) -> R
     Ok(())
 }
 
+/// Fills `out` with the one-step KDF of NIST SP 800-56C, 4.1, over a hash (the concatenation KDF of SP 800-56A, 5.8.1): digests of a counter
+/// of 32 bits from 1 on, the secret, and the other information.
+///
+/// # Errors
+/// [`Error::Unsupported`] for a hash that aws-lc does not have, for no output, and for more than a GiB of anything.
+pub fn single_step(hash: Hash, secret: &[u8], other_info: &[u8], out: &mut [u8]) -> Result<(), Error> {
+    aws_lc::single_step(hash, secret, other_info, out)
+}
+
+/// The three functions of NIST SP 800-108r1.
+#[derive(Clone, Copy, Debug)]
+pub enum Mode<'a> {
+    /// 4.1: the rounds differ by a counter, a field like any other.
+    Counter,
+    /// 4.2: [`Field::Iteration`] is what the function gave in the round before.
+    Feedback {
+        /// What it is in the first round.
+        initial: &'a [u8],
+    },
+    /// 4.3: [`Field::Iteration`] comes from a pipeline of its own, which begins with all [`Field::Fixed`] and [`Field::Length`].
+    DoublePipeline,
+}
+
 /// A part of what the pseudo-random function of SP 800-108 is fed with in each round.
 #[derive(Clone, Copy, Debug)]
 pub enum Field<'a> {
@@ -63,8 +86,8 @@ pub enum Field<'a> {
         /// The lowest byte first.
         little_endian: bool,
     },
-    /// What the function gave in the round before; in the first round the initial value. In feedback mode only.
-    Feedback,
+    /// What the mode hands from round to round; nothing in counter mode.
+    Iteration,
     /// The number of bits that are derived, in so many bytes (1 to 8).
     Length {
         /// Bytes.
@@ -76,23 +99,34 @@ pub enum Field<'a> {
     Fixed(&'a [u8]),
 }
 
-/// Fills `out` with the KDF of NIST SP 800-108r1, 4.1 (counter mode) or, where a field is [`Field::Feedback`], 4.2. `key` is one for
-/// `prf`: HMAC or CMAC. `initial` is the initial value of the feedback. `derived_bits` is what [`Field::Length`] says.
+/// Fills `out` with a KDF of NIST SP 800-108r1. `key` is one for `prf`: HMAC or CMAC. `derived_bits` is what [`Field::Length`] says.
 ///
 /// # Errors
 /// [`Error::TooLong`] where a counter would run over or a number does not fit its field, [`Error::Unsupported`] where the key does not fit
 /// the function, or a field is wider than eight bytes.
-pub fn sp800_108(key: &Key, prf: &MacScheme, fields: &[Field<'_>], initial: &[u8], derived_bits: u64, out: &mut [u8]) -> Result<(), Error> {
-    let mut previous: Option<Mac> = None;
+pub fn sp800_108(key: &Key, prf: &MacScheme, mode: Mode<'_>, fields: &[Field<'_>], derived_bits: u64, out: &mut [u8]) -> Result<(), Error> {
+    // Sections 4.2 and 4.3 call the first K(i-1), the second A(i).
+    let (mut previous, mut pipeline): (Option<Mac>, Option<Mac>) = (None, None);
     let (mut round, mut done) = (0_u64, 0);
     while done < out.len() {
         round += 1;
+        if matches!(mode, Mode::DoublePipeline) {
+            pipeline = Some(match pipeline {
+                Some(before) => key.mac(prf, before.as_ref())?,
+                None => key.mac(prf, &unvaried(fields, derived_bits)?)?,
+            });
+        }
+        let iteration = match mode {
+            Mode::Counter => &[],
+            Mode::Feedback { initial } => previous.as_ref().map_or(initial, AsRef::as_ref),
+            Mode::DoublePipeline => pipeline.as_ref().map_or(&[][..], AsRef::as_ref),
+        };
         let mut stream = key.start_mac(prf)?;
         for field in fields {
             match *field {
-                Field::Counter { width, little_endian } => stream.update(number(round, width, little_endian)?.as_slice())?,
-                Field::Length { width, little_endian } => stream.update(number(derived_bits, width, little_endian)?.as_slice())?,
-                Field::Feedback => stream.update(previous.as_ref().map_or(initial, |mac| mac.as_ref()))?,
+                Field::Counter { width, little_endian } => stream.update(&number(round, width, little_endian)?)?,
+                Field::Length { width, little_endian } => stream.update(&number(derived_bits, width, little_endian)?)?,
+                Field::Iteration => stream.update(iteration)?,
                 Field::Fixed(bytes) => stream.update(bytes)?,
             }
         }
@@ -103,6 +137,19 @@ pub fn sp800_108(key: &Key, prf: &MacScheme, fields: &[Field<'_>], initial: &[u8
         previous = Some(block);
     }
     Ok(())
+}
+
+/// What is the same in all rounds.
+fn unvaried(fields: &[Field<'_>], derived_bits: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let mut all = Zeroizing::new(Vec::new());
+    for field in fields {
+        match *field {
+            Field::Length { width, little_endian } => all.extend_from_slice(&number(derived_bits, width, little_endian)?),
+            Field::Fixed(bytes) => all.extend_from_slice(bytes),
+            Field::Counter { .. } | Field::Iteration => {}
+        }
+    }
+    Ok(all)
 }
 
 fn number(value: u64, width: usize, little_endian: bool) -> Result<Vec<u8>, Error> {

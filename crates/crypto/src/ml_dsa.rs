@@ -122,6 +122,20 @@ impl MlDsaPrivateKey {
         self.sign_mu(&self.public.prehash_mu(hash, message, context)?)
     }
 
+    /// Any of the four: of the message, or of its digest where a hash is given; hedged or deterministic.
+    ///
+    /// # Errors
+    /// As at each of them, and [`Error::Unsupported`] for a ready digest without a hash.
+    pub fn sign_as(&self, prehash: Option<Hash>, message: Message<'_>, context: &[u8], deterministic: bool) -> Result<Vec<u8>, Error> {
+        match (prehash, message, deterministic) {
+            (None, Message::Data(data), false) => self.sign(data, context),
+            (None, Message::Data(data), true) => self.sign_deterministic(data, context),
+            (None, Message::Digest(_), _) => Err(Error::Unsupported),
+            (Some(hash), message, false) => self.sign_prehash(hash, message, context),
+            (Some(hash), message, true) => self.sign_prehash_deterministic(hash, message, context),
+        }
+    }
+
     /// As [`MlDsaPrivateKey::sign`] without fresh random bytes (FIPS 204, section 3.4, the deterministic variant): one message, one signature.
     ///
     /// # Errors

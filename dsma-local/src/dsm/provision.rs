@@ -35,13 +35,13 @@ pub(crate) fn provision(store: &Store) -> Result<Account, Error> {
     let group_id = find_or_make_group(store, admin_id, GROUP)?;
     let (_, app_key) = match find_app(store, APP)? {
         Some(found) => found,
-        None => make_app(store, Some(admin_id), APP, AppRole::Crypto, Some(group_id))?,
+        None => make_app(store, Some(admin_id), APP, AppRole::Crypto, Some((group_id, Permissions::CLASSIC)))?,
     };
     let (_, conformance_key) = match find_app(store, CONFORMANCE)? {
         Some(found) => found,
         None => {
             let group = find_or_make_group(store, admin_id, CONFORMANCE)?;
-            make_app(store, Some(admin_id), CONFORMANCE, AppRole::Crypto, Some(group))?
+            make_app(store, Some(admin_id), CONFORMANCE, AppRole::Crypto, Some((group, Permissions::all())))?
         }
     };
     Ok(Account { app_key, admin_key, group_id, conformance_key })
@@ -80,8 +80,14 @@ fn find_app(store: &Store, name: &str) -> Result<Option<(Uuid, String)>, Error> 
     Ok(store.app_secret(app_id)?.map(|secret| (app_id, api_key(app_id, &secret))))
 }
 
-/// Makes an app with all classic permissions in its group; without a creator it is its own.
-fn make_app(store: &Store, creator: Option<Uuid>, name: &str, role: AppRole, group: Option<Uuid>) -> Result<(Uuid, String), Error> {
+/// Makes an app with these permissions in its group; without a creator it is its own.
+fn make_app(
+    store: &Store,
+    creator: Option<Uuid>,
+    name: &str,
+    role: AppRole,
+    group: Option<(Uuid, Permissions)>,
+) -> Result<(Uuid, String), Error> {
     let app_id = Uuid::new_v4();
     let secret = make_secret(DEFAULT_SIZE)?;
     let app = App {
@@ -94,7 +100,7 @@ fn make_app(store: &Store, creator: Option<Uuid>, name: &str, role: AppRole, gro
         created_at: Time::now(),
         lastused_at: None,
         enabled: true,
-        default_group: group,
+        default_group: group.map(|(id, _)| id),
         groups: AppGroups::Ids(Vec::new()),
         auth_type: Some("Secret".into()),
         cert_not_after: None,
@@ -102,7 +108,7 @@ fn make_app(store: &Store, creator: Option<Uuid>, name: &str, role: AppRole, gro
         ip_address_policy: IpAddressPolicy::AllowAll,
         client_configurations: Map::new(),
     };
-    let groups = group.map(|group_id| (group_id, Permissions::CLASSIC)).into_iter().collect();
+    let groups = group.into_iter().collect();
     store.insert_app(&AppRow { app, groups }, secret.as_bytes(), made(store, app_id, format!("Created app \"{name}\"")))?;
     Ok((app_id, api_key(app_id, secret.as_bytes())))
 }

@@ -1,4 +1,7 @@
-//! Derived and encapsulated keys: ECDH with a function of ANSI X9.63, HKDF in steps, SP 800-108, ML-KEM; with keys of DSM and of a session.
+//! Derived and encapsulated keys: ECDH, HKDF, ML-KEM, passwords; the functions of SP 800-108 and the simple mechanisms have files of their own.
+
+mod simple;
+mod sp800_108;
 
 use std::ptr::null_mut;
 
@@ -77,6 +80,68 @@ fn x9_63_after_the_agreement() {
     }
 }
 
+/// The concatenation KDF, with and without the mechanism that names the cofactor, which is 1.
+#[test]
+fn the_kdf_of_sp800_56a_after_the_agreement() {
+    let bench = shared();
+    let key = bench.key(json!({"obj_type": "EC", "elliptic_curve": "NistP256", "key_ops": ["AGREEKEY", "EXPORT"]}));
+    let (module, session, private) = bench.use_key(&key);
+    let spki = bench.public_key(&key);
+    let point = spki[spki.len() - 65..].to_vec();
+    let ecdh = |kdf, shared: &[u8]| Mechanism::Ecdh { kdf, shared: shared.to_vec(), point: point.clone() };
+    let secret: String =
+        module.derive(session, &ecdh(CKD_NULL, b""), private, &[]).expect("a secret").iter().map(|byte| format!("{byte:02x}")).collect();
+    let len = 70_u64.to_ne_bytes();
+    for (kdf, name) in [(CKD_SHA1_KDF_SP800, "SHA1"), (CKD_SHA256_KDF_SP800, "SHA256"), (CKD_SHA3_512_KDF_SP800, "SHA3-512")] {
+        let openssl = Openssl::new();
+        openssl
+            .run(&format!("kdf -keylen 70 -kdfopt digest:{name} -kdfopt hexkey:{secret} -kdfopt info:shared -binary -out derived SSKDF"));
+        let mechanism = ecdh(kdf, b"shared");
+        assert_eq!(module.derive(session, &mechanism, private, &[(CKA_VALUE_LEN, &len)]), Ok(openssl.read("derived")), "{name}");
+        let with_cofactor = mechanism.with(|m| {
+            // SAFETY: the mechanism is the test's own, and lives over the call.
+            unsafe { (*m).mechanism = CKM_ECDH1_COFACTOR_DERIVE };
+            let (mut template, mut made) = (attributes(&[(CKA_VALUE_LEN, &len)]), 0);
+            ok(call!(module, C_DeriveKey(session, m, private, template.as_mut_ptr(), 1, &raw mut made)))?;
+            module.attribute(session, made, CKA_VALUE)
+        });
+        assert_eq!(with_cofactor, Ok(openssl.read("derived")));
+    }
+}
+
+/// The salt is a key; what comes out is a key, or data.
+#[test]
+fn hkdf_with_a_key_as_salt_and_to_data() {
+    let bench = shared();
+    let (imported, salt) = (bench.import("HMAC", &[7; 32], &["DERIVEKEY"], true), bench.import("HMAC", &[8; 20], &["DERIVEKEY"], true));
+    let (module, session, [base, salt]) = bench.use_keys([&imported, &salt]);
+    let openssl = Openssl::new();
+    let (key, hex_salt) = ("07".repeat(32), "08".repeat(20));
+    openssl.run(&format!("kdf -keylen 42 -kdfopt digest:SHA256 -kdfopt hexkey:{key} -kdfopt hexsalt:{hex_salt} -binary -out derived HKDF"));
+    let len = 42_u64.to_ne_bytes();
+    let template = [(CKA_VALUE_LEN, &len[..])];
+    let held = secret(&module, session, CKK_GENERIC_SECRET, &[8; 20]).expect("a session key");
+    for salt in [salt, held] {
+        assert_eq!(module.derive(session, &Mechanism::HkdfSalted(CKM_HKDF_DERIVE, salt), base, &template), Ok(openssl.read("derived")));
+    }
+    let data = module.derive_key(session, &Mechanism::HkdfSalted(CKM_HKDF_DATA, salt), base, &template).expect("data");
+    assert_eq!(module.attribute(session, data, CKA_VALUE), Ok(openssl.read("derived")));
+    assert_eq!(module.attribute(session, data, CKA_CLASS), Ok(CKO_DATA.to_ne_bytes().to_vec()));
+    assert_eq!(module.attribute(session, data, CKA_PRIVATE), Ok(TRUE.to_vec()), "as the base key");
+    assert_eq!(module.attribute(session, data, CKA_VALUE_LEN), Err(CKR_ATTRIBUTE_TYPE_INVALID));
+    let to_data = Mechanism::HkdfSalted(CKM_HKDF_DATA, held);
+    assert_eq!(module.derive_key(session, &to_data, base, &[(CKA_VALUE, b"mine")]), Err(CKR_TEMPLATE_INCONSISTENT));
+    assert_eq!(module.derive_key(session, &to_data, base, &[]), Err(CKR_TEMPLATE_INCOMPLETE));
+
+    let class = CKO_SECRET_KEY.to_ne_bytes();
+    let kind = CKK_GENERIC_SECRET.to_ne_bytes();
+    let not_for_that = [(CKA_CLASS, &class[..]), (CKA_KEY_TYPE, &kind), (CKA_VALUE, &[8; 20]), (CKA_DERIVE, FALSE)];
+    let not_for_that = crate::session_objects::create(&module, session, &not_for_that).expect("a session key");
+    for (salt, code) in [(not_for_that, CKR_KEY_FUNCTION_NOT_PERMITTED), (0, CKR_KEY_HANDLE_INVALID), (data, CKR_KEY_HANDLE_INVALID)] {
+        assert_eq!(module.derive(session, &Mechanism::HkdfSalted(CKM_HKDF_DERIVE, salt), base, &template), Err(code));
+    }
+}
+
 #[test]
 fn hkdf_by_steps_from_a_key_in_dsm_and_one_of_the_session() {
     let bench = shared();
@@ -98,55 +163,6 @@ fn hkdf_by_steps_from_a_key_in_dsm_and_one_of_the_session() {
         assert_eq!(module.derive(session, &hkdf((true, true)), base, &[]), Err(CKR_TEMPLATE_INCOMPLETE));
         assert_eq!(module.derive(session, &hkdf((false, false)), base, &[]), Err(CKR_MECHANISM_PARAM_INVALID));
     }
-}
-
-#[test]
-fn sp800_108_is_that_of_openssl() {
-    let module = shared().another();
-    let session = module.logged_in();
-    let base = secret(&module, session, CKK_GENERIC_SECRET, &[5; 32]).expect("a session key");
-    let mut counter = CK_SP800_108_COUNTER_FORMAT { bLittleEndian: CK_FALSE, ulWidthInBits: 32 };
-    let mut length =
-        CK_SP800_108_DKM_LENGTH_FORMAT { dkmLengthMethod: CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS, bLittleEndian: CK_FALSE, ulWidthInBits: 32 };
-    let field =
-        |kind, value: *mut std::ffi::c_void, len: usize| CK_PRF_DATA_PARAM { type_: kind, pValue: value, ulValueLen: len as CK_ULONG };
-    let mut fixed = *b"label\0context";
-    let mut fields = [
-        field(CK_SP800_108_ITERATION_VARIABLE, (&raw mut counter).cast(), size_of_val(&counter)),
-        field(CK_SP800_108_BYTE_ARRAY, fixed.as_mut_ptr().cast(), fixed.len()),
-        field(CK_SP800_108_DKM_LENGTH, (&raw mut length).cast(), size_of_val(&length)),
-    ];
-    let derive = |fields: &mut [CK_PRF_DATA_PARAM]| {
-        let mut params = CK_SP800_108_KDF_PARAMS {
-            prfType: CKM_SHA256_HMAC,
-            ulNumberOfDataParams: fields.len() as CK_ULONG,
-            pDataParams: fields.as_mut_ptr(),
-            ulAdditionalDerivedKeys: 0,
-            pAdditionalDerivedKeys: null_mut(),
-        };
-        let mut mechanism = CK_MECHANISM {
-            mechanism: CKM_SP800_108_COUNTER_KDF,
-            pParameter: (&raw mut params).cast(),
-            ulParameterLen: size_of_val(&params) as CK_ULONG,
-        };
-        let len = 40_u64.to_ne_bytes();
-        let (mut template, mut key) = (attributes(&[(CKA_VALUE_LEN, &len)]), 0);
-        ok(call!(module, C_DeriveKey(session, &raw mut mechanism, base, template.as_mut_ptr(), 1, &raw mut key)))?;
-        module.attribute(session, key, CKA_VALUE)
-    };
-    let openssl = Openssl::new();
-    // In OpenSSL's words the label is the salt, and the zero byte between is its own.
-    let key = "05".repeat(32);
-    openssl.run(&format!(
-        "kdf -keylen 40 -kdfopt mode:COUNTER -kdfopt mac:HMAC -kdfopt digest:SHA256 -kdfopt hexkey:{key} -kdfopt salt:label -kdfopt info:context \
-         -binary -out derived KBKDF"
-    ));
-    assert_eq!(derive(&mut fields), Ok(openssl.read("derived")));
-    assert_eq!(derive(&mut fields[1..]), Err(CKR_MECHANISM_PARAM_INVALID), "without iteration variable");
-    fields[0].ulValueLen -= 1;
-    assert_eq!(derive(&mut fields), Err(CKR_MECHANISM_PARAM_INVALID), "a truncated format");
-    fields[0].type_ = 77;
-    assert_eq!(derive(&mut fields), Err(CKR_MECHANISM_PARAM_INVALID));
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod batches;
 mod cancelling;
 mod certificates;
 mod client;
+mod contexts;
 mod derivation;
 mod digests;
 mod dual;

@@ -167,7 +167,21 @@ impl Module {
         output(|out, len| call!(self, C_Encrypt(session, bytes(data), data.len() as CK_ULONG, out, len)))
     }
 
-    /// C_DeriveKey; the derived key's value.
+    /// C_DeriveKey.
+    pub(crate) fn derive_key(
+        &self,
+        session: CK_SESSION_HANDLE,
+        mechanism: &Mechanism,
+        base: CK_OBJECT_HANDLE,
+        template: &[(CK_ATTRIBUTE_TYPE, &[u8])],
+    ) -> Result<CK_OBJECT_HANDLE, CK_RV> {
+        let (mut template, mut key) = (attributes(template), 0);
+        let count = template.len() as CK_ULONG;
+        ok(mechanism.with(|m| call!(self, C_DeriveKey(session, m, base, template.as_mut_ptr(), count, &raw mut key))))?;
+        Ok(key)
+    }
+
+    /// The same; the derived key's value.
     pub(crate) fn derive(
         &self,
         session: CK_SESSION_HANDLE,
@@ -175,10 +189,7 @@ impl Module {
         base: CK_OBJECT_HANDLE,
         template: &[(CK_ATTRIBUTE_TYPE, &[u8])],
     ) -> Result<Vec<u8>, CK_RV> {
-        let (mut template, mut key) = (attributes(template), 0);
-        let count = template.len() as CK_ULONG;
-        ok(mechanism.with(|m| call!(self, C_DeriveKey(session, m, base, template.as_mut_ptr(), count, &raw mut key))))?;
-        self.attribute(session, key, CKA_VALUE)
+        self.attribute(session, self.derive_key(session, mechanism, base, template)?, CKA_VALUE)
     }
 
     pub(crate) fn decrypt(
@@ -217,6 +228,8 @@ pub(crate) enum Mechanism {
         mgf: CK_RSA_PKCS_MGF_TYPE,
         label: Vec<u8>,
     },
+    /// HKDF to this kind of object, whose salt is a key.
+    HkdfSalted(CK_MECHANISM_TYPE, CK_OBJECT_HANDLE),
     /// With the keys' own secret, or through a function of ANSI X9.63.
     Ecdh {
         kdf: CK_EC_KDF_TYPE,
@@ -242,6 +255,18 @@ pub(crate) enum Mechanism {
     },
     /// ML-DSA with a context.
     MlDsa(CK_MECHANISM_TYPE, Vec<u8>),
+    /// The same with a wish for random bytes.
+    MlDsaHedged(CK_MECHANISM_TYPE, CK_HEDGE_TYPE, Vec<u8>),
+    /// ML-DSA over a digest of this hash.
+    MlDsaDigest(CK_MECHANISM_TYPE, CK_HEDGE_TYPE, Vec<u8>),
+    /// EdDSA over a digest or not, with a context.
+    EdDsa(bool, Vec<u8>),
+    /// Data to derive from.
+    Data(CK_MECHANISM_TYPE, Vec<u8>),
+    /// Data to encrypt in CBC of AES.
+    AesCbcData([u8; 16], Vec<u8>),
+    /// Data to encrypt in CBC of triple DES.
+    Des3CbcData([u8; 8], Vec<u8>),
     /// RSA-AES key wrap with a key of so many bits.
     RsaAes(CK_ULONG),
     /// A counter of so many bits.
@@ -351,11 +376,44 @@ impl Mechanism {
                 };
                 lend_param(CKM_AES_CCM, param, lend)
             }
-            Self::MlDsa(kind, context) => {
-                let param = CK_SIGN_ADDITIONAL_CONTEXT {
-                    hedgeVariant: CKH_HEDGE_PREFERRED,
-                    pContext: bytes(context),
-                    ulContextLen: context.len() as CK_ULONG,
+            Self::MlDsa(kind, context) => Self::MlDsaHedged(*kind, CKH_HEDGE_PREFERRED, context.clone()).with(lend),
+            Self::MlDsaHedged(kind, hedge, context) => {
+                let len = context.len() as CK_ULONG;
+                lend_param(*kind, CK_SIGN_ADDITIONAL_CONTEXT { hedgeVariant: *hedge, pContext: bytes(context), ulContextLen: len }, lend)
+            }
+            Self::MlDsaDigest(hash, hedge, context) => {
+                let len = context.len() as CK_ULONG;
+                let param =
+                    CK_HASH_SIGN_ADDITIONAL_CONTEXT { hedgeVariant: *hedge, pContext: bytes(context), ulContextLen: len, hash: *hash };
+                lend_param(CKM_HASH_ML_DSA, param, lend)
+            }
+            Self::EdDsa(over_digest, context) => {
+                let len = context.len() as CK_ULONG;
+                let param = CK_EDDSA_PARAMS { phFlag: (*over_digest).into(), ulContextDataLen: len, pContextData: bytes(context) };
+                lend_param(CKM_EDDSA, param, lend)
+            }
+            Self::Data(kind, data) => {
+                lend_param(*kind, CK_KEY_DERIVATION_STRING_DATA { pData: bytes(data), ulLen: data.len() as CK_ULONG }, lend)
+            }
+            Self::AesCbcData(iv, data) => {
+                let param = CK_AES_CBC_ENCRYPT_DATA_PARAMS { iv: *iv, pData: bytes(data), length: data.len() as CK_ULONG };
+                lend_param(CKM_AES_CBC_ENCRYPT_DATA, param, lend)
+            }
+            Self::Des3CbcData(iv, data) => {
+                let param = CK_DES_CBC_ENCRYPT_DATA_PARAMS { iv: *iv, pData: bytes(data), length: data.len() as CK_ULONG };
+                lend_param(CKM_DES3_CBC_ENCRYPT_DATA, param, lend)
+            }
+            Self::HkdfSalted(kind, salt) => {
+                let param = CK_HKDF_PARAMS {
+                    bExtract: CK_TRUE,
+                    bExpand: CK_TRUE,
+                    prfHashMechanism: CKM_SHA256,
+                    ulSaltType: CKF_HKDF_SALT_KEY,
+                    pSalt: null_mut(),
+                    ulSaltLen: 0,
+                    hSaltKey: *salt,
+                    pInfo: null_mut(),
+                    ulInfoLen: 0,
                 };
                 lend_param(*kind, param, lend)
             }

@@ -86,6 +86,8 @@ fn bad_parameters_are_refused_for_every_mechanism() {
                                 CKR_KEY_FUNCTION_NOT_PERMITTED,
                                 CKR_ARGUMENTS_BAD,
                                 CKR_TEMPLATE_INCOMPLETE,
+                                // Where the parameter is another key.
+                                CKR_KEY_HANDLE_INVALID,
                                 CKR_SIGNATURE_LEN_RANGE,
                             ];
                             assert!(fair.contains(&code), "{kind:#x}, {len}: {code:#x}");

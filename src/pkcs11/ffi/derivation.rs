@@ -3,10 +3,7 @@
 use cryptoki_sys::*;
 
 use super::mechanism::OaepParams;
-use super::{Error, Input, Mechanism, Result, length, read};
-
-/// More data fields than any derivation has.
-const MOST_FIELDS: usize = 64;
+use super::{Error, Input, Mechanism, Result, read};
 
 /// The longest password of PBKDF2.
 const LONGEST_PASSWORD: CK_ULONG = 64 << 10;
@@ -32,25 +29,6 @@ pub(in crate::pkcs11) enum HkdfSalt<'a> {
     None,
     Data(Input<'a>),
     Key(CK_OBJECT_HANDLE),
-}
-
-/// `CK_SP800_108_KDF_PARAMS` and `CK_SP800_108_FEEDBACK_KDF_PARAMS`.
-pub(in crate::pkcs11) struct Sp800108<'a> {
-    pub(in crate::pkcs11) prf: CK_SP800_108_PRF_TYPE,
-    pub(in crate::pkcs11) fields: Vec<KdfField<'a>>,
-    pub(in crate::pkcs11) initial: Input<'a>,
-}
-
-/// One data field of SP 800-108.
-pub(in crate::pkcs11) enum KdfField<'a> {
-    /// The iteration variable; a counter, where it has a format.
-    Iteration(Option<CK_SP800_108_COUNTER_FORMAT>),
-    /// A counter beside another iteration variable.
-    Counter(CK_SP800_108_COUNTER_FORMAT),
-    /// The length of what is derived.
-    Length(CK_SP800_108_DKM_LENGTH_FORMAT),
-    /// Bytes.
-    Fixed(Input<'a>),
 }
 
 /// `CK_PKCS5_PBKD2_PARAMS2`.
@@ -103,56 +81,42 @@ impl<'a> Mechanism<'a> {
         Ok(Hkdf { extract: given.bExtract != CK_FALSE, expand: given.bExpand != CK_FALSE, hash: given.prfHashMechanism, salt, info })
     }
 
-    /// For `CKM_SP800_108_COUNTER_KDF`.
+    /// For the mechanisms that join a key and data, and for the encryption of data in ECB: `CK_KEY_DERIVATION_STRING_DATA`.
     ///
     /// # Errors
-    /// [`Error::MechanismParamInvalid`] for any other length, for further keys, and for fields that cannot be.
-    pub(in crate::pkcs11) fn counter_kdf(&self) -> Result<Sp800108<'a>> {
-        let given: CK_SP800_108_KDF_PARAMS = self.param()?;
-        // SAFETY: NULL and 0 are an empty input.
-        let initial = unsafe { Input::new(std::ptr::null(), 0) };
-        self.fields(given.prfType, given.pDataParams, given.ulNumberOfDataParams, given.ulAdditionalDerivedKeys, initial)
-    }
-
-    /// For `CKM_SP800_108_FEEDBACK_KDF`.
-    ///
-    /// # Errors
-    /// As [`Mechanism::counter_kdf`].
-    pub(in crate::pkcs11) fn feedback_kdf(&self) -> Result<Sp800108<'a>> {
-        let given: CK_SP800_108_FEEDBACK_KDF_PARAMS = self.param()?;
+    /// [`Error::MechanismParamInvalid`] for any other length.
+    pub(in crate::pkcs11) fn string_data(&self) -> Result<Input<'a>> {
+        let given: CK_KEY_DERIVATION_STRING_DATA = self.param()?;
         // SAFETY: by `Mechanism::new`'s contract the structure is the standard's, so its pointer is NULL or valid for its length.
-        let initial = unsafe { Input::new(given.pIV, given.ulIVLen) };
-        self.fields(given.prfType, given.pDataParams, given.ulNumberOfDataParams, given.ulAdditionalDerivedKeys, initial)
+        Ok(unsafe { Input::new(given.pData, given.ulLen) })
     }
 
-    fn fields(
-        &self,
-        prf: CK_SP800_108_PRF_TYPE,
-        first: *const CK_PRF_DATA_PARAM,
-        count: CK_ULONG,
-        additional_keys: CK_ULONG,
-        initial: Input<'a>,
-    ) -> Result<Sp800108<'a>> {
-        let count = length(count).ok().filter(|count| *count <= MOST_FIELDS && additional_keys == 0).ok_or(Error::MechanismParamInvalid)?;
-        let mut fields = Vec::with_capacity(count);
-        for index in 0..count {
-            if first.is_null() {
-                return Err(Error::MechanismParamInvalid);
-            }
-            // SAFETY: by `Mechanism::new`'s contract the array is valid for its count, and not NULL.
-            let field: CK_PRF_DATA_PARAM = unsafe { read(first.add(index)) }?;
-            // SAFETY: by the same contract a field's value is NULL or valid for its length.
-            let value = unsafe { Input::new(field.pValue.cast(), field.ulValueLen) };
-            fields.push(match field.type_ {
-                CK_SP800_108_ITERATION_VARIABLE if field.pValue.is_null() => KdfField::Iteration(None),
-                CK_SP800_108_ITERATION_VARIABLE => KdfField::Iteration(Some(format(&value)?)),
-                CK_SP800_108_COUNTER => KdfField::Counter(format(&value)?),
-                CK_SP800_108_DKM_LENGTH => KdfField::Length(format(&value)?),
-                CK_SP800_108_BYTE_ARRAY => KdfField::Fixed(value),
-                _ => return Err(Error::MechanismParamInvalid),
-            });
-        }
-        Ok(Sp800108 { prf, fields, initial })
+    /// IV and data for `CKM_AES_CBC_ENCRYPT_DATA`.
+    ///
+    /// # Errors
+    /// [`Error::MechanismParamInvalid`] for any other length.
+    pub(in crate::pkcs11) fn aes_cbc_data(&self) -> Result<([u8; 16], Input<'a>)> {
+        let given: CK_AES_CBC_ENCRYPT_DATA_PARAMS = self.param()?;
+        // SAFETY: as for `string_data`.
+        Ok((given.iv, unsafe { Input::new(given.pData, given.length) }))
+    }
+
+    /// IV and data for `CKM_DES3_CBC_ENCRYPT_DATA`.
+    ///
+    /// # Errors
+    /// [`Error::MechanismParamInvalid`] for any other length.
+    pub(in crate::pkcs11) fn des3_cbc_data(&self) -> Result<([u8; 8], Input<'a>)> {
+        let given: CK_DES_CBC_ENCRYPT_DATA_PARAMS = self.param()?;
+        // SAFETY: as for `string_data`.
+        Ok((given.iv, unsafe { Input::new(given.pData, given.length) }))
+    }
+
+    /// For `CKM_CONCATENATE_BASE_AND_KEY`.
+    ///
+    /// # Errors
+    /// [`Error::MechanismParamInvalid`] for any other length.
+    pub(in crate::pkcs11) fn other_key(&self) -> Result<CK_OBJECT_HANDLE> {
+        self.param()
     }
 
     /// For `CKM_PKCS5_PBKD2`. NSS still gives the structure of 2.20, `CK_PKCS5_PBKD2_PARAMS`, in which the password's length is a pointer.
@@ -193,14 +157,4 @@ impl<'a> Mechanism<'a> {
         // SAFETY: as above, for the pointer inside.
         Ok(RsaAes { aes_bits: given.ulAESKeyBits, oaep: unsafe { OaepParams::new(&oaep) } })
     }
-}
-
-/// A field's value as a structure of integers.
-fn format<T: Copy>(value: &Input<'_>) -> Result<T> {
-    let bytes = value.bytes().map_err(|_| Error::MechanismParamInvalid)?;
-    if bytes.len() != size_of::<T>() {
-        return Err(Error::MechanismParamInvalid);
-    }
-    // SAFETY: the bytes are as many as a `T` has; every bit pattern is a valid `T`, and alignment is not assumed.
-    unsafe { read(bytes.as_ptr().cast()) }
 }

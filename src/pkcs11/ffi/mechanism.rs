@@ -43,7 +43,7 @@ pub(in crate::pkcs11) struct EddsaParams<'a> {
     pub(in crate::pkcs11) context: Input<'a>,
 }
 
-/// `CK_SIGN_ADDITIONAL_CONTEXT`.
+/// `CK_SIGN_ADDITIONAL_CONTEXT` and `CK_HASH_SIGN_ADDITIONAL_CONTEXT`.
 pub(in crate::pkcs11) struct SignContext<'a> {
     pub(in crate::pkcs11) hedge: CK_HEDGE_TYPE,
     pub(in crate::pkcs11) context: Input<'a>,
@@ -196,6 +196,17 @@ impl<'a> Mechanism<'a> {
         // SAFETY: by `new`'s contract the structure is the standard's, so its pointer is NULL or valid for its length.
         let context = unsafe { Input::new(given.pContext, given.ulContextLen) };
         Ok(SignContext { hedge: given.hedgeVariant, context })
+    }
+
+    /// For `CKM_HASH_ML_DSA`, with the hash that the digest is of.
+    ///
+    /// # Errors
+    /// [`Error::MechanismParamInvalid`] for any other length.
+    pub(in crate::pkcs11) fn hash_sign_context(&self) -> Result<(SignContext<'a>, CK_MECHANISM_TYPE)> {
+        let given: CK_HASH_SIGN_ADDITIONAL_CONTEXT = self.param()?;
+        // SAFETY: by `new`'s contract the structure is the standard's, so its pointer is NULL or valid for its length.
+        let context = unsafe { Input::new(given.pContext, given.ulContextLen) };
+        Ok((SignContext { hedge: given.hedgeVariant, context }, given.hash))
     }
 
     /// For `CKM_RSA_PKCS_OAEP`.

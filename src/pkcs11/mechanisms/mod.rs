@@ -115,7 +115,7 @@ pub(super) fn signature(
         Some(KeyKind::Ec(curve)) => ecdsa::signature(entry.kind, mechanism, curve)?,
         Some(KeyKind::Rsa) => rsa::signature(entry.kind, mechanism, object.modulus_len())?,
         Some(KeyKind::Ed25519) => eddsa::signature(mechanism)?,
-        Some(KeyKind::MlDsa(set)) => ml_dsa::signature(entry.kind, mechanism, set)?,
+        Some(KeyKind::MlDsa(set)) => ml_dsa::signature(entry.kind, mechanism, set, matches!(function, CKF_SIGN | CKF_MESSAGE_SIGN))?,
         _ => mac::signature(entry.kind, mechanism)?,
     };
     Ok((object, spec))
@@ -195,10 +195,24 @@ pub(super) fn wrapping<'a>(
 ///
 /// # Errors
 /// As [`signature`].
-pub(super) fn derivation(session: &Session, mechanism: Mechanism<'_>, key: CK_OBJECT_HANDLE) -> Result<(Arc<Object>, Derivation)> {
+pub(super) fn derivation<'m>(session: &Session, mechanism: Mechanism<'m>, key: CK_OBJECT_HANDLE) -> Result<(Arc<Object>, Derivation<'m>)> {
     let (entry, object) = mechanism_and_key(session, mechanism, key, CKF_DERIVE)?;
     let derivation = derivation::read(entry.kind, mechanism, session, &object)?;
     Ok((object, derivation))
+}
+
+/// The private key for CKM_PUB_KEY_FROM_PRIV_KEY. It needs no CKA_DERIVE: what is made of it is public.
+///
+/// # Errors
+/// As [`signature`].
+pub(super) fn public_half(session: &Session, mechanism: Mechanism<'_>, key: CK_OBJECT_HANDLE) -> Result<Arc<Object>> {
+    let entry = find(session, mechanism, CKF_DERIVE)?;
+    mechanism.no_param()?;
+    let object = session.key(key)?;
+    if object.class() != CKO_PRIVATE_KEY {
+        return Err(Error::KeyTypeInconsistent);
+    }
+    if object.allows_mechanism(entry.kind) { Ok(object) } else { Err(Error::MechanismInvalid) }
 }
 
 /// The key for an encapsulation (`function` is CKF_ENCAPSULATE) or a decapsulation (CKF_DECAPSULATE).
@@ -265,6 +279,7 @@ const fn takes(family: KeyFamily, kind: KeyKind) -> bool {
         KeyFamily::MlDsa => matches!(kind, KeyKind::MlDsa(_)),
         KeyFamily::MlKem => matches!(kind, KeyKind::MlKem(_)),
         KeyFamily::Secret => kind.is_secret(),
+        KeyFamily::Private => !kind.is_secret(),
     }
 }
 

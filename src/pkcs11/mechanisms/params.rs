@@ -23,9 +23,17 @@ pub(in crate::pkcs11) struct SignatureSpec {
 }
 
 impl SignatureSpec {
+    /// Whether the data may come in parts: a digest for CKM_HASH_ML_DSA may not.
+    pub(in crate::pkcs11) const fn takes_parts(&self) -> bool {
+        !matches!((&self.scheme, self.hash), (Scheme::MlDsa { hash: Some(_), .. }, None))
+    }
+
     /// Whether what is signed is at most as long as the key's number: a digest, or what RSA pads.
     pub(in crate::pkcs11) const fn is_short(&self) -> bool {
-        !matches!(self.scheme, Scheme::Mac(_) | Scheme::MlDsa { .. } | Scheme::Signature(SignatureScheme::EdDsa))
+        !matches!(
+            self.scheme,
+            Scheme::Mac(_) | Scheme::MlDsa { .. } | Scheme::EdDsaWithContext { .. } | Scheme::Signature(SignatureScheme::EdDsa)
+        )
     }
 }
 
@@ -33,10 +41,15 @@ impl SignatureSpec {
 pub(in crate::pkcs11) enum Scheme {
     Signature(SignatureScheme),
     Mac(MacScheme),
+    /// Ed25519ctx, or over a digest Ed25519ph.
+    EdDsaWithContext {
+        context: Box<[u8]>,
+    },
     /// Of a message, or of its digest.
     MlDsa {
         hash: Option<Hash>,
         context: Box<[u8]>,
+        deterministic: bool,
     },
 }
 

@@ -59,6 +59,8 @@ pub(crate) enum KeyFamily {
     MlKem,
     /// Any secret key.
     Secret,
+    /// Any private key.
+    Private,
 }
 
 /// Where a mechanism runs.
@@ -157,10 +159,12 @@ rows! {
     CKM_ECDSA_SHA3_384: Ec, SIGNING, "", HereOrDsm;
     CKM_ECDSA_SHA3_512: Ec, SIGNING, "", HereOrDsm;
 
-    CKM_EDDSA: Edwards, SIGNING, "none, or CK_EDDSA_PARAMS without context", HereOrDsm;
-    CKM_ECDH1_DERIVE: Agreement, CKF_DERIVE, "CK_ECDH1_DERIVE_PARAMS", HereOrDsm, "agrees; a function of X9.63 runs here";
+    CKM_EDDSA: Edwards, SIGNING, "none, or CK_EDDSA_PARAMS", HereOrDsm, "neither a context nor a digest";
+    CKM_ECDH1_DERIVE: Agreement, CKF_DERIVE, "CK_ECDH1_DERIVE_PARAMS", HereOrDsm, "agrees; a function of X9.63 or SP 800-56C runs here";
+    CKM_ECDH1_COFACTOR_DERIVE: Ec, CKF_DERIVE, "CK_ECDH1_DERIVE_PARAMS", HereOrDsm, "agrees; a function of X9.63 or SP 800-56C runs here";
 
     CKM_ML_DSA: MlDsa, SIGNING, "none, or CK_SIGN_ADDITIONAL_CONTEXT", HereOrDsm;
+    CKM_HASH_ML_DSA: MlDsa, SIGNING, "CK_HASH_SIGN_ADDITIONAL_CONTEXT", HereOrDsm;
     CKM_HASH_ML_DSA_SHA224: MlDsa, SIGNING, "none, or CK_SIGN_ADDITIONAL_CONTEXT", HereOrDsm;
     CKM_HASH_ML_DSA_SHA256: MlDsa, SIGNING, "none, or CK_SIGN_ADDITIONAL_CONTEXT", HereOrDsm;
     CKM_HASH_ML_DSA_SHA384: MlDsa, SIGNING, "none, or CK_SIGN_ADDITIONAL_CONTEXT", HereOrDsm;
@@ -196,8 +200,29 @@ rows! {
 
     CKM_PKCS5_PBKD2: Secret, CKF_GENERATE, "CK_PKCS5_PBKD2_PARAMS2", HereOnly;
     CKM_HKDF_DERIVE: Secret, CKF_DERIVE, "CK_HKDF_PARAMS", HereOrDsm, "both steps together";
+    CKM_HKDF_DATA: Secret, CKF_DERIVE, "CK_HKDF_PARAMS", HereOrDsm, "both steps together";
     CKM_SP800_108_COUNTER_KDF: Secret, CKF_DERIVE, "CK_SP800_108_KDF_PARAMS", HereOnly;
     CKM_SP800_108_FEEDBACK_KDF: Secret, CKF_DERIVE, "CK_SP800_108_FEEDBACK_KDF_PARAMS", HereOnly;
+    CKM_SP800_108_DOUBLE_PIPELINE_KDF: Secret, CKF_DERIVE, "CK_SP800_108_KDF_PARAMS", HereOnly;
+    CKM_AES_ECB_ENCRYPT_DATA: Aes, CKF_DERIVE, "CK_KEY_DERIVATION_STRING_DATA", HereOnly;
+    CKM_AES_CBC_ENCRYPT_DATA: Aes, CKF_DERIVE, "CK_AES_CBC_ENCRYPT_DATA_PARAMS", HereOnly;
+    CKM_DES3_ECB_ENCRYPT_DATA: Des3, CKF_DERIVE, "CK_KEY_DERIVATION_STRING_DATA", HereOnly;
+    CKM_DES3_CBC_ENCRYPT_DATA: Des3, CKF_DERIVE, "CK_DES_CBC_ENCRYPT_DATA_PARAMS", HereOnly;
+    CKM_CONCATENATE_BASE_AND_KEY: Secret, CKF_DERIVE, "CK_OBJECT_HANDLE", HereOnly;
+    CKM_CONCATENATE_BASE_AND_DATA: Secret, CKF_DERIVE, "CK_KEY_DERIVATION_STRING_DATA", HereOnly;
+    CKM_CONCATENATE_DATA_AND_BASE: Secret, CKF_DERIVE, "CK_KEY_DERIVATION_STRING_DATA", HereOnly;
+    CKM_XOR_BASE_AND_DATA: Secret, CKF_DERIVE, "CK_KEY_DERIVATION_STRING_DATA", HereOnly;
+    CKM_EXTRACT_KEY_FROM_KEY: Secret, CKF_DERIVE, "CK_EXTRACT_PARAMS", HereOnly;
+    CKM_SHA1_KEY_DERIVATION: Secret, CKF_DERIVE, "", HereOnly;
+    CKM_SHA224_KEY_DERIVATION: Secret, CKF_DERIVE, "", HereOnly;
+    CKM_SHA256_KEY_DERIVATION: Secret, CKF_DERIVE, "", HereOnly;
+    CKM_SHA384_KEY_DERIVATION: Secret, CKF_DERIVE, "", HereOnly;
+    CKM_SHA512_KEY_DERIVATION: Secret, CKF_DERIVE, "", HereOnly;
+    CKM_SHA3_224_KEY_DERIVATION: Secret, CKF_DERIVE, "", HereOnly;
+    CKM_SHA3_256_KEY_DERIVATION: Secret, CKF_DERIVE, "", HereOnly;
+    CKM_SHA3_384_KEY_DERIVATION: Secret, CKF_DERIVE, "", HereOnly;
+    CKM_SHA3_512_KEY_DERIVATION: Secret, CKF_DERIVE, "", HereOnly;
+    CKM_PUB_KEY_FROM_PRIV_KEY: Private, CKF_DERIVE, "", Here;
 
     CKM_SHA_1_HMAC: Generic, SIGNING, "", HereOrDsm;
     CKM_SHA224_HMAC: Generic, SIGNING, "", HereOrDsm;
@@ -234,7 +259,7 @@ impl KeyFamily {
     /// for the others; triple DES has one size), and the flags about curves.
     pub(crate) const fn sizes(self) -> (CK_ULONG, CK_ULONG, CK_FLAGS) {
         match self {
-            Self::None | Self::Des3 | Self::MlDsa | Self::MlKem | Self::Secret => (0, 0, 0),
+            Self::None | Self::Des3 | Self::MlDsa | Self::MlKem | Self::Secret | Self::Private => (0, 0, 0),
             Self::Aes => (16, 32, 0),
             Self::ChaCha20 => (32, 32, 0),
             Self::Generic => (8, 8192, 0),

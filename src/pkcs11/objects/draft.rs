@@ -8,6 +8,7 @@ use std::sync::Arc;
 use cryptoki_sys::*;
 
 use super::dsm::Part;
+use super::heritage::Heritage;
 use super::key::{self, LocalKey};
 use super::local::{LocalObject, default_usage};
 use super::object::{Body, Object};
@@ -29,8 +30,8 @@ pub(in crate::pkcs11) enum Origin<'o> {
     Generated(CK_MECHANISM_TYPE),
     /// C_UnwrapKey and its kin, by this key.
     Unwrapped(&'o Object),
-    /// C_DeriveKey from this key, whose protection the new one inherits.
-    Derived(&'o Object),
+    /// C_DeriveKey from this key, with what the new one takes over of the protection of all keys that it is made of.
+    Derived(&'o Object, Heritage),
     /// C_EncapsulateKey, by this key.
     Encapsulated(&'o Object),
     /// C_DecapsulateKey, by this key.
@@ -43,7 +44,7 @@ impl Origin<'_> {
         match self {
             Origin::Created | Origin::Generated(_) => None,
             Origin::Unwrapped(key) => key.template(CKA_UNWRAP_TEMPLATE),
-            Origin::Derived(key) => key.template(CKA_DERIVE_TEMPLATE),
+            Origin::Derived(key, _) => key.template(CKA_DERIVE_TEMPLATE),
             Origin::Encapsulated(key) => key.template(CKA_ENCAPSULATE_TEMPLATE),
             Origin::Decapsulated(key) => key.template(CKA_DECAPSULATE_TEMPLATE),
         }
@@ -56,6 +57,8 @@ pub(in crate::pkcs11) struct Draft<'o> {
     /// For keys.
     key_type: Option<CK_KEY_TYPE>,
     attributes: Attributes,
+    /// CKA_VALUE_LEN of derived data, which has no such attribute.
+    data_len: Option<CK_ULONG>,
     origin: Origin<'o>,
 }
 
@@ -91,10 +94,15 @@ impl<'o> Draft<'o> {
             _ => return Err(Error::AttributeValueInvalid),
         };
         attributes.set_number(CKA_CLASS, class);
+        let derives_data = class == CKO_DATA && matches!(origin, Origin::Derived(..));
+        let data_len = attributes.number(CKA_VALUE_LEN).filter(|_| derives_data);
+        if data_len.is_some() {
+            attributes.remove(CKA_VALUE_LEN);
+        }
         if let Some(key_type) = key_type {
             attributes.set_number(CKA_KEY_TYPE, key_type);
         }
-        let draft = Self { class, key_type, attributes, origin };
+        let draft = Self { class, key_type, attributes, data_len, origin };
         draft.check_attributes(session.who() == Who::Officer)?;
         draft.check_session(session)?;
         Ok(draft)
@@ -112,7 +120,12 @@ impl<'o> Draft<'o> {
 
     /// CKA_VALUE_LEN, where the template gives it.
     pub(in crate::pkcs11) fn value_len(&self) -> Option<usize> {
-        self.attributes.number(CKA_VALUE_LEN).and_then(|len| usize::try_from(len).ok())
+        self.attributes.number(CKA_VALUE_LEN).or(self.data_len).and_then(|len| usize::try_from(len).ok())
+    }
+
+    /// Sets an attribute that the template leaves out.
+    pub(in crate::pkcs11) fn set_default(&mut self, kind: CK_ATTRIBUTE_TYPE, value: &[u8]) {
+        self.attributes.set_default(kind, value);
     }
 
     /// What the template gives for another attribute.
@@ -160,6 +173,15 @@ impl<'o> Draft<'o> {
     pub(in crate::pkcs11) fn finish_derived(self, session: &Session, bytes: &[u8]) -> Result<CK_OBJECT_HANDLE> {
         let bytes = bytes.get(..self.value_len().unwrap_or(bytes.len())).ok_or(Error::KeySizeRange)?;
         self.finish_secret(session, bytes)
+    }
+
+    /// Makes a data object of bytes that were derived.
+    ///
+    /// # Errors
+    /// As [`Draft::finish`].
+    pub(in crate::pkcs11) fn finish_data(mut self, session: &Session, bytes: &[u8]) -> Result<CK_OBJECT_HANDLE> {
+        self.attributes.set(CKA_VALUE, bytes);
+        self.finish_with(session, None)
     }
 
     /// Makes a private key of PKCS #8.
@@ -220,7 +242,7 @@ impl<'o> Draft<'o> {
             | match self.origin {
                 Origin::Created => NOT_CREATED,
                 Origin::Generated(_) => NOT_GENERATED,
-                Origin::Unwrapped(_) | Origin::Derived(_) | Origin::Encapsulated(_) | Origin::Decapsulated(_) => NOT_UNWRAPPED,
+                Origin::Unwrapped(_) | Origin::Derived(..) | Origin::Encapsulated(_) | Origin::Decapsulated(_) => NOT_UNWRAPPED,
             };
         for (attribute, _) in self.attributes.iter() {
             let rule = table::find(attribute, self.class, kind).or_else(|| table::any(attribute).filter(|rule| rule.has(OURS)));
@@ -302,9 +324,12 @@ impl<'o> Draft<'o> {
         for attribute in [CKA_ID, CKA_START_DATE, CKA_END_DATE] {
             attributes.set_default(attribute, b"");
         }
+        // What a derived key is for is what its template says, where it says something.
+        let named = matches!(self.origin, Origin::Derived(..))
+            && attributes.iter().any(|(attribute, value)| usage::is_usage(attribute) && value == [CK_TRUE]);
         for (attribute, value) in default_usage(self.class, kind) {
             let allowed = !is_token || usage::wider(attribute).is_none_or(|wider| attributes.flag(wider) != Some(false));
-            attributes.set_default_flag(attribute, value && allowed);
+            attributes.set_default_flag(attribute, value && allowed && !named);
             if !allowed && attributes.flag(attribute) == Some(true) {
                 return Err(Error::TemplateInconsistent);
             }
@@ -333,18 +358,24 @@ impl<'o> Draft<'o> {
         if self.class == CKO_PUBLIC_KEY {
             return Ok(());
         }
+        let config = session.token.config();
+        if let Origin::Derived(_, heritage) = self.origin {
+            heritage.protect(attributes, is_token && !config.allow_plaintext)?;
+        }
         // A secret of a session is there to be used by its program, which may have to read it (Java's key agreement does). Token keys stay
-        // in DSM.
-        attributes.set_default_flag(CKA_SENSITIVE, is_token || self.class == CKO_PRIVATE_KEY);
-        attributes.set_default_flag(CKA_EXTRACTABLE, !is_token);
+        // in DSM. Test suites expect of a key whose value they gave that they may read it, so conformance mode lets them.
+        let brought = config.conformance && self.class == CKO_SECRET_KEY && matches!(self.origin, Origin::Created);
+        let hide = is_token && !brought;
+        attributes.set_default_flag(CKA_SENSITIVE, hide || self.class == CKO_PRIVATE_KEY);
+        attributes.set_default_flag(CKA_EXTRACTABLE, !hide);
         attributes.set_default_flag(CKA_WRAP_WITH_TRUSTED, false);
         let (sensitive, hidden) = (attributes.flag(CKA_SENSITIVE) == Some(true), attributes.flag(CKA_EXTRACTABLE) == Some(false));
-        if is_token && !(sensitive && hidden) && !session.token.config().allow_plaintext {
+        if is_token && !(sensitive && hidden) && !config.allow_plaintext {
             return Err(Error::TemplateInconsistent);
         }
         let (always, never) = match self.origin {
             Origin::Generated(_) => (sensitive, hidden),
-            Origin::Derived(base) => (sensitive && base.is_true(CKA_ALWAYS_SENSITIVE), hidden && base.is_true(CKA_NEVER_EXTRACTABLE)),
+            Origin::Derived(_, heritage) => heritage.past(sensitive, hidden),
             Origin::Created | Origin::Unwrapped(_) | Origin::Encapsulated(_) | Origin::Decapsulated(_) => (false, false),
         };
         attributes.set_flag(CKA_ALWAYS_SENSITIVE, always);

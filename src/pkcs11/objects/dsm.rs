@@ -267,7 +267,7 @@ impl DsmObject {
                 signature.truncate(len);
                 Ok(signature)
             }
-            Signature::MlDsa => self.engine.sign_ml_dsa(&self.key_ref(), None, Message::Data(body), &[]),
+            Signature::MlDsa => self.engine.sign_ml_dsa(&self.key_ref(), None, Message::Data(body), &[], false),
         };
         let made = generated::certificate(&self.sobject, self.label(), generated.way, sign);
         let made = made.map_err(|error| Error::from_engine(&error, During::Protect))?.ok_or(Error::FunctionFailed)?;
@@ -370,6 +370,8 @@ fn parts_of(sobject: &Sobject) -> &'static [Part] {
         _ if is_state(sobject) => &[],
         ObjectType::Certificate => &[Part::Certificate],
         ObjectType::Opaque => &[Part::Data],
+        // Conformance mode keeps keys in it too.
+        ObjectType::Secret if kind_of(sobject, Extra::read(sobject, Part::Secret).as_ref()).is_some() => &[Part::Secret],
         ObjectType::Secret => &[Part::Data],
         _ => match kind_of(sobject, None) {
             None => &[],
@@ -385,6 +387,7 @@ fn kind_of(sobject: &Sobject, extra: Option<&Extra>) -> Option<KeyKind> {
         ObjectType::Aes => KeyKind::Aes,
         ObjectType::Des3 => KeyKind::Des3,
         ObjectType::Hmac => KeyKind::Secret(extra.and_then(|extra| extra.attributes.number(CKA_KEY_TYPE)).unwrap_or(CKK_GENERIC_SECRET)),
+        ObjectType::Secret => KeyKind::Secret(extra?.attributes.number(CKA_KEY_TYPE)?),
         ObjectType::Rsa => KeyKind::Rsa,
         ObjectType::Mldsa => KeyKind::MlDsa(lattice::ml_dsa(sobject.mldsa?.param_set)),
         ObjectType::Mlkem => KeyKind::MlKem(lattice::ml_kem(sobject.mlkem?.param_set)),

@@ -52,7 +52,9 @@ impl Extra {
         for (name, value) in &members {
             let Some(rule) = table::named(name) else { continue };
             let value = base64_simd::STANDARD.decode_to_vec(value).ok().filter(|value| rule.form.holds(value))?;
-            if keeps(rule.kind, &value, part) || is_own(rule.kind, &value) {
+            // A SECRET that is a key says so, of whatever type.
+            let says_key = rule.kind == CKA_KEY_TYPE && part == Part::Secret;
+            if keeps(rule.kind, &value, part) || is_own(rule.kind, &value) || says_key {
                 extra.attributes.set(rule.kind, &value);
             }
         }
@@ -125,11 +127,12 @@ pub(super) fn keeps(kind: CK_ATTRIBUTE_TYPE, value: &[u8], part: Part) -> bool {
     }
 }
 
-/// What is written besides: a label or id that sets a half apart, and that the key was once open to readers.
+/// What is written besides: a label or id that sets a half apart, that the key was once open to readers, and that DSM made it of
+/// another.
 const fn is_own(kind: CK_ATTRIBUTE_TYPE, value: &[u8]) -> bool {
     match kind {
         CKA_LABEL | CKA_ID => true,
-        CKA_ALWAYS_SENSITIVE | CKA_NEVER_EXTRACTABLE => matches!(value, [CK_FALSE]),
+        CKA_ALWAYS_SENSITIVE | CKA_NEVER_EXTRACTABLE | CKA_LOCAL => matches!(value, [CK_FALSE]),
         _ => false,
     }
 }

@@ -131,6 +131,17 @@ impl Object {
         }
     }
 
+    /// Gets from DSM what CKA_VALUE shows, where it may be read.
+    ///
+    /// # Errors
+    /// What DSM says.
+    pub(in crate::pkcs11) fn fetch(&self) -> Result {
+        match &self.body {
+            Body::Dsm(object) => object.fetch_for(CKA_VALUE),
+            Body::Local(_) => Ok(()),
+        }
+    }
+
     /// Whether the attribute is there and true.
     pub(in crate::pkcs11) fn is_true(&self, kind: CK_ATTRIBUTE_TYPE) -> bool {
         matches!(self.attribute(kind), Answer::Value(Value::Flag(CK_TRUE)))
@@ -162,6 +173,14 @@ impl Object {
         match &self.body {
             Body::Dsm(object) => object.extra(),
             Body::Local(object) => Some(object.attributes()),
+        }
+    }
+
+    /// SubjectPublicKeyInfo of a key pair, from either half, where it is known.
+    pub(in crate::pkcs11) fn spki(&self) -> Option<Vec<u8>> {
+        match &self.body {
+            Body::Dsm(object) => object.public().and_then(LocalKey::spki),
+            Body::Local(object) => object.key().and_then(LocalKey::spki),
         }
     }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use cryptoki_sys::*;
 use dsma_api::{
-    EllipticCurve, KeyOperations, MlDsaOptions, MlDsaParamSet, MlKemOptions, MlKemParamSet, ObjectType, RsaOptions, SecretBlob, Sobject,
-    SobjectRequest,
+    EllipticCurve, KeyOperation, KeyOperations, MlDsaOptions, MlDsaParamSet, MlKemOptions, MlKemParamSet, ObjectType, RsaOptions,
+    SecretBlob, Sobject, SobjectRequest,
 };
 use dsma_core::Accelerator;
 use dsma_crypto::{Curve, MlDsaSet, MlKemSet};
@@ -48,7 +48,10 @@ pub(super) fn import(
         return Ok(handle);
     }
     let mut request = match key {
-        Some(key) => of_key(key)?,
+        Some(key) => of_key(key).or_else(|refusal| match key.secret_bytes() {
+            Some(bytes) if session.token.config().conformance => Ok(of_odd_secret(bytes)),
+            _ => Err(refusal),
+        })?,
         None => of_content(class, attributes)?,
     };
     describe(&mut request, &[Shown { part, attributes }], key.map(LocalKey::kind));
@@ -251,6 +254,10 @@ fn describe(request: &mut SobjectRequest, shown: &[Shown<'_>], kind: Option<KeyK
             // DSM makes it of another key, and has no field that tells this from a generation.
             extra.attributes.set_flag(CKA_LOCAL, false);
         }
+        // A SECRET that is a key says so.
+        if request.obj_type == Some(ObjectType::Secret) && shown.part == Part::Secret {
+            extra.attributes.set_number(CKA_KEY_TYPE, shown.attributes.number(CKA_KEY_TYPE).unwrap_or(CKK_GENERIC_SECRET));
+        }
         extra.write(shown.part, &mut metadata);
     }
     request.custom_metadata = Some(metadata);
@@ -258,6 +265,10 @@ fn describe(request: &mut SobjectRequest, shown: &[Shown<'_>], kind: Option<KeyK
     let key_ops = match kind {
         Some(kind) => shown.iter().fold(KeyOperations::NONE, |ops, shown| usage::apply(ops, shown.part.class(), kind, shown.attributes)),
         None => KeyOperations::NONE,
+    };
+    let key_ops = match request.obj_type {
+        Some(ObjectType::Secret) => key_ops.intersection(KeyOperations::of(&[KeyOperation::DeriveKey])),
+        _ => key_ops,
     };
     request.key_ops = Some(usage::names(key_ops.union(usage::BASE)));
 }
@@ -274,6 +285,12 @@ fn own_attributes(shown: &Shown<'_>) -> Extra {
 fn name(label: &[u8]) -> String {
     let text: String = String::from_utf8_lossy(label).chars().filter(|c| !c.is_control()).take(200).collect();
     if text.trim().is_empty() { format!("pkcs11 {}", Uuid::new_v4().simple()) } else { text }
+}
+
+/// A secret of a length that DSM has no keys of, as test suites make them: conformance mode keeps it in a SECRET, from which keys are
+/// derived and which does nothing else.
+fn of_odd_secret(bytes: &[u8]) -> SobjectRequest {
+    SobjectRequest { obj_type: Some(ObjectType::Secret), value: Some(SecretBlob::from(bytes.to_vec())), ..SobjectRequest::default() }
 }
 
 /// Type and value of a key.

@@ -10,15 +10,21 @@ use crate::{Error, KeyRef};
 
 impl Accelerator {
     /// Signs: the message itself where `prehash` is `None` (FIPS 204, algorithm 2), else its digest (algorithm 4). The context has at
-    /// most 255 bytes.
+    /// most 255 bytes. A deterministic signature has no fresh random bytes in it.
     ///
     /// # Errors
     /// As [`Self::sign`].
-    pub fn sign_ml_dsa(&self, key: &KeyRef, prehash: Option<Hash>, message: Message<'_>, context: &[u8]) -> Result<Vec<u8>, Error> {
+    pub fn sign_ml_dsa(
+        &self,
+        key: &KeyRef,
+        prehash: Option<Hash>,
+        message: Message<'_>,
+        context: &[u8],
+        deterministic: bool,
+    ) -> Result<Vec<u8>, Error> {
         let key = self.granted(key, Operation::Sign)?;
         match (key.local(), prehash, message) {
-            (Some(Key::MlDsa(local)), None, Message::Data(data)) => Ok(local.sign(data, context)?),
-            (Some(Key::MlDsa(local)), Some(hash), message) => Ok(local.sign_prehash(hash, message, context)?),
+            (Some(Key::MlDsa(local)), prehash, message) => Ok(local.sign_as(prehash, message, context, deterministic)?),
             (Some(_), ..) | (None, None, Message::Digest(_)) => Err(dsma_crypto::Error::Unsupported.into()),
             (None, prehash, message) => {
                 let (data, hash) = match message {
@@ -32,7 +38,7 @@ impl Accelerator {
                     hash,
                     data,
                     mode: Some(SignatureMode::MlDsa(variant)),
-                    deterministic_signature: None,
+                    deterministic_signature: deterministic.then_some(true),
                     context: (!context.is_empty()).then(|| Blob::from(context)),
                 })?;
                 Ok(reply.signature.0)

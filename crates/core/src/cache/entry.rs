@@ -62,6 +62,8 @@ impl CachedKey {
             (ObjectType::Mldsa, Some(value)) => Some(Key::MlDsa(MlDsaPrivateKey::from_der(value.as_ref())?)),
             (ObjectType::Mlkem, Some(value)) => Some(Key::MlKem(MlKemPrivateKey::from_der(value.as_ref())?)),
             (ObjectType::Hmac, Some(value)) => Some(Key::Hmac(HmacKey::from_bytes(value.as_ref())?)),
+            // Bytes to derive keys from, which is all that DSM lets a SECRET do.
+            (ObjectType::Secret, Some(value)) => HmacKey::from_bytes(value.as_ref()).ok().map(Key::Hmac),
             (ObjectType::Rsa, Some(value)) => Some(Key::Rsa(RsaPrivateKey::from_der(value.as_ref())?)),
             (ObjectType::Ec, Some(value)) if sobject.elliptic_curve == Some(EllipticCurve::X25519) => {
                 Some(Key::X25519(X25519PrivateKey::from_der(value.as_ref())?))

@@ -51,6 +51,41 @@ pub(crate) fn ed25519_verify(public: &[u8; 32], message: &[u8], signature: &[u8;
     holds(unsafe { sys::ED25519_verify(message.as_ptr(), message.len(), signature.as_ptr(), public.as_ptr()) })
 }
 
+/// Ed25519ctx; the context has 1 to 255 bytes.
+pub(crate) fn ed25519ctx_sign(private: &[u8; 64], message: &[u8], context: &[u8]) -> Result<[u8; 64], Error> {
+    let mut signature = [0; 64];
+    // SAFETY: signature and key have the lengths that the function writes and reads; the other pointers and lengths are of one slice each.
+    let outcome = unsafe {
+        let (out, key) = (signature.as_mut_ptr(), private.as_ptr());
+        sys::ED25519ctx_sign(out, message.as_ptr(), message.len(), key, context.as_ptr(), context.len())
+    };
+    check(outcome, Error::Internal)?;
+    Ok(signature)
+}
+
+pub(crate) fn ed25519ctx_verify(public: &[u8; 32], message: &[u8], context: &[u8], signature: &[u8; 64]) -> bool {
+    // SAFETY: signature and key have the lengths that the function reads; the other pointers and lengths are of one slice each.
+    holds(unsafe {
+        let (signature, key) = (signature.as_ptr(), public.as_ptr());
+        sys::ED25519ctx_verify(message.as_ptr(), message.len(), signature, key, context.as_ptr(), context.len())
+    })
+}
+
+/// Ed25519ph, from the message's SHA-512; the context has at most 255 bytes.
+pub(crate) fn ed25519ph_sign(private: &[u8; 64], digest: &[u8; 64], context: &[u8]) -> Result<[u8; 64], Error> {
+    let mut signature = [0; 64];
+    // SAFETY: signature, digest and key have the lengths that the function writes and reads; the context's pointer and length are one slice's.
+    let outcome =
+        unsafe { sys::ED25519ph_sign_digest(signature.as_mut_ptr(), digest.as_ptr(), private.as_ptr(), context.as_ptr(), context.len()) };
+    check(outcome, Error::Internal)?;
+    Ok(signature)
+}
+
+pub(crate) fn ed25519ph_verify(public: &[u8; 32], digest: &[u8; 64], context: &[u8], signature: &[u8; 64]) -> bool {
+    // SAFETY: signature, digest and key have the lengths that the function reads; the context's pointer and length are one slice's.
+    holds(unsafe { sys::ED25519ph_verify_digest(digest.as_ptr(), signature.as_ptr(), public.as_ptr(), context.as_ptr(), context.len()) })
+}
+
 pub(crate) fn x25519_public(private: &[u8; 32]) -> [u8; 32] {
     let mut public = [0; 32];
     // SAFETY: the arrays have the lengths that the function reads and writes. It cannot fail.

@@ -1,4 +1,4 @@
-//! HKDF and PBKDF2.
+//! HKDF, PBKDF2, and the one-step KDF of NIST SP 800-56C.
 
 use aws_lc_sys as sys;
 use zeroize::Zeroizing;
@@ -47,5 +47,14 @@ pub(crate) fn pbkdf2(hash: Hash, password: &[u8], salt: &[u8], iterations: u32, 
         let password_bytes = password.as_ptr().cast();
         sys::PKCS5_PBKDF2_HMAC(password_bytes, password.len(), salt.as_ptr(), salt.len(), iterations, digest, out_len, out)
     };
+    check(outcome, Error::Unsupported)
+}
+
+/// NIST SP 800-56C, 4.1, over a hash; fills the output.
+pub(crate) fn single_step(hash: Hash, secret: &[u8], other_info: &[u8], out: &mut [u8]) -> Result<(), Error> {
+    let digest = hash::message_digest(hash)?;
+    let (out, out_len) = (out.as_mut_ptr(), out.len());
+    // SAFETY: each pointer (never null) is passed with the length of its slice; the digest is a constant.
+    let outcome = unsafe { sys::SSKDF_digest(out, out_len, digest, secret.as_ptr(), secret.len(), other_info.as_ptr(), other_info.len()) };
     check(outcome, Error::Unsupported)
 }

@@ -33,10 +33,13 @@ pub use buffers::Buffers;
 pub(crate) use aead::AeadContext;
 pub(crate) use ccm::{ccm_open, ccm_seal};
 pub(crate) use cipher::{CipherContext, Direction, MAX_BLOCK};
-pub(crate) use curve25519::{ed25519_expand, ed25519_sign, ed25519_verify, private_from_der, public_from_der, x25519, x25519_public};
+pub(crate) use curve25519::{
+    ed25519_expand, ed25519_sign, ed25519_verify, ed25519ctx_sign, ed25519ctx_verify, ed25519ph_sign, ed25519ph_verify, private_from_der,
+    public_from_der, x25519, x25519_public,
+};
 pub(crate) use ec::{EcKey, MAX_SIGNATURE};
 pub(crate) use hash::{HashState, shake256};
-pub(crate) use kdf::{hkdf, hkdf_expand, hkdf_extract, pbkdf2};
+pub(crate) use kdf::{hkdf, hkdf_expand, hkdf_extract, pbkdf2, single_step};
 pub(crate) use keywrap::{WRAP_OVERHEAD, unwrap, unwrap_padded, wrap, wrap_padded};
 pub(crate) use mac::{CmacContext, HmacContext, MAX_MAC};
 pub(crate) use pq::PqKey;

@@ -1,7 +1,7 @@
 //! Key derivation against published vectors and against compositions that are simpler to see through.
 
 use crate::digest::Hash;
-use crate::kdf::{Field, hkdf, hkdf_expand, hkdf_extract, sp800_108, x9_63};
+use crate::kdf::{Field, Mode, hkdf, hkdf_expand, hkdf_extract, single_step, sp800_108, x9_63};
 use crate::{AesKey, Error, HmacKey, Key, MacScheme};
 
 /// NIST CAVP, ANSI X9.63 (800-135) vectors, SHA-256 with shared information of 0 and SHA-256 of 128 bits.
@@ -45,8 +45,8 @@ fn sp800_108_is_the_function_over_its_fields() {
     sp800_108(
         &key,
         &prf,
+        Mode::Counter,
         &[counter, Field::Fixed(b"label\0context"), Field::Length { width: 4, little_endian: false }],
-        &[],
         400,
         &mut made,
     )
@@ -59,17 +59,43 @@ fn sp800_108_is_the_function_over_its_fields() {
 
     // Feedback: the round before, then the counter with its lowest byte first.
     let little = Field::Counter { width: 2, little_endian: true };
-    sp800_108(&key, &prf, &[Field::Feedback, little, Field::Fixed(b"fixed")], b"initial value", 400, &mut made).unwrap();
+    let feedback = Mode::Feedback { initial: b"initial value" };
+    sp800_108(&key, &prf, feedback, &[Field::Iteration, little, Field::Fixed(b"fixed")], 400, &mut made).unwrap();
     let first = key.mac(&prf, b"initial value\x01\x00fixed").unwrap();
     let second = key.mac(&prf, &[first.as_ref(), b"\x02\x00fixed"].concat()).unwrap();
     assert_eq!(made[..], [first.as_ref(), second.as_ref()].concat()[..50]);
 
+    // Two pipelines: the first begins with what is the same in all rounds.
+    let length = Field::Length { width: 4, little_endian: false };
+    sp800_108(&key, &prf, Mode::DoublePipeline, &[Field::Fixed(b"fixed"), Field::Iteration, little, length], 400, &mut made).unwrap();
+    let a1 = key.mac(&prf, b"fixed\0\0\x01\x90").unwrap();
+    let a2 = key.mac(&prf, a1.as_ref()).unwrap();
+    let first = key.mac(&prf, &[b"fixed", a1.as_ref(), b"\x01\x00\0\0\x01\x90"].concat()).unwrap();
+    let second = key.mac(&prf, &[b"fixed", a2.as_ref(), b"\x02\x00\0\0\x01\x90"].concat()).unwrap();
+    assert_eq!(made[..], [first.as_ref(), second.as_ref()].concat()[..50]);
+
     let cmac = Key::Aes(AesKey::from_bytes(&[9; 16]).unwrap());
-    sp800_108(&cmac, &MacScheme::Cmac, &[counter], &[], 400, &mut made).unwrap();
+    sp800_108(&cmac, &MacScheme::Cmac, Mode::Counter, &[counter], 400, &mut made).unwrap();
     assert_eq!(made[..16], *cmac.mac(&MacScheme::Cmac, &[0, 0, 0, 1]).unwrap().as_ref());
 
     let narrow = [Field::Counter { width: 1, little_endian: false }];
-    assert_eq!(sp800_108(&key, &prf, &narrow, &[], 0, &mut vec![0; 256 * 32]), Err(Error::TooLong));
-    assert_eq!(sp800_108(&key, &prf, &[Field::Counter { width: 9, little_endian: false }], &[], 0, &mut made), Err(Error::Unsupported));
-    assert_eq!(sp800_108(&key, &MacScheme::Cmac, &narrow, &[], 0, &mut made), Err(Error::Unsupported));
+    assert_eq!(sp800_108(&key, &prf, Mode::Counter, &narrow, 0, &mut vec![0; 256 * 32]), Err(Error::TooLong));
+    let wide = [Field::Counter { width: 9, little_endian: false }];
+    assert_eq!(sp800_108(&key, &prf, Mode::Counter, &wide, 0, &mut made), Err(Error::Unsupported));
+    assert_eq!(sp800_108(&key, &MacScheme::Cmac, Mode::Counter, &narrow, 0, &mut made), Err(Error::Unsupported));
+}
+
+/// The definition, written out, and the vector of RFC 7518, appendix C.
+#[test]
+fn single_step_is_the_digest_of_counter_secret_and_information() {
+    let mut made = [0; 50];
+    single_step(Hash::Sha3_256, b"secret", b"information", &mut made).unwrap();
+    let rounds = [1, 2].map(|round| Hash::Sha3_256.digest(&[&[0, 0, 0, round], &b"secretinformation"[..]].concat()).as_ref().to_vec());
+    assert_eq!(made[..], rounds.concat()[..50]);
+
+    let secret = hex::decode("9e56d91d817135d372834283bf84269cfb316ea3da806a48f6daa7798cfe90c4").unwrap();
+    let information = [&b"\0\0\0\x07A128GCM\0\0\0\x05Alice\0\0\0\x03Bob\0\0\0\x80"[..]].concat();
+    let mut key = [0; 16];
+    single_step(Hash::Sha256, &secret, &information, &mut key).unwrap();
+    assert_eq!(hex::encode(key), "56aa8deaf8236d205c2228cd71a7101a");
 }

@@ -1,7 +1,7 @@
 //! Signatures: every scheme verifies with both halves of the key, and nothing else does.
 
 use crate::digest::{Hash, Hasher};
-use crate::{Curve, EcPrivateKey, Encoding, Error, Key, Message, RsaPrivateKey, SignatureScheme};
+use crate::{Curve, EcPrivateKey, Ed25519PrivateKey, Encoding, Error, Key, Message, RsaPrivateKey, SignatureScheme};
 
 fn sign(key: &Key, scheme: &SignatureScheme, message: Message<'_>) -> Result<Vec<u8>, Error> {
     let mut out = vec![0; key.signature_len(scheme)];
@@ -206,5 +206,41 @@ fn streebog_of_the_empty_message() {
         ),
     ] {
         assert_eq!(hex::encode(hash.digest(b"").as_ref()), expected);
+    }
+}
+
+/// RFC 8032, 7.2 ("foo") and 7.3.
+#[test]
+fn ed25519_with_a_context_and_over_a_digest() {
+    let key = |seed: &str| Ed25519PrivateKey::from_seed(&hex::decode(seed).unwrap().try_into().unwrap());
+    let with_context = key("0305334e381af78f141cb666f6199f57bc3495335a256a95bd2a55bf546663f6");
+    let message = hex::decode("f726936d19c800494e3fdaff20b276a8").unwrap();
+    let data = Message::Data(&message);
+    let signature = with_context.sign_with_context(data, b"foo").unwrap();
+    assert_eq!(
+        hex::encode(signature),
+        "55a4cc2f70a54e04288c5f4cd1e45a7bb520b36292911876cada7323198dd87a8b36950b95130022907a7fb7c4e9b2d5f6cca685a587b4b21f4b888e4e7edb0d"
+    );
+    let public = with_context.public();
+    assert_eq!(public.verify_with_context(data, b"foo", &signature), Ok(true));
+    assert_eq!(public.verify_with_context(data, b"bar", &signature), Ok(false));
+    assert_eq!(public.verify_with_context(data, b"foo", &signature[1..]), Ok(false));
+    let digest = Hash::Sha512.digest(&message);
+    assert_eq!(public.verify_with_context(Message::Digest(digest.as_ref()), b"foo", &signature), Ok(false), "another scheme");
+    assert_eq!(Key::Ed25519Public(public).verify(&SignatureScheme::EdDsa, data, &signature), Ok(false), "another scheme");
+
+    let over_digest = key("833fe62409237b9d62ec77587520911e9a759cec1d19755b7da901b96dca3d42");
+    let digest = Hash::Sha512.digest(b"abc");
+    let digest = Message::Digest(digest.as_ref());
+    let signature = over_digest.sign_with_context(digest, b"").unwrap();
+    assert_eq!(
+        hex::encode(signature),
+        "98a70222f0b8121aa9d30f813d683f809e462b469c7ff87639499bb94e6dae4131f85042463c2a355a2003d062adf5aaa10b8c61e636062aaad11c2a26083406"
+    );
+    assert_eq!(over_digest.public().verify_with_context(digest, b"", &signature), Ok(true));
+
+    for (message, context) in [(data, &[][..]), (data, &[0; 256]), (digest, &[0; 256]), (Message::Digest(&[0; 63]), b"foo")] {
+        assert_eq!(over_digest.sign_with_context(message, context), Err(Error::InputLength));
+        assert_eq!(public.verify_with_context(message, context, &signature), Err(Error::InputLength));
     }
 }

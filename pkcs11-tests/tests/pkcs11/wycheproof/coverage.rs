@@ -110,7 +110,42 @@ const WITHOUT: &[(&[CK_MECHANISM_TYPE], &str)] = &[
         ],
         "no set of pre-hashed signatures; another implementation judges them in `signing`",
     ),
-    (&[CKM_SP800_108_COUNTER_KDF, CKM_SP800_108_FEEDBACK_KDF], "no set; OpenSSL judges them in `derivation`"),
+    (&[CKM_HASH_ML_DSA], "no set of pre-hashed signatures; the mechanisms that hash judge it in `contexts`"),
+    (
+        &[CKM_SP800_108_COUNTER_KDF, CKM_SP800_108_FEEDBACK_KDF, CKM_SP800_108_DOUBLE_PIPELINE_KDF],
+        "no set; OpenSSL and vectors of NIST judge them in `derivation::sp800_108`",
+    ),
+    (&[CKM_ECDH1_COFACTOR_DERIVE], "the cofactor is 1 on every curve here, so that it does what CKM_ECDH1_DERIVE does"),
+    (&[CKM_HKDF_DATA], "the bytes of CKM_HKDF_DERIVE, shown as data"),
+    (
+        &[CKM_AES_ECB_ENCRYPT_DATA, CKM_AES_CBC_ENCRYPT_DATA, CKM_DES3_ECB_ENCRYPT_DATA, CKM_DES3_CBC_ENCRYPT_DATA],
+        "no set; OpenSSL judges them in `derivation::simple`",
+    ),
+    (
+        &[
+            CKM_SHA1_KEY_DERIVATION,
+            CKM_SHA224_KEY_DERIVATION,
+            CKM_SHA256_KEY_DERIVATION,
+            CKM_SHA384_KEY_DERIVATION,
+            CKM_SHA512_KEY_DERIVATION,
+            CKM_SHA3_224_KEY_DERIVATION,
+            CKM_SHA3_256_KEY_DERIVATION,
+            CKM_SHA3_384_KEY_DERIVATION,
+            CKM_SHA3_512_KEY_DERIVATION,
+        ],
+        "no set; OpenSSL's digests judge them in `derivation::simple`",
+    ),
+    (
+        &[
+            CKM_CONCATENATE_BASE_AND_KEY,
+            CKM_CONCATENATE_BASE_AND_DATA,
+            CKM_CONCATENATE_DATA_AND_BASE,
+            CKM_XOR_BASE_AND_DATA,
+            CKM_EXTRACT_KEY_FROM_KEY,
+        ],
+        "no set; the standard's own examples judge them in `derivation::simple`",
+    ),
+    (&[CKM_PUB_KEY_FROM_PRIV_KEY], "no set; DSM tells the public key in `derivation::simple`"),
     (&[FF1], "every vector has a tweak, which this mechanism takes from the key's format; the cipher itself is tried with them below it"),
 ];
 

@@ -365,11 +365,15 @@ fn metadata_of_others() {
     let key = |object: &str| {
         bench.key(json!({"obj_type": "AES", "key_size": 256, "key_ops": ["ENCRYPT"], "custom_metadata": {"pkcs11_object": object}}))
     };
-    let told = key(r#"{"CKA_LOCAL":"AA==","CKA_TOKEN":"AA==","CKA_VALUE_LEN":"AQAAAAAAAAA=","CKA_ENCRYPT":"AA==","CKA_SUBJECT":"AQ=="}"#);
+    let told = key(
+        r#"{"CKA_KEY_GEN_MECHANISM":"AQAAAAAAAAA=","CKA_TOKEN":"AA==","CKA_VALUE_LEN":"AQAAAAAAAAA=","CKA_ENCRYPT":"AA==","CKA_SUBJECT":"AQ=="}"#,
+    );
     let broken =
         ["no JSON", "7", r#"{"CKA_PRIVATE":1}"#, r#"{"CKA_ALLOWED_MECHANISMS":"AQ=="}"#, r#"{"CKA_WRAP_WITH_TRUSTED":"!"}"#].map(key);
     let (module, session, object) = bench.use_key(&told);
-    for (attribute, value) in [(CKA_LOCAL, TRUE), (CKA_TOKEN, TRUE), (CKA_ENCRYPT, TRUE), (CKA_VALUE_LEN, &32_u64.to_ne_bytes())] {
+    let made_by = CKM_AES_KEY_GEN.to_ne_bytes();
+    let expected = [(CKA_KEY_GEN_MECHANISM, &made_by[..]), (CKA_TOKEN, TRUE), (CKA_ENCRYPT, TRUE), (CKA_VALUE_LEN, &32_u64.to_ne_bytes())];
+    for (attribute, value) in expected {
         assert_eq!(module.attribute(session, object, attribute), Ok(value.to_vec()), "{attribute:#x}");
     }
     for key in broken {

@@ -212,6 +212,19 @@ fn data_objects_are_kept() {
     assert_eq!(module.encrypt(session, &gcm(), data, b"data"), Err(CKR_KEY_HANDLE_INVALID));
 }
 
+/// A longer RSA key than C_GetMechanismInfo names could be made here, and not be used.
+#[test]
+fn an_rsa_key_that_is_too_long() {
+    let module = shared().another();
+    let session = module.logged_in();
+    let (class, kind) = (CKO_PUBLIC_KEY.to_ne_bytes(), CKK_RSA.to_ne_bytes());
+    for (len, fits) in [(1024, true), (1026, false), (2048, false)] {
+        let modulus = vec![0xff; len];
+        let template = [(CKA_CLASS, &class[..]), (CKA_KEY_TYPE, &kind), (CKA_MODULUS, &modulus), (CKA_PUBLIC_EXPONENT, &[1, 0, 1])];
+        assert_eq!(create(&module, session, &template).err(), (!fits).then_some(CKR_KEY_SIZE_RANGE), "{len}");
+    }
+}
+
 /// Two threads at one object: what was destroyed stays destroyed, and what was set once stays set.
 #[test]
 fn traps_21_and_22_a_change_beside_another() {

@@ -16,6 +16,9 @@ pub(in crate::pkcs11) const ED25519_PARAMS: &[u8] = &[0x06, 0x03, 0x2b, 0x65, 0x
 /// OBJECT IDENTIFIER of X25519.
 pub(in crate::pkcs11) const X25519_PARAMS: &[u8] = &[0x06, 0x03, 0x2b, 0x65, 0x6e];
 
+/// Bytes of the longest RSA modulus: 8192 bits.
+const LONGEST_MODULUS: usize = 1024;
+
 /// Key material with its parsed form. It shows nothing of its content; the memory is overwritten when it is dropped.
 pub(in crate::pkcs11) struct LocalKey {
     kind: KeyKind,
@@ -85,7 +88,7 @@ impl LocalKey {
             }
             _ => return Err(Error::TemplateInconsistent),
         };
-        Ok(Self { kind, prepared: prepared.map_err(refused)?, secret: None })
+        Self { kind, prepared: prepared.map_err(refused)?, secret: None }.of_fair_size()
     }
 
     /// A public key of this type from SubjectPublicKeyInfo.
@@ -111,7 +114,7 @@ impl LocalKey {
             }
             _ => return Err(Error::TemplateInconsistent),
         };
-        Ok(Self { kind, prepared: prepared.map_err(refused)?, secret: None })
+        Self { kind, prepared: prepared.map_err(refused)?, secret: None }.of_fair_size()
     }
 
     /// The public half of a private key.
@@ -190,6 +193,11 @@ impl LocalKey {
             Prepared::Key(Key::RsaPublic(key)) => key.modulus_len(),
             _ => 0,
         }
+    }
+
+    /// What C_GetMechanismInfo says of RSA, and what a signature has room for.
+    fn of_fair_size(self) -> Result<Self> {
+        if self.modulus_len() > LONGEST_MODULUS { Err(Error::KeySizeRange) } else { Ok(self) }
     }
 
     /// Estimate of the memory that it takes, in bytes.

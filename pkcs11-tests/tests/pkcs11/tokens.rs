@@ -72,7 +72,7 @@ fn here_as_in_dsm() {
     let as_it_is: fn(String) -> String = |text| text;
     for (fpe, texts, finish) in [
         (card, "[0-9]{10,19}", with_check_digit as fn(String) -> String),
-        (word, "[0-9a-z]{4,13}", as_it_is),
+        (word, "[0-9A-Z]{4,13}", as_it_is),
         (parts, "[0-9]{3}-[a-z]{3,6}", as_it_is),
     ] {
         let ops = ["ENCRYPT", "DECRYPT", "EXPORT"];

@@ -1,16 +1,19 @@
 //! A token: one credential's view of one DSM account, with its login state and the objects that it shows.
 
+mod login;
+mod view;
+
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SLOT_ID, CK_ULONG};
 use dsma_api::Sobject;
-use dsma_core::{Accelerator, ApiKey, Config, Identity, LoginMode};
+use dsma_core::{Accelerator, Config, Identity, LoginMode};
 use dsma_crypto::digest::{Digest, Hash};
 use uuid::Uuid;
 
-use super::conformance::{Holder, SoftToken};
+pub(super) use self::view::{View, ViewCopy, Who};
 use super::error::During;
 use super::index::{Handles, Index};
 use super::objects::{Held, Object, Part, profiles};
@@ -34,27 +37,6 @@ pub(super) struct Token {
 /// The most memory that session objects may take: enough for thousands of RSA keys, far from what harms a server.
 const HELD_BYTES: usize = 256 << 20;
 
-/// What the token shows at one moment. Never changes; a login, a logout or a newer listing makes another one.
-pub(super) struct View {
-    version: u64,
-    who: Who,
-    /// Private objects are seen without a login.
-    open: bool,
-    engine: Option<Accelerator>,
-    index: Arc<Index>,
-}
-
-/// Who is logged in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Who {
-    /// Nobody.
-    Nobody,
-    /// The user.
-    User,
-    /// The security officer, whom only conformance mode has.
-    Officer,
-}
-
 /// What login and session functions change.
 #[derive(Default)]
 struct State {
@@ -63,38 +45,6 @@ struct State {
     handles: Handles,
     /// The engine of the last PIN, by the PIN's digest: whoever logs in with it again finds his cached keys.
     last_pin: Option<(Digest, Accelerator)>,
-}
-
-impl View {
-    /// The engine of the login, or of the configuration; none before a login with a PIN.
-    pub(super) const fn engine(&self) -> Option<&Accelerator> {
-        self.engine.as_ref()
-    }
-
-    /// Who is logged in.
-    pub(super) const fn who(&self) -> Who {
-        self.who
-    }
-
-    /// Whether private objects may be seen and made.
-    pub(super) fn sees_private(&self) -> bool {
-        self.open || self.who == Who::User
-    }
-
-    /// The object with this handle, if it may be seen: private objects are invisible before login (trap 14).
-    pub(super) fn object(&self, handle: CK_OBJECT_HANDLE) -> Option<&Arc<Object>> {
-        self.index.object(handle).filter(|object| self.shows(object))
-    }
-
-    /// Whether the object may be seen.
-    pub(super) fn shows(&self, object: &Object) -> bool {
-        self.sees_private() || !object.is_private()
-    }
-
-    /// All objects, seen or not.
-    pub(super) fn index(&self) -> &Index {
-        &self.index
-    }
 }
 
 impl Token {
@@ -222,132 +172,12 @@ impl Token {
         }
     }
 
-    /// Logs the user in: with the configuration's credential, or with an API key as PIN.
-    ///
-    /// Where the configuration holds a credential, a PIN that is no API key is not looked at: old clients insist on giving one.
-    ///
-    /// # Errors
-    /// [`Error::UserAlreadyLoggedIn`], [`Error::UserAnotherAlreadyLoggedIn`], [`Error::PinIncorrect`], or DSM cannot be reached;
-    /// [`Error::SessionHandleInvalid`] where the last session was closed meanwhile.
-    pub(super) fn login(&self, pin: &[u8]) -> Result {
-        if self.config.login == LoginMode::Ignore {
-            return Ok(());
-        }
-        self.check_nobody(Who::User)?;
-        let credential = std::str::from_utf8(pin).ok().filter(|text| !text.is_empty()).map(ApiKey::parse);
-        let (engine, digest) = match (credential, &self.own_engine) {
-            (_, Some(own)) if self.config.conformance => {
-                SoftToken::load(own)?.check(Holder::User, pin)?;
-                (own.clone(), None)
-            }
-            (Some(Ok(api_key)), _) => {
-                let digest = Hash::Sha256.digest(pin);
-                let engine = match self.last_engine(digest) {
-                    Some(engine) => self.let_in_again(engine)?,
-                    None => self.engine_of(api_key)?,
-                };
-                (engine, Some(digest))
-            }
-            (Some(Err(error)), None) => {
-                tracing::warn!("the PIN is not usable: {error}");
-                return Err(Error::PinIncorrect);
-            }
-            (None, None) => return Err(Error::PinIncorrect),
-            (_, Some(own)) => (own.clone(), None),
-        };
-        engine.login().map_err(|error| Error::from_engine(&error, During::Login))?;
-        let mut state = lock(&self.state);
-        Self::check_session(&state)?;
-        self.check_nobody(Who::User)?;
-        let index = match digest {
-            // Another credential may see other objects.
-            Some(digest) => {
-                state.last_pin = Some((digest, engine.clone()));
-                Arc::default()
-            }
-            None => Arc::clone(&self.view().index),
-        };
-        self.publish(Who::User, Some(engine), index);
-        Ok(())
-    }
-
-    /// Logs the security officer of conformance mode in.
-    ///
-    /// # Errors
-    /// As [`Token::login`]; [`Error::UserTypeInvalid`] for a token that has none, [`Error::SessionReadOnlyExists`].
-    pub(super) fn login_officer(&self, pin: &[u8]) -> Result {
-        self.check_nobody(Who::Officer)?;
-        if self.has_read_only_session() {
-            return Err(Error::SessionReadOnlyExists);
-        }
-        let engine = self.soft_engine().map_err(|_| Error::UserTypeInvalid)?;
-        let checked = SoftToken::load(engine)?.check(Holder::Officer, pin);
-        // An officer without a PIN is one of a token that was never initialised.
-        checked.map_err(|error| if error == Error::UserPinNotInitialized { Error::PinIncorrect } else { error })?;
-        let state = lock(&self.state);
-        Self::check_session(&state)?;
-        self.check_nobody(Who::Officer)?;
-        let index = Arc::clone(&self.view().index);
-        self.publish(Who::Officer, Some(engine.clone()), index);
-        drop(state);
-        Ok(())
-    }
-
-    /// Whether the PIN is that of whoever is logged in, who uses a key that asks for it each time (CKA_ALWAYS_AUTHENTICATE).
-    ///
-    /// Where the configuration holds the credential there is no PIN to compare with, as for C_Login: the token has a protected
-    /// authentication path, and the credential is there.
-    ///
-    /// # Errors
-    /// [`Error::PinIncorrect`]; in conformance mode what DSM says.
-    pub(super) fn authenticate_again(&self, pin: &[u8]) -> Result {
-        let view = self.view();
-        if self.config.login == LoginMode::Ignore {
-            return Ok(());
-        }
-        if let Ok(engine) = self.soft_engine() {
-            let holder = if view.who == Who::Officer { Holder::Officer } else { Holder::User };
-            return SoftToken::load(engine)?.check(holder, pin);
-        }
-        let own = self.own_engine.as_ref();
-        if own.is_some_and(|own| view.engine.as_ref().is_some_and(|engine| is_same(engine, own))) {
-            return Ok(());
-        }
-        let digest = Hash::Sha256.digest(pin);
-        let is_last = lock(&self.state).last_pin.as_ref().is_some_and(|(last, _)| last.as_ref() == digest.as_ref());
-        if is_last { Ok(()) } else { Err(Error::PinIncorrect) }
-    }
-
     /// The engine of conformance mode.
     ///
     /// # Errors
     /// [`Error::FunctionNotSupported`] for a token of DSM's, which nobody initialises from here.
     pub(super) fn soft_engine(&self) -> Result<&Accelerator> {
         self.own_engine.as_ref().filter(|_| self.config.conformance).ok_or(Error::FunctionNotSupported)
-    }
-
-    fn check_nobody(&self, wanted: Who) -> Result {
-        match self.view().who {
-            Who::Nobody => Ok(()),
-            who if who == wanted => Err(Error::UserAlreadyLoggedIn),
-            _ => Err(Error::UserAnotherAlreadyLoggedIn),
-        }
-    }
-
-    /// Logs the user out. Handles of private objects are invalid from now on, even after another login (trap 20).
-    ///
-    /// # Errors
-    /// [`Error::UserNotLoggedIn`].
-    pub(super) fn logout(&self) -> Result {
-        if self.config.login == LoginMode::Ignore {
-            return Ok(());
-        }
-        let mut state = lock(&self.state);
-        if self.view().who == Who::Nobody {
-            return Err(Error::UserNotLoggedIn);
-        }
-        self.log_out(&mut state);
-        Ok(())
     }
 
     /// The view over a listing that is at most `max_age` old, fetched on this thread where there is none. While DSM does not answer,
@@ -431,32 +261,6 @@ impl Token {
         lock(&self.state).handles.bury(handle)
     }
 
-    /// A login while the last session was being closed: nobody is there whom it could be for, and nobody would end it (trap 17).
-    fn check_session(state: &State) -> Result {
-        if state.sessions == 0 { Err(Error::SessionHandleInvalid) } else { Ok(()) }
-    }
-
-    fn last_engine(&self, digest: Digest) -> Option<Accelerator> {
-        lock(&self.state).last_pin.as_ref().filter(|(last, _)| last.as_ref() == digest.as_ref()).map(|(_, engine)| engine.clone())
-    }
-
-    /// The engine of the last PIN has a session with DSM, which says nothing of whether DSM would still open one.
-    fn let_in_again(&self, engine: Accelerator) -> Result<Accelerator> {
-        match engine.login_again() {
-            // Its cached keys are what it is kept for.
-            Err(error) if error.is_outage() => Ok(engine),
-            Err(error) => {
-                lock(&self.state).last_pin = None;
-                Err(Error::from_engine(&error, During::Login))
-            }
-            Ok(_) => Ok(engine),
-        }
-    }
-
-    fn engine_of(&self, api_key: ApiKey) -> Result<Accelerator> {
-        Accelerator::open(self.config.clone().with_api_key(api_key)).map_err(|error| Error::from_engine(&error, During::Login))
-    }
-
     fn log_out(&self, state: &mut State) {
         let view = self.view();
         if view.who == Who::Nobody || self.config.login == LoginMode::Ignore {
@@ -489,25 +293,4 @@ impl Token {
 /// Whether both are clones of one engine.
 fn is_same(one: &Accelerator, other: &Accelerator) -> bool {
     std::ptr::eq(one.dsm(), other.dsm())
-}
-
-/// A session's own copy of the view, so that the hot path meets no other thread.
-#[derive(Default)]
-pub(super) struct ViewCopy(Mutex<Option<Arc<View>>>);
-
-impl ViewCopy {
-    /// Runs `look` on the current view.
-    pub(super) fn with<T>(&self, token: &Token, look: impl FnOnce(&View) -> T) -> T {
-        let mut copy = lock(&self.0);
-        if copy.as_ref().is_some_and(|view| view.version != token.version()) {
-            *copy = None;
-        }
-        look(copy.get_or_insert_with(|| token.view()))
-    }
-
-    /// Keeps no view until the next use.
-    fn forget(&self) {
-        let old = lock(&self.0).take();
-        drop(old);
-    }
 }

@@ -3,19 +3,23 @@
 //! Every function that makes objects goes this way, whatever chapter it belongs to: [`Draft::new`] first, so that a bad template is
 //! refused before any work is done, then one of the `finish` functions with the material.
 
+mod defaults;
+mod pair;
+
 use std::sync::Arc;
 
 use cryptoki_sys::*;
 
+pub(in crate::pkcs11) use self::pair::{NewPair, generate_in_dsm};
 use super::dsm::Part;
 use super::heritage::Heritage;
 use super::key::{self, LocalKey};
-use super::local::{LocalObject, default_usage};
+use super::local::LocalObject;
 use super::object::{Body, Object};
 use super::stored::Shown;
-use super::table::{self, NOT_CREATED, NOT_GENERATED, NOT_UNWRAPPED, OFFICER, OURS, SECRET_VALUE};
+use super::table::{self, NOT_CREATED, NOT_GENERATED, NOT_UNWRAPPED, OFFICER, OURS};
 use super::template::Attributes;
-use super::{KeyKind, check_value, next_handle, numbers, stored, usage};
+use super::{KeyKind, check_value, next_handle, numbers, stored};
 use crate::pkcs11::ffi::Template;
 use crate::pkcs11::sessions::Session;
 use crate::pkcs11::token::Who;
@@ -294,148 +298,6 @@ impl<'o> Draft<'o> {
         }
         Ok(())
     }
-
-    /// Sets all that the template leaves out (section 4.4 and on).
-    fn complete(&mut self, session: &Session, kind: Option<KeyKind>) -> Result {
-        // An object of a session, which ends with it, is lenient: a key may be needed before there is a login.
-        let is_private = self.is_hidden_key() && (self.is_token() || session.sees_private());
-        let attributes = &mut self.attributes;
-        for (attribute, value) in
-            [(CKA_TOKEN, false), (CKA_PRIVATE, is_private), (CKA_MODIFIABLE, true), (CKA_COPYABLE, true), (CKA_DESTROYABLE, true)]
-        {
-            attributes.set_default_flag(attribute, value);
-        }
-        attributes.set_default(CKA_LABEL, b"");
-        match kind {
-            Some(kind) => self.complete_key(session, kind)?,
-            None if self.class == CKO_DATA => {
-                for attribute in [CKA_APPLICATION, CKA_OBJECT_ID, CKA_VALUE] {
-                    self.attributes.set_default(attribute, b"");
-                }
-            }
-            None => super::certificate::complete(&mut self.attributes)?,
-        }
-        Ok(())
-    }
-
-    fn complete_key(&mut self, session: &Session, kind: KeyKind) -> Result {
-        let is_token = self.is_token();
-        let attributes = &mut self.attributes;
-        for attribute in [CKA_ID, CKA_START_DATE, CKA_END_DATE] {
-            attributes.set_default(attribute, b"");
-        }
-        // What a derived key is for is what its template says, where it says something.
-        let named = matches!(self.origin, Origin::Derived(..))
-            && attributes.iter().any(|(attribute, value)| usage::is_usage(attribute) && value == [CK_TRUE]);
-        for (attribute, value) in default_usage(self.class, kind) {
-            let allowed = !is_token || usage::wider(attribute).is_none_or(|wider| attributes.flag(wider) != Some(false));
-            attributes.set_default_flag(attribute, value && allowed && !named);
-            if !allowed && attributes.flag(attribute) == Some(true) {
-                return Err(Error::TemplateInconsistent);
-            }
-        }
-        let (local, mechanism) = match self.origin {
-            Origin::Generated(mechanism) => (true, mechanism),
-            _ => (false, CK_UNAVAILABLE_INFORMATION),
-        };
-        attributes.set_flag(CKA_LOCAL, local);
-        attributes.set_number(CKA_KEY_GEN_MECHANISM, mechanism);
-        match self.class {
-            CKO_PUBLIC_KEY => attributes.set_default(CKA_SUBJECT, b""),
-            CKO_PRIVATE_KEY => {
-                attributes.set_default(CKA_SUBJECT, b"");
-                attributes.set_default_flag(CKA_ALWAYS_AUTHENTICATE, false);
-                // Section 4.10: what anybody may see asks nobody for a PIN.
-                if attributes.flag(CKA_ALWAYS_AUTHENTICATE) == Some(true) && attributes.flag(CKA_PRIVATE) != Some(true) {
-                    return Err(Error::TemplateInconsistent);
-                }
-            }
-            _ => {}
-        }
-        if self.class != CKO_PRIVATE_KEY {
-            attributes.set_default_flag(CKA_TRUSTED, false);
-        }
-        if self.class == CKO_PUBLIC_KEY {
-            return Ok(());
-        }
-        let config = session.token.config();
-        if let Origin::Derived(_, heritage) = self.origin {
-            heritage.protect(attributes, is_token && !config.allow_plaintext)?;
-        }
-        // A secret of a session is there to be used by its program, which may have to read it (Java's key agreement does). Token keys stay
-        // in DSM. Test suites expect of a key whose value they gave that they may read it, so conformance mode lets them.
-        let brought = config.conformance && self.class == CKO_SECRET_KEY && matches!(self.origin, Origin::Created);
-        let hide = is_token && !brought;
-        attributes.set_default_flag(CKA_SENSITIVE, hide || self.class == CKO_PRIVATE_KEY);
-        attributes.set_default_flag(CKA_EXTRACTABLE, !hide);
-        attributes.set_default_flag(CKA_WRAP_WITH_TRUSTED, false);
-        let (sensitive, hidden) = (attributes.flag(CKA_SENSITIVE) == Some(true), attributes.flag(CKA_EXTRACTABLE) == Some(false));
-        if is_token && !(sensitive && hidden) && !config.allow_plaintext {
-            return Err(Error::TemplateInconsistent);
-        }
-        let (always, never) = match self.origin {
-            Origin::Generated(_) => (sensitive, hidden),
-            Origin::Derived(_, heritage) => heritage.past(sensitive, hidden),
-            Origin::Created | Origin::Unwrapped(_) | Origin::Encapsulated(_) | Origin::Decapsulated(_) => (false, false),
-        };
-        attributes.set_flag(CKA_ALWAYS_SENSITIVE, always);
-        attributes.set_flag(CKA_NEVER_EXTRACTABLE, never);
-        Ok(())
-    }
-
-    /// What the key itself tells is not kept beside it, its secret least of all.
-    fn leave_out_what_tells(&mut self, key: &LocalKey) {
-        let attributes = &mut self.attributes;
-        if let Some(bytes) = key.secret_bytes() {
-            attributes.set_number(CKA_VALUE_LEN, bytes.len() as CK_ULONG);
-            if let Some(check) = check_value::of(key) {
-                attributes.set_default(CKA_CHECK_VALUE, &check);
-            }
-        }
-        let told = |attribute: &CK_ATTRIBUTE_TYPE| {
-            let secret = table::find(*attribute, self.class, Some(key.kind())).is_none_or(|rule| rule.has(SECRET_VALUE));
-            secret || key.public_number(*attribute).is_some()
-        };
-        let told: Vec<CK_ATTRIBUTE_TYPE> = attributes.iter().map(|(attribute, _)| attribute).filter(told).collect();
-        for attribute in told {
-            attributes.remove(attribute);
-        }
-    }
-}
-
-/// A key pair whose private key is to be a token object.
-pub(in crate::pkcs11) struct NewPair<'o> {
-    pub(in crate::pkcs11) public: Draft<'o>,
-    pub(in crate::pkcs11) private: Draft<'o>,
-    pub(in crate::pkcs11) kind: KeyKind,
-    /// RSA: bits of the modulus and the public exponent.
-    pub(in crate::pkcs11) rsa: Option<(u32, u32)>,
-}
-
-/// Has DSM make a key pair and returns the handles of the public and the private key. A public key that is not to be a token object
-/// becomes a session object.
-///
-/// # Errors
-/// As [`Draft::generate_in_dsm`].
-pub(in crate::pkcs11) fn generate_in_dsm(session: &Session, pair: NewPair<'_>) -> Result<(CK_OBJECT_HANDLE, CK_OBJECT_HANDLE)> {
-    let mut request = stored::of_kind(pair.kind, None)?;
-    if let (Some(rsa), Some((bits, exponent))) = (&mut request.rsa, pair.rsa) {
-        (rsa.key_size, rsa.public_exponent) = (Some(bits), Some(exponent));
-        request.key_size = Some(bits);
-    }
-    let private = pair.private.completed(session, pair.kind)?;
-    let shown = Shown { part: Part::Private, attributes: &private };
-    if pair.public.is_token() {
-        let public = pair.public.completed(session, pair.kind)?;
-        let handles = stored::generate(session, request, pair.kind, &[shown, Shown { part: Part::Public, attributes: &public }])?;
-        return match handles[..] {
-            [private, public] => Ok((public, private)),
-            _ => Err(Error::GeneralError),
-        };
-    }
-    let (private, spki) = stored::generate_private(session, request, pair.kind, shown)?;
-    let key = LocalKey::public(pair.kind.key_type(), &spki)?;
-    Ok((pair.public.finish_with(session, Some(key))?, private))
 }
 
 /// What the template says and what the function makes: one of them is there, and they do not contradict.

@@ -45,7 +45,8 @@ use crate::state_dir::StateDir;
 use crate::store::Store;
 use crate::tls::ClientCertificates;
 
-/// Requests that may run at the same time, beside streams. More would only queue for the CPU and hold memory.
+/// Requests that may run at the same time whatever streams and passwords take; where those leave threads, others run there too. More would
+/// only queue for the CPU and hold memory.
 const WORKERS: usize = 32;
 
 fn main() -> ExitCode {
@@ -81,7 +82,7 @@ fn run(args: &Args, state_path: &Path) -> Result<(), Error> {
     let account = dsm::provision(&store)?;
     let ccm_account = ccm::provision(&store)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .max_blocking_threads(WORKERS + dsm::STREAMS)
+        .max_blocking_threads(WORKERS + dsm::STREAMS + passwords::QUEUE)
         .enable_all()
         .build()
         .map_err(|source| Error::Runtime { source })?;

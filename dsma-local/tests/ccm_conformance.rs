@@ -301,3 +301,15 @@ fn guessing_a_password_ends_in_a_lock() {
     }
     login(&name, &password).success();
 }
+
+#[test]
+fn many_logins_at_once_with_the_right_password_all_succeed() {
+    let stack = Stack::start();
+    let basic = Credential::Basic(STANDARD.encode_to_string(format!("{}:{}", stack.env("CCM_USERNAME"), stack.env("CCM_PASSWORD"))));
+    let ccm = Ccm::log_in(&stack).http.with(basic);
+    std::thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| ccm.request("POST", "/v1/sys/auth", None).success());
+        }
+    });
+}

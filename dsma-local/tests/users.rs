@@ -321,6 +321,19 @@ fn guessing_a_password_ends_in_a_lock() {
     login("bob@example.com", PASSWORD).success();
 }
 
+/// A script that opens its sessions all at once is nobody who guesses.
+#[test]
+fn many_logins_at_once_with_the_right_password_all_succeed() {
+    let stack = Stack::start();
+    signup(&stack, "ann@example.com");
+    let ann = stack.dsm().with(basic("ann@example.com", PASSWORD));
+    std::thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| ann.request("POST", "/sys/v1/session/auth", None).success());
+        }
+    });
+}
+
 #[test]
 fn an_account_ends_when_it_is_empty() {
     let stack = Stack::start();

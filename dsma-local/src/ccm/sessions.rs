@@ -22,7 +22,7 @@ pub(crate) fn version(_: &Call) -> Result<Reply, Refusal> {
     Reply::ok(&json!({ "version": concat!("dsma-local ", env!("CARGO_PKG_VERSION")) }))
 }
 
-/// `POST /v1/sys/auth`: opens a session for the address and password in `Authorization: Basic`.
+/// `POST /v1/sys/auth`: opens a session for the e-mail address and password in `Authorization: Basic`.
 ///
 /// It needs no `X-CSRF-Header`: what a page of somebody else's makes a browser send has no password in it.
 pub(crate) fn auth(call: &Call) -> Result<Reply, Refusal> {
@@ -97,7 +97,7 @@ fn session_info(call: &Call, user_id: Uuid, selected: Option<Uuid>) -> Value {
     info
 }
 
-/// Address and password.
+/// E-mail address and password.
 fn basic(call: &Call) -> Result<(String, Zeroizing<String>), Refusal> {
     let missing = || Refusal::new(Code::AuthFailed, "Address and password are expected, as Authorization: Basic");
     let (scheme, value) = call.header("authorization").and_then(|value| value.trim().split_once(' ')).ok_or_else(missing)?;
@@ -112,17 +112,18 @@ fn basic(call: &Call) -> Result<(String, Zeroizing<String>), Refusal> {
 
 /// One answer, and one hash, whichever of the two is wrong; 423 after too many of them.
 fn by_password(ccm: &Ccm, email: &str, password: &str) -> Result<User, Refusal> {
-    ccm.throttle.attempt(email)?;
-    let (user, hash) = ccm.store.records(|records| {
-        let user = records.find::<User>(email)?;
-        let hash = user.as_ref().map(|user| records.secret::<User>(user.user_id)).transpose()?.flatten();
-        Ok::<_, Error>((user, hash))
+    let user = ccm.throttle.check(email, || {
+        let (user, hash) = ccm.store.records(|records| {
+            let user = records.find::<User>(email)?;
+            let hash = user.as_ref().map(|user| records.secret::<User>(user.user_id)).transpose()?.flatten();
+            Ok::<_, Error>((user, hash))
+        })?;
+        let hash = hash.as_ref().and_then(|hash| std::str::from_utf8(hash).ok());
+        let right = passwords::verify(password, hash)?;
+        Ok::<_, Refusal>(user.filter(|_| right))
     })?;
-    let hash = hash.as_ref().and_then(|hash| std::str::from_utf8(hash).ok());
-    let right = passwords::verify(password, hash)?;
     let wrong = || Refusal::new(Code::AuthFailed, "Wrong address or password");
-    let user_id = user.filter(|_| right).ok_or_else(wrong)?.user_id;
-    ccm.throttle.succeeded(email);
+    let user_id = user.ok_or_else(wrong)?.user_id;
     ccm.store.change_records(|records| {
         // Hashing takes a while: as the user is by now.
         let mut user = records.get::<User>(user_id)?.ok_or_else(wrong)?;

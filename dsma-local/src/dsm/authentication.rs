@@ -123,11 +123,12 @@ impl Call {
 /// 401 with one text, and after one hash, whichever of the two is wrong; 423 after too many of them.
 pub(super) fn by_password(dsm: &Dsm, email: &str, password: &str) -> Result<Login, ApiError> {
     let name = email.to_lowercase();
-    dsm.throttle.attempt(&name)?;
-    let known = dsm.store.user_by_email(&name)?;
-    let right = passwords::verify(password, known.as_ref().map(|(_, hash)| hash.as_str()))?;
-    let (user, _) = known.filter(|_| right).ok_or_else(wrong)?;
-    dsm.throttle.succeeded(&name);
+    let known = dsm.throttle.check(&name, || {
+        let known = dsm.store.user_by_email(&name)?;
+        let right = passwords::verify(password, known.as_ref().map(|(_, hash)| hash.as_str()))?;
+        Ok::<_, ApiError>(known.filter(|_| right))
+    })?;
+    let (user, _) = known.ok_or_else(wrong)?;
     Ok(Login { entity: Entity::User(user), token: None, acct_id: None })
 }
 

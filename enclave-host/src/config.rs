@@ -136,8 +136,9 @@ Examples:
     enclave-host --fortanix-api-endpoint https://eu.smartkey.io --tls-files key.pem chain.pem --bearer-auth-enabled true
 
   In front of a local DSM:
-    dsma-local --state ~/dsm init && dsma-local --state ~/dsm &
-    . ~/dsm/env && enclave-host --port 8443      # once init has written that file
+    dsma-local --state ~/dsm init
+    dsma-local --state ~/dsm &
+    . ~/dsm/env && enclave-host --port 8443
 
   Attested, as in the enclave, against a local DSM and CCM:
     . ~/dsm/attested.env && dsma-local with-nsm -- enclave-host --port 8443

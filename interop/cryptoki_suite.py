@@ -48,8 +48,12 @@ def run(test: str, environment: dict[str, str]) -> dict[str, str]:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
     lines = [line.split() for line in done.stdout.splitlines() if line.startswith("test ") and " ... " in line]
     results = {words[1]: words[-1] for words in lines}
-    if not results:
-        sys.exit(f"{test}: nothing ran\n{done.stdout}{done.stderr}")
+    # A program that crashed says nothing of the test it was in, or ends otherwise than with what its tests came to.
+    silent = [name for name, result in results.items() if result not in ("ok", "FAILED", "ignored")]
+    expected = 101 if "FAILED" in results.values() else 0
+    if not results or silent or done.returncode != expected or "\ntest result: " not in done.stdout:
+        where = f" in {', '.join(silent)}" if silent else ""
+        sys.exit(f"{test}: ended with status {done.returncode}{where}\n{done.stdout}{done.stderr}")
     for name, result in results.items():
         if result == "FAILED" and name not in EXCUSED:
             at = done.stdout.find(f"---- {name} stdout ----")

@@ -184,9 +184,7 @@ pub(crate) fn deactivate(call: &Call) -> Result<Reply, Refusal> {
 pub(crate) fn heartbeat(call: &Call) -> Result<Reply, Refusal> {
     let caller = call.node()?.ok_or_else(no_agent)?;
     call.ccm.store.change_records(|records| {
-        // As it is by now: it may have been deactivated, or have enrolled again.
-        let known = records.get::<Node>(caller.node_id)?.filter(|node| node.fingerprint == caller.fingerprint);
-        let mut node = known.ok_or_else(not_enrolled)?;
+        let mut node = by_now(records, &caller)?;
         node.last_seen_at = Time::now().0;
         Ok::<_, Refusal>(records.update(&node)?)
     })?;
@@ -201,6 +199,15 @@ pub(crate) fn unique_labels(call: &Call) -> Result<Reply, Refusal> {
     let acct_id = call.caller(Role::Reader)?.acct_id();
     let nodes = call.ccm.store.records(|records| records.all::<Node>(acct_id))?;
     Reply::ok(&labels::count(nodes.iter().map(|node| &node.labels)))
+}
+
+/// The node that calls, as it is by now: it may have been deactivated, or have enrolled again.
+///
+/// # Errors
+/// 403 where the certificate that it called with is its own no more.
+pub(crate) fn by_now(records: &Records<'_>, caller: &Node) -> Result<Node, Refusal> {
+    let known = records.get::<Node>(caller.node_id)?.filter(|node| node.fingerprint == caller.fingerprint);
+    known.ok_or_else(not_enrolled)
 }
 
 /// 401, where only a node may call.

@@ -14,10 +14,10 @@ use uuid::Uuid;
 
 use self::checks::{Certified, Examined, Verdict};
 pub(crate) use self::key::RequestedKey;
-use super::Ccm;
 use super::model::{Account, Certificate, Node, Task, TaskStatus, TaskType, Zone};
 use super::refusal::{Code, Refusal};
 use super::zone_ca::Leaf;
+use super::{Ccm, nodes};
 use crate::error::Error;
 use crate::store::Records;
 
@@ -33,12 +33,13 @@ const REMEMBERED: usize = 100;
 /// A node asks for a certificate for what runs on it.
 ///
 /// # Errors
-/// Where the store fails; what is wrong with the request is in the task.
+/// Where the store fails, and where the node has enrolled again meanwhile; what is wrong with the request is in the task.
 pub(crate) fn request(ccm: &Ccm, node: &Node, csr: String) -> Result<Task, Refusal> {
     let account = |records: &Records<'_>| records.get::<Account>(node.acct_id)?.ok_or_else(|| Refusal::not_found("Account"));
     let examined = checks::examine(&ccm.trust, &ccm.store.records(account)?, &csr);
     let task = ccm.store.change_records(|records| {
         let account = account(records)?;
+        let node = &nodes::by_now(records, node)?;
         let description = format!("Issue a certificate through node {}", node.name);
         let mut task = Task::new(node.acct_id, TaskType::CertificateIssuance, Uuid::new_v4(), Time::now().0, description);
         (task.node_id, task.csr) = (Some(node.node_id), Some(csr));
@@ -156,4 +157,48 @@ fn issue(records: &Records<'_>, node: &Node, task: &Task, csr: String, certified
         csr,
         certificate: zone.ca(records)?.sign(leaf).map_err(|error: Error| Refusal::from(error))?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ccm::model::NodeStatus;
+    use crate::state_dir::StateDir;
+    use crate::store::Store;
+
+    #[test]
+    fn a_node_that_has_enrolled_again_meanwhile_gets_nothing_with_the_certificate_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::open(dir.path()).unwrap();
+        let store = Store::open(&state).unwrap();
+        let acct_id = crate::ccm::provision(&store).unwrap().acct_id;
+        let ccm = Ccm::new(store, std::time::Duration::from_secs(60), &crate::nsm::root_der(&state).unwrap()).unwrap();
+        let asking = Node {
+            node_id: Uuid::new_v4(),
+            acct_id,
+            zone_id: Uuid::new_v4(),
+            name: "node".into(),
+            description: None,
+            ipaddress: "127.0.0.1".into(),
+            sgx_version: "none".into(),
+            attestation_type: "NITRO_ENCLAVE".into(),
+            sys_info: None,
+            labels: std::collections::BTreeMap::new(),
+            status: NodeStatus::Running,
+            created_at: 0,
+            status_updated_at: 0,
+            last_seen_at: 0,
+            certificate_id: Uuid::new_v4(),
+            fingerprint: "before".into(),
+        };
+        ccm.store.change_records(|records| records.insert(&asking)).unwrap();
+        let task = request(&ccm, &asking, "no request".into()).unwrap();
+        assert_eq!((task.status, task.node_id), (TaskStatus::Failed, Some(asking.node_id)));
+        let by_now = Node { fingerprint: "by now".into(), ..asking.clone() };
+        ccm.store.change_records(|records| records.update(&by_now)).unwrap();
+        let refused = request(&ccm, &asking, "no request".into()).unwrap_err();
+        assert_eq!(refused.into_response().status(), 403);
+        let tasks = ccm.store.records(|records| records.all::<Task>(acct_id)).unwrap();
+        assert_eq!(tasks.iter().filter(|task| task.node_id == Some(asking.node_id)).count(), 1);
+    }
 }

@@ -117,6 +117,11 @@ impl Node {
         let Ok(_turn) = self.enrolling.try_lock() else {
             return known;
         };
+        // Whoever held the turn before may have enrolled since `known` was looked up, or have found that it cannot be done yet.
+        let by_now = self.enrolled.lock().clone();
+        if let Some(by_now) = by_now.filter(|by_now| by_now.certificate != known.certificate || by_now.renew_at > known.renew_at) {
+            return by_now;
+        }
         match self.enrol().await {
             Ok(renewed) => renewed,
             Err(error) => {
@@ -197,5 +202,38 @@ impl Node {
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.to_vec()));
         let client = Client::new(&self.settings.ccm, &self.settings.ca_pem, None, Some((certificate.clone(), key)))?;
         Ok(Enrolled { node_id, certificate, client, renew_at: until - (until - from) * RENEWAL_THRESHOLD / 100, until })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::DevCa;
+
+    /// An identity that is valid for these days yet.
+    fn identity(node: &Node, days: i64) -> Enrolled {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::CommonName, Uuid::nil().to_string());
+        params.not_after = time::OffsetDateTime::now_utc() + time::Duration::days(days);
+        node.identity(params.self_signed(&key).unwrap().pem().as_bytes(), &key.serialize_der()).unwrap()
+    }
+
+    #[test]
+    fn an_identity_that_was_renewed_meanwhile_is_not_renewed_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = Arc::new(StateDir::open(dir.path()).unwrap());
+        let store = Store::open(&state).unwrap();
+        let ca_pem = DevCa::load_or_create(&state).unwrap().pem().to_owned();
+        // Nobody listens there: to enrol fails, and the one who tried goes on with what he knew.
+        let node = Node::new(Settings { ccm: "https://127.0.0.1:1".into(), ca_pem, join_token: String::new().into(), state, store });
+        let (before, renewed) = (identity(&node, 1), identity(&node, 365));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        *node.enrolled.lock() = Some(before.clone());
+        assert_eq!(runtime.block_on(node.renewed(before.clone())).certificate, before.certificate);
+        *node.enrolled.lock() = Some(renewed.clone());
+        assert_eq!(runtime.block_on(node.renewed(before)).certificate, renewed.certificate);
+        assert_eq!(node.enrolled.lock().clone().unwrap().certificate, renewed.certificate);
     }
 }

@@ -100,6 +100,27 @@ fn each_custodian_gets_one_part_and_all_of_them_make_the_key() {
 }
 
 #[test]
+fn custodians_who_ask_at_the_same_time_get_the_parts_of_one_split() {
+    let house = House::new();
+    let value = [0x5a; 32];
+    let kid = house.exportable("key", &value, "AES");
+    house.protect();
+    let path = house.asked("export", json!({"key": {"kid": kid}, "custodians": house.principals()}));
+    house.reviewer.request("POST", &format!("{path}/approve"), None).success();
+    let answers: Vec<Value> = std::thread::scope(|scope| {
+        let result = |app: &Dsm| app.request("POST", &format!("{path}/result"), None).success().json();
+        let asking: Vec<_> = house.custodians.iter().map(|(app, _)| scope.spawn(move || result(app))).collect();
+        asking.into_iter().map(|answer| answer.join().unwrap()).collect()
+    });
+    let mut whole = vec![0; value.len()];
+    for answer in &answers {
+        assert_eq!(answer["status"], 200, "{answer}");
+        whole.iter_mut().zip(bytes(&answer["body"]["components"][0]["component"])).for_each(|(byte, part)| *byte ^= part);
+    }
+    assert_eq!(whole, value);
+}
+
+#[test]
 fn custodians_bring_a_key_that_nobody_has_seen() {
     let house = House::new();
     house.protect();

@@ -124,25 +124,20 @@ pub(super) fn hand_out(call: &Call, caller: &Caller, row: ApprovalRow) -> Result
     let me = approver(caller.principal()).filter(|me| row.custodians.contains(me));
     let me = me.ok_or_else(|| ApiError::forbidden("Only a custodian may have the result of this request, and only the own part"))?;
     may_fetch(&row, &me)?;
-    let mut split = None;
-    if is_whole(&row) {
-        match split_for(call, &row) {
-            Ok(parts) => split = Some(parts),
-            Err(error) => {
-                call.store().update_approval(row.request.request_id, |row| {
-                    row.request.status = ApprovalStatus::Failed;
-                    Ok::<_, ApiError>(line(call, caller, "Failed", &row.request))
-                })?;
-                return Reply::ok(&dsma_api::ApprovableResult { status: error.status, body: error.message.into_owned().into() });
-            }
-        }
-    }
-    let mut mine = None;
+    let split = is_whole(&row).then(|| split_for(call, &row));
+    let (mut mine, mut failed) = (None, None);
     let row = call.store().update_approval(row.request.request_id, |row| {
         may_fetch(row, &me)?;
-        // Of two splits at the same time the first one holds.
-        if let Some(split) = split.take().filter(|_| is_whole(row)) {
-            (row.components, row.key_kcv, row.key_kcv_cmac) = (split.components, split.key_kcv, split.key_kcv_cmac);
+        // Of two splits at the same time the first one holds, whatever came of the other.
+        match split.filter(|_| is_whole(row)) {
+            Some(Ok(split)) => (row.components, row.key_kcv, row.key_kcv_cmac) = (split.components, split.key_kcv, split.key_kcv_cmac),
+            Some(Err(error)) if is_final(&error) => {
+                row.request.status = ApprovalStatus::Failed;
+                failed = Some(error);
+                return Ok(line(call, caller, "Failed", &row.request));
+            }
+            Some(Err(passing)) => return Err(passing),
+            None => {}
         }
         mine = row.components.iter().find(|part| part.custodian == me).cloned();
         row.components.retain(|part| part.custodian != me);
@@ -150,6 +145,9 @@ pub(super) fn hand_out(call: &Call, caller: &Caller, row: ApprovalRow) -> Result
         row.request.result_viewed = row.fetched.len() == row.custodians.len();
         Ok::<_, ApiError>(line(call, caller, "Fetched a part by", &row.request))
     })?;
+    if let Some(error) = failed {
+        return Reply::ok(&dsma_api::ApprovableResult { status: error.status, body: error.message.into_owned().into() });
+    }
     let (row, mine) = row.zip(mine).ok_or_else(no_request)?;
     let ExportComponentsRequest { description, .. } = read(row.request.body.as_ref())?;
     let part = ExportComponentsResponse { components: vec![mine], key_kcv: row.key_kcv, key_kcv_cmac: row.key_kcv_cmac, description };
@@ -168,6 +166,11 @@ fn may_fetch(row: &ApprovalRow, me: &Approver) -> Result<(), ApiError> {
 /// Whether nobody has asked for a part of the key yet.
 fn is_whole(row: &ApprovalRow) -> bool {
     row.components.is_empty() && row.fetched.is_empty()
+}
+
+/// Whether it would be the same the next time: a failure of this DSM's own passes.
+const fn is_final(error: &ApiError) -> bool {
+    error.status < 500
 }
 
 /// Splits the key of an export, as the requester.

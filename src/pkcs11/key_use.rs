@@ -56,7 +56,8 @@ impl Object {
         }
     }
 
-    /// Whether the signature holds. Needs only the public key, which the listing has: asks neither DSM nor the key cache.
+    /// Whether the signature holds. Needs only the public key, which the listing has: DSM is asked only where that is older than a cached key
+    /// may be.
     pub(super) fn verify(&self, scheme: &SignatureScheme, message: Message<'_>, signature: &[u8]) -> Result<bool> {
         let local = match self.source()? {
             KeySource::Local(key) => key,
@@ -77,7 +78,7 @@ impl Object {
             Key::Ed25519(key) => here(key.sign_with_context(message, context).map(Vec::from), During::Protect),
             _ => Err(Error::KeyTypeInconsistent),
         };
-        self.with_key(Operation::Sign, During::Protect, sign)?.ok_or(Error::MechanismParamInvalid)
+        self.with_key(Operation::Sign, During::Protect, sign)?.ok_or(Error::FunctionFailed)
     }
 
     /// Whether such a signature holds. Needs only the public key.

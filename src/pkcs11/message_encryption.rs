@@ -28,6 +28,9 @@ pub(super) struct Sealing {
     decrypting: bool,
     /// A message in parts that is under way.
     message: Option<Message>,
+    /// What counters are combined with (CKG_GENERATE_COUNTER_XOR): the IV of the first such message. The place of the caller's IV holds the
+    /// made one afterwards, and two counters in one IV may cancel each other out.
+    base: Option<Iv>,
 }
 
 /// The mechanisms.
@@ -69,7 +72,7 @@ pub(super) fn init(session: CK_SESSION_HANDLE, mechanism: Mechanism<'_>, key: CK
             CKM_AES_CCM => Kind::Ccm,
             _ => Kind::ChaCha20Poly1305,
         };
-        Ok(Sealing { object, kind, decrypting, message: None })
+        Ok(Sealing { object, kind, decrypting, message: None, base: None })
     })
 }
 
@@ -135,7 +138,7 @@ impl Sealing {
         self.object.is_private()
     }
 
-    fn one(&self, parameter: MessageParameter<'_>, aad: Input<'_>, data: Input<'_>, mut output: Output<'_>) -> Result {
+    fn one(&mut self, parameter: MessageParameter<'_>, aad: Input<'_>, data: Input<'_>, mut output: Output<'_>) -> Result {
         if self.message.is_some() {
             return Err(Error::OperationActive);
         }
@@ -270,13 +273,20 @@ impl Sealing {
     }
 
     /// The IV of a message: the caller's, or one that is made here and told to the caller.
-    fn iv(&self, params: &mut MessageParams<'_>) -> Result<Iv> {
+    fn iv(&mut self, params: &mut MessageParams<'_>) -> Result<Iv> {
         let place = params.iv.bytes()?;
         let mut iv = Iv::new(place);
         if self.decrypting {
             return Ok(iv);
         }
         let Some(wish) = Wish::of(params.generator)? else { return Ok(iv) };
+        if wish == Wish::CounterXor {
+            let base = self.base.get_or_insert_with(|| Iv::new(place));
+            if base.as_bytes().len() != place.len() {
+                return Err(Error::MechanismParamInvalid);
+            }
+            iv = Iv::new(base.as_bytes());
+        }
         nonces::make(iv.as_bytes_mut(), params.fixed_bits, wish)?;
         place.copy_from_slice(iv.as_bytes());
         Ok(iv)

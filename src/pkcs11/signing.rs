@@ -1,7 +1,7 @@
 //! Signing and verifying functions (sections 5.13 and 5.15).
 //!
 //! Hashing is done here, so that a key that stays in DSM is sent a digest. Verification needs only the public key, which the listing
-//! holds: it asks neither DSM nor the key cache.
+//! holds: DSM is asked only where that is older than a cached key may be.
 
 use std::sync::Arc;
 

@@ -23,7 +23,8 @@ What `C_GetMechanismList` answers. A key's own attributes and DSM's policies dec
 **Runs** says where. *local*: in this process, without a key. *local, or DSM*: in this process where DSM lets the key be exported and for
 public and session keys; a key that stays in DSM is used there, over the network. *local only*: DSM does not have it, so that a key that
 stays there answers `CKR_MECHANISM_INVALID`. A function that differs from the others of its row is named. **DSM's limits** are what such a
-key is able to do there, where that is less; the rest answers `CKR_MECHANISM_INVALID`.
+key is able to do there, where that is less; the rest answers so too. Functions that come after the one that named the mechanism,
+such as `C_Sign`, answer `CKR_FUNCTION_FAILED` instead.
 
 A token key that is derived, decapsulated, encapsulated or unwrapped by a key of DSM comes into being in DSM, and was never here. For a session
 key DSM makes a transient one, which is exported at once: where its policies forbid that, the answer is `CKR_KEY_FUNCTION_NOT_PERMITTED`.

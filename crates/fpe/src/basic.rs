@@ -85,8 +85,8 @@ impl Basic {
         Ok(Exchanged { text: Zeroizing::new(text), masked })
     }
 
-    fn luhn(&self) -> bool {
-        self.luhn_check == Some(true)
+    pub(crate) const fn luhn(&self) -> bool {
+        matches!(self.luhn_check, Some(true))
     }
 
     fn numeral(&self, letter: char) -> Result<u8, ApiError> {

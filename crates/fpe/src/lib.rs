@@ -67,6 +67,13 @@ impl Format {
         matches!(self.0, Kind::Basic(_))
     }
 
+    /// Whether DSM's documentation leaves one way to make its tokens: the basic form, where it does not choose a Luhn digit. How texts of
+    /// several parts are encrypted, and which digit gives way to the checksum, is this code's own choice.
+    #[must_use]
+    pub const fn is_determined(&self) -> bool {
+        matches!(&self.0, Kind::Basic(basic) if !basic.luhn())
+    }
+
     /// The format of this key.
     ///
     /// # Errors

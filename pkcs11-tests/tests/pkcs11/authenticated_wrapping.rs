@@ -89,8 +89,8 @@ fn the_token_makes_the_iv() {
     let by = secret(&module, session, CKK_AES, &[1; 32]).expect("a session key");
     let subject = secret(&module, session, CKK_AES, &[7; 16]).expect("a session key");
     let mut ivs = Vec::new();
-    for generator in [CKG_GENERATE, CKG_GENERATE_RANDOM, CKG_GENERATE_COUNTER, CKG_GENERATE_COUNTER_XOR, CKG_NO_GENERATE] {
-        let fixed: CK_ULONG = if matches!(generator, CKG_GENERATE_COUNTER | CKG_GENERATE_COUNTER_XOR) { 32 } else { 0 };
+    for generator in [CKG_GENERATE, CKG_GENERATE_RANDOM, CKG_GENERATE_COUNTER, CKG_NO_GENERATE] {
+        let fixed: CK_ULONG = if generator == CKG_GENERATE_COUNTER { 32 } else { 0 };
         let (mut iv, mut nonce, mut aad) = ([3_u8; 12], [3_u8; 12], *b"aad");
         let mut gcm = CK_GCM_WRAP_PARAMS {
             pIv: iv.as_mut_ptr(),
@@ -130,7 +130,7 @@ fn the_token_makes_the_iv() {
     }
     ivs.sort_unstable();
     ivs.dedup();
-    assert_eq!(ivs.len(), 8, "never the same twice");
+    assert_eq!(ivs.len(), 6, "never the same twice");
     let mut iv = [3_u8; 12];
     let mut bad = CK_GCM_WRAP_PARAMS {
         pIv: iv.as_mut_ptr(),
@@ -141,8 +141,13 @@ fn the_token_makes_the_iv() {
         ulAADLen: 0,
         ulTagBits: 128,
     };
-    let wishes =
-        [(90, CKG_GENERATE_RANDOM, 128), (CK_UNAVAILABLE_INFORMATION, CKG_GENERATE_RANDOM, 128), (0, 77, 128), (0, CKG_NO_GENERATE, 7)];
+    let wishes = [
+        (90, CKG_GENERATE_RANDOM, 128),
+        (CK_UNAVAILABLE_INFORMATION, CKG_GENERATE_RANDOM, 128),
+        (0, 77, 128),
+        (0, CKG_GENERATE_COUNTER_XOR, 128),
+        (0, CKG_NO_GENERATE, 7),
+    ];
     for wish in wishes {
         (bad.ulIvFixedBits, bad.ivGenerator, bad.ulTagBits) = wish;
         let mut mechanism =

@@ -150,6 +150,29 @@ fn messages_in_parts() {
     }
 }
 
+/// The caller who keeps one structure finds the last IV in it, where two counters would cancel each other out.
+#[test]
+fn ivs_do_not_repeat_where_the_structure_is_kept() {
+    let module = shared().another();
+    let session = module.logged_in();
+    let key = secret(&module, session, CKK_AES, &[6; 32]).expect("a session key");
+    for generator in [CKG_GENERATE, CKG_GENERATE_COUNTER, CKG_GENERATE_COUNTER_XOR] {
+        let mut seen = HashSet::new();
+        let (mut iv, mut tag, mut out) = ([0xab; 12], [0; 16], [0; 64]);
+        let mut params = gcm(&mut iv, &mut tag, generator, 0);
+        init(&module, session, CKM_AES_GCM, key);
+        for _ in 0..20 {
+            let mut len = 64;
+            let (param, size) = ((&raw mut params).cast(), size_of_val(&params) as CK_ULONG);
+            let (data, data_len) = (bytes(DATA), DATA.len() as CK_ULONG);
+            let code = call!(module, C_EncryptMessage(session, param, size, null_mut(), 0, data, data_len, out.as_mut_ptr(), &raw mut len));
+            assert_eq!(code, CKR_OK);
+            assert!(seen.insert(iv), "{generator}: {iv:x?}");
+        }
+        assert_eq!(call!(module, C_SessionCancel(session, CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT)), CKR_OK);
+    }
+}
+
 #[test]
 fn the_token_makes_ivs_that_do_not_repeat() {
     let module = shared().another();

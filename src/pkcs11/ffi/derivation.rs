@@ -7,6 +7,8 @@ use super::{Error, Input, Mechanism, Result, read};
 
 /// The longest password of PBKDF2.
 const LONGEST_PASSWORD: CK_ULONG = 64 << 10;
+/// Below it no position-independent program has memory, and above it no length is one.
+const LOWEST_ADDRESS: CK_ULONG = 1 << 32;
 
 /// `CK_ECDH1_DERIVE_PARAMS`.
 pub(in crate::pkcs11) struct Ecdh<'a> {
@@ -120,7 +122,8 @@ impl<'a> Mechanism<'a> {
     }
 
     /// For `CKM_PKCS5_PBKD2`. NSS still gives the structure of 2.20, `CK_PKCS5_PBKD2_PARAMS`, in which the password's length is a pointer.
-    /// Both have the same size: what no password has as its length, and what is aligned, is taken for a pointer.
+    /// Both have the same size: what no password has as its length, and what is aligned, is taken for a pointer where programs have memory
+    /// (position-independent ones, as all of today's).
     ///
     /// # Errors
     /// [`Error::MechanismParamInvalid`] for any other length, for another source of salt, and for data beside the function.
@@ -132,9 +135,9 @@ impl<'a> Mechanism<'a> {
         let pointer = given.ulPasswordLen as *const CK_ULONG;
         let password_len = match given.ulPasswordLen {
             len if len <= LONGEST_PASSWORD => len,
-            // SAFETY: by `Mechanism::new`'s contract the structure is one of the two, and its pointer is valid; no process has memory at
-            // an address below the longest password, which the kernel keeps free.
-            _ if pointer.is_aligned() => unsafe { read(pointer) }?,
+            // SAFETY: by `Mechanism::new`'s contract the structure is one of the two. In the newer one this would be a length, and the
+            // password at least so long: no caller has 4 GiB of one. So it is the older one, whose pointer is valid.
+            len if len >= LOWEST_ADDRESS && pointer.is_aligned() => unsafe { read(pointer) }?,
             _ => return Err(Error::MechanismParamInvalid),
         };
         if password_len > LONGEST_PASSWORD {

@@ -64,6 +64,10 @@ fn read<'a>(
     let aad = given.aad.bytes().map_err(|_| Error::MechanismParamInvalid)?;
     let wish = Wish::of(given.generator)?.filter(|_| wrapping);
     let mut iv = given.iv.bytes().map_err(|_| Error::MechanismParamInvalid)?.to_vec();
+    // A counter is combined with an IV that stays the same, and between two wrappings nothing stays.
+    if wish == Some(Wish::CounterXor) {
+        return Err(Error::MechanismParamInvalid);
+    }
     if let Some(wish) = wish {
         nonces::make(&mut iv, given.fixed_bits, wish)?;
     }

@@ -196,7 +196,7 @@ rows! {
     CKM_DES3_CMAC: Des3, SIGNING, "", HereOrDsm;
     CKM_DES3_CMAC_GENERAL: Des3, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
 
-    CKM_DSMA_FF1: Aes, ENCRYPTION, "none, or CK_ULONG with CKF_DSMA_MASKED", HereOrDsm;
+    CKM_DSMA_FF1: Aes, ENCRYPTION, "none, or CK_ULONG with CKF_DSMA_MASKED", HereOrDsm, "none; here: the basic form without a Luhn digit";
 
     CKM_PKCS5_PBKD2: Secret, CKF_GENERATE, "CK_PKCS5_PBKD2_PARAMS2", HereOnly;
     CKM_HKDF_DERIVE: Secret, CKF_DERIVE, "CK_HKDF_PARAMS", HereOrDsm, "both steps together";

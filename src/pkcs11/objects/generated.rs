@@ -1,7 +1,7 @@
 //! Certificates that this library makes for private keys without one (`generate_certs`): Java's KeyStore shows no other keys.
 //!
 //! Such a certificate says nothing but "this is the public key". It is signed by its own key when somebody reads it, which is a use of
-//! that key: it is seen by those who see the key, and there is none for a key that asks for a PIN each time.
+//! that key: it is seen after a login only, and there is none for a key that asks for a PIN each time.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

@@ -110,11 +110,13 @@ impl fmt::Debug for CachedKey {
 }
 
 impl Tokens {
-    /// None where the sobject carries other conditions than its format, or one that this version does not know.
+    /// None where the sobject carries other conditions than its format, or one whose tokens this version might make otherwise than DSM:
+    /// those would be wrong in silence.
     fn read(sobject: &Sobject, value: Option<&SecretBlob>) -> Result<Option<Self>, dsma_crypto::Error> {
         let (Some(value), ObjectType::Aes, Ok(format)) = (value, sobject.obj_type, Format::of(sobject)) else { return Ok(None) };
         let aes = sobject.aes.as_ref().and_then(Value::as_object);
-        let free = aes.is_none_or(|aes| aes.iter().all(|(name, value)| matches!(&**name, "key_sizes" | "fpe") || value.is_null()))
+        let free = format.is_determined()
+            && aes.is_none_or(|aes| aes.iter().all(|(name, value)| matches!(&**name, "key_sizes" | "fpe") || value.is_null()))
             && sobject.google_access_reason_policy.as_ref().is_none_or(Value::is_null);
         Ok(if free { Some(Self { key: AesKey::from_bytes(value.as_ref())?, format }) } else { None })
     }

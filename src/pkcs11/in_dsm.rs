@@ -84,9 +84,6 @@ pub(super) fn unwrap(
         Wrapping::Cipher(_) => KeyFrom::Unwrapping { params: &params, wrapped: first, tag: rest },
         Wrapping::RsaAes { .. } => KeyFrom::UnwrappingTwice { oaep: &params, aes_key: first, wrapped: rest },
     };
-    if kind == KeyKind::Aes && len.is_some_and(|len| !matches!(len, 16 | 24 | 32)) {
-        return Err(Error::WrappedKeyLenRange);
-    }
     draft.unwrap_in_dsm(session, kind, len, |engine, request| {
         ask(engine, by, from, request, During::Decrypt).map_err(|error| match error {
             Error::EncryptedDataInvalid => Error::WrappedKeyInvalid,

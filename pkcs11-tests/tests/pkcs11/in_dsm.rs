@@ -269,6 +269,44 @@ fn private_keys_wrapped_by_a_key_that_stays_in_dsm() {
     }
 }
 
+/// DSM goes by the material: what it says of itself has to be what was asked for.
+#[test]
+fn a_key_of_another_kind_is_not_unwrapped() {
+    let bench = shared();
+    let remote = bench.import("AES", &[9; 32], &["WRAPKEY", "UNWRAPKEY"], false);
+    let (module, session, by) = bench.use_key(&remote);
+    let same = secret(&module, session, CKK_AES, &[9; 32]).expect("a session key");
+    let (kw, kwp) = (Mechanism::Plain(CKM_AES_KEY_WRAP), Mechanism::Plain(CKM_AES_KEY_WRAP_KWP));
+    let openssl = Openssl::new();
+    openssl.run("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -outform DER -out private.der");
+    openssl.run("pkcs8 -topk8 -nocrypt -inform DER -in private.der -outform DER -out pkcs8.der");
+    let label = format!("p11 {}", uuid::Uuid::new_v4());
+    let pkcs8 = openssl.read("pkcs8.der");
+    for (mechanism, class, key_type, material, expected) in [
+        (&kw, SECRET_KEY, CKK_DES3, &[7; 16][..], CKR_WRAPPED_KEY_LEN_RANGE),
+        (&kw, SECRET_KEY, CKK_DES2, &[7; 24], CKR_WRAPPED_KEY_LEN_RANGE),
+        // Padding hides the length: DSM alone sees it.
+        (&kwp, SECRET_KEY, CKK_DES3, &[7; 16], CKR_WRAPPED_KEY_LEN_RANGE),
+        (&kwp, SECRET_KEY, CKK_DES2, &[7; 24], CKR_WRAPPED_KEY_LEN_RANGE),
+        (&kwp, PRIVATE_KEY, CKK_EC_EDWARDS, &pkcs8, CKR_WRAPPED_KEY_INVALID),
+        (&kwp, PRIVATE_KEY, CKK_EC_MONTGOMERY, &pkcs8, CKR_WRAPPED_KEY_INVALID),
+        (&kwp, PRIVATE_KEY, CKK_RSA, &pkcs8, CKR_WRAPPED_KEY_INVALID),
+    ] {
+        let wrapped = module.encrypt(session, mechanism, same, material).expect("it encrypts");
+        let key_type = key_type.to_ne_bytes();
+        for token in [false, true] {
+            let mut wanted = template(class, &key_type, None, token);
+            wanted.push((CKA_LABEL, label.as_bytes()));
+            let made = unwrap(&module, session, mechanism, by, &wrapped, &wanted);
+            assert_eq!(made, Err(expected), "{key_type:?} of {} bytes, token: {token}", material.len());
+        }
+    }
+    assert!(module.find(session, &[(CKA_LABEL, label.as_bytes())]).is_empty(), "nothing stays");
+    let other = bench.another();
+    let other_session = other.logged_in();
+    assert!(other.find(other_session, &[(CKA_LABEL, label.as_bytes())]).is_empty(), "nor in DSM");
+}
+
 /// Only a configuration that lets keys be read has such token keys.
 #[test]
 fn both_keys_in_dsm() {

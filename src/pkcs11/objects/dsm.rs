@@ -297,10 +297,7 @@ impl DsmObject {
 
     /// CKA_KEY_TYPE, with triple DES's two.
     pub(in crate::pkcs11) fn secret_type(&self, kind: KeyKind) -> CK_KEY_TYPE {
-        match kind {
-            KeyKind::Des3 if self.sobject.key_size == Some(112) => CKK_DES2,
-            kind => kind.key_type(),
-        }
+        secret_type(&self.sobject, kind)
     }
 
     /// The public half to work with: needs no export, and no network while what DSM told is not older than a cached key may be. `None` where the engine has to decide, because `policy`, the key's
@@ -362,6 +359,19 @@ impl DsmObject {
             Some(len) if len != 0 => len,
             _ => self.sobject.key_size.map_or(0, |bits| bits.div_ceil(8) as usize),
         }
+    }
+}
+
+/// CKA_KEY_TYPE of this object of a sobject; `None` where it shows no such key.
+pub(super) fn key_type_of(sobject: &Sobject, part: Part) -> Option<CK_KEY_TYPE> {
+    let kind = kind_of(sobject, Extra::read(sobject, part).as_ref()).filter(|_| parts_of(sobject).contains(&part))?;
+    Some(secret_type(sobject, kind))
+}
+
+fn secret_type(sobject: &Sobject, kind: KeyKind) -> CK_KEY_TYPE {
+    match kind {
+        KeyKind::Des3 if sobject.key_size == Some(112) => CKK_DES2,
+        kind => kind.key_type(),
     }
 }
 

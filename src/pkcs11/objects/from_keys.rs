@@ -8,7 +8,7 @@ use dsma_core::Accelerator;
 
 use super::KeyKind;
 use super::draft::{Draft, example};
-use super::stored::{self, Shown};
+use super::stored::{self, Shown, Wanted};
 use crate::pkcs11::sessions::Session;
 use crate::pkcs11::{Error, Result};
 
@@ -40,7 +40,8 @@ impl Draft<'_> {
         }
         let (part, request) = (stored::part(self.class()), stored::of_kind(kind, Some(len))?);
         let attributes = self.completed(session, kind)?;
-        stored::make_from(session, request, kind, Shown { part, attributes: &attributes }, send)
+        let wanted = Wanted { key_size: request.key_size, request, kind, otherwise: Error::DeviceError };
+        stored::make_from(session, wanted, Shown { part, attributes: &attributes }, send)
     }
 
     /// Whether DSM makes the token key that is wanted of key material that it decrypts: `Some` with its kind. It must be of a kind that
@@ -61,7 +62,7 @@ impl Draft<'_> {
     /// it is one that it keeps.
     ///
     /// # Errors
-    /// As [`Draft::derive_in_dsm`].
+    /// [`Error::WrappedKeyLenRange`] and [`Error::WrappedKeyInvalid`] for material of another key; else as [`Draft::derive_in_dsm`].
     pub(in crate::pkcs11) fn unwrap_in_dsm(
         self,
         session: &Session,
@@ -69,11 +70,24 @@ impl Draft<'_> {
         len: Option<usize>,
         send: impl FnOnce(&Accelerator, SobjectRequest) -> Result<Arc<Sobject>>,
     ) -> Result<CK_OBJECT_HANDLE> {
+        let fits = match self.key_type() {
+            Some(CKK_AES) => len.is_none_or(|len| matches!(len, 16 | 24 | 32)),
+            Some(CKK_DES2) => len.is_none_or(|len| len == 16),
+            Some(CKK_DES3) => len.is_none_or(|len| len == 24),
+            _ => true,
+        };
+        if !fits {
+            return Err(Error::WrappedKeyLenRange);
+        }
         let part = stored::part(self.class());
         let attributes = self.completed(session, kind)?;
+        let request = stored::of_kind(kind, len.or(Some(USUAL_LEN)))?;
+        // A secret is of the type that DSM is told, and of any length.
+        let otherwise = if kind.is_secret() { Error::WrappedKeyLenRange } else { Error::WrappedKeyInvalid };
+        let key_size = request.key_size.filter(|_| len.is_some());
         // The material tells its size and curve.
-        let request = SobjectRequest { key_size: None, elliptic_curve: None, ..stored::of_kind(kind, len.or(Some(USUAL_LEN)))? };
-        stored::make_from(session, request, kind, Shown { part, attributes: &attributes }, send)
+        let wanted = Wanted { request: SobjectRequest { key_size: None, elliptic_curve: None, ..request }, kind, key_size, otherwise };
+        stored::make_from(session, wanted, Shown { part, attributes: &attributes }, send)
     }
 
     /// An empty one asks for none.

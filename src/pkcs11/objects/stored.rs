@@ -12,7 +12,7 @@ use dsma_crypto::{Curve, MlDsaSet, MlKemSet};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::dsm::{DsmObject, Part};
+use super::dsm::{self, DsmObject, Part};
 use super::key::LocalKey;
 use super::metadata::{self, Extra, Metadata};
 use super::template::Attributes;
@@ -29,6 +29,16 @@ const HMAC_LEN: std::ops::RangeInclusive<usize> = 14..=1024;
 pub(super) struct Shown<'a> {
     pub(super) part: Part,
     pub(super) attributes: &'a Attributes,
+}
+
+/// A key that DSM is to make from others.
+pub(super) struct Wanted {
+    pub(super) request: SobjectRequest,
+    pub(super) kind: KeyKind,
+    /// As DSM counts it, where it is known before.
+    pub(super) key_size: Option<u32>,
+    /// What it means that DSM made another key.
+    pub(super) otherwise: Error,
 }
 
 /// Imports an object of C_CreateObject, C_UnwrapKey or C_DeriveKey and returns its handle.
@@ -98,19 +108,27 @@ pub(super) fn generate_private(
 /// Has DSM make a key from others: `send` asks for it. Returns its handle.
 ///
 /// # Errors
-/// What `send` answers.
+/// What `send` answers; `wanted.otherwise` where DSM made another key, which it deletes.
 pub(super) fn make_from(
     session: &Session,
-    mut request: SobjectRequest,
-    kind: KeyKind,
+    wanted: Wanted,
     shown: Shown<'_>,
     send: impl FnOnce(&Accelerator, SobjectRequest) -> Result<Arc<Sobject>>,
 ) -> Result<CK_OBJECT_HANDLE> {
-    let part = shown.part;
+    let Wanted { mut request, kind, key_size, otherwise } = wanted;
+    let (part, key_type) = (shown.part, shown.attributes.number(CKA_KEY_TYPE));
     describe(&mut request, &[shown], Some(kind));
     hide_public_half(part, request.custom_metadata.get_or_insert_default());
-    let made = send(&session.token.engine()?, request)?;
-    session.token.handle_of(&made, part)
+    let engine = session.token.engine()?;
+    let made = send(&engine, request)?;
+    // The material may be anything, and DSM goes by it.
+    if dsm::key_type_of(&made, part) == key_type && key_size.is_none_or(|size| made.key_size == Some(size)) {
+        return session.token.handle_of(&made, part);
+    }
+    if let Some(Err(error)) = made.kid.map(|kid| engine.delete(kid)) {
+        tracing::warn!(%error, "a key stays in DSM that is another than was asked for");
+    }
+    Err(otherwise)
 }
 
 /// What the application did not make, it shall not find; it makes the public key object where it wants one.

@@ -28,10 +28,10 @@ pub(super) fn does(key: &Object, draft: &Draft<'_>, len: usize) -> Result<bool> 
 
 /// A fresh token key of so many bytes for the owner of the key, and its encapsulation.
 pub(super) fn encapsulate(session: &Session, public: &Object, draft: Draft<'_>, len: usize) -> Result<(CK_OBJECT_HANDLE, Vec<u8>)> {
-    let KeySource::Dsm(public) = public.source()? else { return Err(Error::GeneralError) };
+    let (KeySource::Dsm(public), Some(KeyKind::MlKem(set))) = (public.source()?, public.kind()) else { return Err(Error::GeneralError) };
     let mut ciphertext = Vec::new();
     let key = draft.derive_in_dsm(session, len, |engine, request| {
-        let made = engine.encapsulate_in_dsm(&public.key_ref(), request);
+        let made = engine.encapsulate_in_dsm(&public.key_ref(), request, set.ciphertext_len());
         let (made, encapsulated) = made.map_err(|error| Error::from_engine(&error, During::Deriving))?;
         ciphertext = encapsulated;
         Ok(made)

@@ -48,15 +48,27 @@ impl Accelerator {
         self.add(request, |request| self.ask_for(&key, from, request.clone()))
     }
 
-    /// Has DSM make a fresh secret for the owner of an ML-KEM key, keep it as `request` says, and tell its encapsulation.
+    /// Has DSM make a fresh secret for the owner of an ML-KEM key, keep it as `request` says, and tell its encapsulation, which has
+    /// `ciphertext_len` bytes.
     ///
     /// # Errors
-    /// DSM's refusal, or [`Error::Unreachable`].
-    pub fn encapsulate_in_dsm(&self, key: &KeyRef, request: SobjectRequest) -> Result<(Arc<Sobject>, Vec<u8>), Error> {
+    /// DSM's refusal, [`Error::Unreachable`], or [`Error::BadReply`] for an encapsulation of another length; its secret is deleted.
+    pub fn encapsulate_in_dsm(
+        &self,
+        key: &KeyRef,
+        request: SobjectRequest,
+        ciphertext_len: usize,
+    ) -> Result<(Arc<Sobject>, Vec<u8>), Error> {
         let ciphertext = RefCell::default();
         let made = self.add(request, |request| {
             let (key_type, request) = typed(request.clone());
             let reply = self.counted().dsm.encapsulate(&EncapsulateKeyRequest { key: key.into(), key_type, request })?;
+            if reply.ciphertext.0.len() != ciphertext_len {
+                if let Some(Err(error)) = reply.key.kid.map(|kid| self.0.dsm.delete(kid)) {
+                    tracing::warn!(%error, "a secret stays in DSM whose encapsulation is none");
+                }
+                return Err(self.0.bad_reply("an encapsulation of another length than its parameter set has"));
+            }
             ciphertext.replace(reply.ciphertext.0);
             Ok(reply.key)
         })?;
@@ -103,6 +115,7 @@ impl Accelerator {
         tag_len: usize,
     ) -> Result<Wrapped, Error> {
         let Cipher { alg, mode, iv, ad, .. } = wrapping(params)?;
+        let given = iv.clone();
         let reply = self.counted().dsm.wrap_key(&WrapKeyRequest {
             key: Some(key.into()),
             subject: Some(subject),
@@ -114,6 +127,9 @@ impl Accelerator {
             tag_len: (tag_len != 0).then_some(8 * tag_len),
             key_format: Some(format),
         })?;
+        if reply.iv.is_some_and(|used| Some(used.0) != given.map(|iv| iv.0)) {
+            return Err(self.0.bad_reply("a wrapped key under another IV than the one that was given"));
+        }
         let tag = reply.tag.unwrap_or_default().0;
         if tag.len() != tag_len {
             return Err(self.0.bad_reply("a tag of another length than was asked for"));

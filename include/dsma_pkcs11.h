@@ -13,7 +13,8 @@ extern "C" {
 /*
  * Format-preserving encryption (FF1, NIST SP 800-38G): C_Encrypt makes the token of a text, C_Decrypt the text of a token, each as long as
  * the other, in one call. The format is the key's own in DSM (`fpe`: radix, lengths, preserved and masked characters, Luhn digit). The work
- * is done here where DSM lets the key be exported, and in DSM elsewhere. A text that is not of the format is CKR_DATA_INVALID, such a token CKR_ENCRYPTED_DATA_INVALID.
+ * is done here where DSM lets the key be exported, and in DSM elsewhere. A text that is not of the format is CKR_DATA_INVALID, such a token
+ * CKR_ENCRYPTED_DATA_INVALID.
  *
  * The parameter is absent, or a CK_ULONG of the flags below.
  */

@@ -187,7 +187,6 @@ impl PairSpec {
     }
 }
 
-/// The lowest bit makes the number of ones odd (NIST SP 800-67, section 2).
 /// Sets the parity bits of a triple DES key; other keys stay as they are.
 pub(super) fn set_parity(key_type: CK_KEY_TYPE, key: &mut [u8]) {
     if matches!(key_type, CKK_DES2 | CKK_DES3) {
@@ -195,6 +194,7 @@ pub(super) fn set_parity(key_type: CK_KEY_TYPE, key: &mut [u8]) {
     }
 }
 
+/// The lowest bit makes the number of ones odd (NIST SP 800-67, section 2).
 const fn odd_parity(byte: u8) -> u8 {
     byte & 0xfe | (byte >> 1).count_ones().is_multiple_of(2) as u8
 }

@@ -300,8 +300,9 @@ impl DsmObject {
         secret_type(&self.sobject, kind)
     }
 
-    /// The public half to work with: needs no export, and no network while what DSM told is not older than a cached key may be. `None` where the engine has to decide, because `policy`, the key's
-    /// own on paddings, is not known to allow the use, or because there is no usable public key.
+    /// The public half to work with: needs no export, and no network while what DSM told is not older than a cached key may be. `None`
+    /// where the engine has to decide, because `policy`, the key's own on paddings, is not known to allow the use, or because there is no
+    /// usable public key.
     ///
     /// # Errors
     /// Key operations, state or dates forbid `operation`; what DSM says.

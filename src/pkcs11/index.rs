@@ -1,6 +1,6 @@
 //! The objects that a listing of sobjects shows, found by handle, CKA_ID and CKA_LABEL without the network.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
@@ -13,6 +13,9 @@ use super::objects::{Body, DsmObject, Made, Object, Part, next_handle};
 
 /// About as many as a shard has entries where there are a hundred thousand.
 const SHARDS: usize = 256;
+
+/// Public halves remembered: more than a program destroys before it comes to the second halves.
+const MOST_WIDOWED: usize = 1 << 16;
 
 /// Objects of one listing. A copy shares what is not changed in it, so that a change costs about as much as the square root of their number.
 #[derive(Clone, Default)]
@@ -125,11 +128,14 @@ impl Index {
         let old: Vec<Arc<Object>> = self.found(self.by_kid.get(kid.as_bytes())).filter(is_its).cloned().collect();
         let mut ids: Vec<Box<[u8]>> = old.iter().filter_map(|object| id_of(object)).map(Box::from).collect();
         old.iter().for_each(|object| self.remove(object));
-        if let Change::Kept(sobject) = change {
-            for object in objects_of(sobject, told_at, engine, handles) {
-                ids.extend(id_of(&object).map(Box::from));
-                self.add(object);
+        match change {
+            Change::Kept(sobject) => {
+                for object in objects_of(sobject, told_at, engine, handles) {
+                    ids.extend(id_of(&object).map(Box::from));
+                    self.add(object);
+                }
             }
+            Change::Gone(_) => handles.forget(kid),
         }
         if engine.config().generate_certs {
             ids.iter().for_each(|id| self.certify(id, handles));
@@ -227,13 +233,26 @@ pub(super) struct Handles {
     handles: HashMap<(Uuid, Part), CK_OBJECT_HANDLE>,
     /// With the label that each is made for; `None` for one that was destroyed, which does not come back in this process.
     certificates: HashMap<Uuid, Option<(Box<str>, Made)>>,
-    /// Public halves that a caller knew when it destroyed the private half, and with it the sobject.
-    widowed: HashSet<CK_OBJECT_HANDLE>,
+    /// Public halves that a caller knew when it destroyed the private half, and with it the sobject. The oldest has the lowest handle.
+    widowed: BTreeSet<CK_OBJECT_HANDLE>,
 }
 
 impl Handles {
     pub(super) fn of(&mut self, kid: Uuid, part: Part) -> CK_OBJECT_HANDLE {
         *self.handles.entry((kid, part)).or_insert_with(next_handle)
+    }
+
+    /// The handle that an object has.
+    pub(super) fn known(&self, kid: Uuid, part: Part) -> Option<CK_OBJECT_HANDLE> {
+        self.handles.get(&(kid, part)).copied()
+    }
+
+    /// The sobject is gone.
+    fn forget(&mut self, kid: Uuid) {
+        for part in Part::ALL {
+            self.handles.remove(&(kid, part));
+        }
+        self.certificates.remove(&kid);
     }
 
     /// The certificate of this key under this label, made or to be made.
@@ -250,9 +269,12 @@ impl Handles {
         self.certificates.insert(kid, None);
     }
 
-    /// The sobject was destroyed through its private half: its public half went with it.
-    pub(super) fn widow(&mut self, kid: Uuid) {
-        self.widowed.extend(self.handles.remove(&(kid, Part::Public)));
+    /// The sobject was destroyed through its private half: this public half went with it.
+    pub(super) fn widow(&mut self, public: CK_OBJECT_HANDLE) {
+        self.widowed.insert(public);
+        if self.widowed.len() > MOST_WIDOWED {
+            self.widowed.pop_first();
+        }
     }
 
     /// Whether this was such a public half. Asked once: then it is forgotten.
@@ -296,5 +318,16 @@ mod tests {
         let (private, public) = (handles.of(kid, Part::Private), handles.of(kid, Part::Public));
         assert_ne!(private, public);
         assert_eq!(handles.of(kid, Part::Private), private);
+        handles.certificate(kid, "label");
+        handles.forget(kid);
+        assert!(handles.handles.is_empty() && handles.certificates.is_empty(), "but not the sobject");
+    }
+
+    #[test]
+    fn a_public_half_without_its_sobject_is_buried_once() {
+        let mut handles = Handles::default();
+        let most = MOST_WIDOWED as CK_OBJECT_HANDLE;
+        (0..=most).for_each(|public| handles.widow(public));
+        assert_eq!([0, 1, 1, most].map(|public| handles.bury(public)), [false, true, false, true], "the oldest made room");
     }
 }

@@ -251,9 +251,14 @@ impl Token {
         Ok(lock(&self.state).handles.of(kid, part))
     }
 
-    /// The sobject of a pair was destroyed through its private half.
-    pub(super) fn widow(&self, kid: Uuid) {
-        lock(&self.state).handles.widow(kid);
+    /// The handle of an object that was shown.
+    pub(super) fn known_handle(&self, kid: Uuid, part: Part) -> Option<CK_OBJECT_HANDLE> {
+        lock(&self.state).handles.known(kid, part)
+    }
+
+    /// The sobject of a pair was destroyed through its private half; this was the public one.
+    pub(super) fn widow(&self, public: CK_OBJECT_HANDLE) {
+        lock(&self.state).handles.widow(public);
     }
 
     /// Whether this was the public half of a pair that was destroyed through its private half. True once.

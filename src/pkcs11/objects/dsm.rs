@@ -42,6 +42,10 @@ pub(in crate::pkcs11) enum Part {
 }
 
 impl Part {
+    /// Every part that a sobject may have.
+    pub(in crate::pkcs11) const ALL: [Self; 6] =
+        [Self::Secret, Self::Private, Self::Public, Self::Certificate, Self::Generated, Self::Data];
+
     /// CKA_PRIVATE where nothing else was said.
     pub(super) const fn is_private(self) -> bool {
         matches!(self, Self::Secret | Self::Private | Self::Generated)

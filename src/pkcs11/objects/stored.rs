@@ -207,14 +207,15 @@ pub(super) fn destroy(session: &Session, object: &DsmObject) -> Result {
         return update(session, object.kid, &SobjectRequest { custom_metadata: Some(metadata), ..SobjectRequest::default() });
     }
     let engine = session.token.engine()?;
+    let shows_both = object.part == Part::Private && Extra::read(&object.sobject, Part::Public).is_none_or(|extra| !extra.hidden);
+    // Asked before: any thread that looks at the token afterwards forgets the handles.
+    let public = if shows_both { session.token.known_handle(object.kid, Part::Public) } else { None };
     let deleted = engine.delete(object.kid).map_err(|error| Error::from_engine(&error, During::Changing));
-    session.token.renew()?;
-    deleted?;
-    let was_hidden = Extra::read(&object.sobject, Part::Public).is_some_and(|extra| extra.hidden);
-    if object.part == Part::Private && !was_hidden {
-        session.token.widow(object.kid);
+    if let (Ok(()), Some(public)) = (&deleted, public) {
+        session.token.widow(public);
     }
-    Ok(())
+    session.token.renew()?;
+    deleted
 }
 
 fn update(session: &Session, kid: Uuid, request: &SobjectRequest) -> Result {

@@ -401,6 +401,20 @@ fn trap_22_a_change_that_changes_nothing() {
 }
 
 #[test]
+fn a_pair_is_made_whole_or_not_at_all() {
+    let bench = shared();
+    let (module, label) = (bench.another(), label());
+    let session = module.logged_in();
+    let p256 = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+    let private = vec![(CKA_TOKEN, TRUE), (CKA_LABEL, label.as_bytes())];
+    // No fresh key is this one.
+    let public = vec![(CKA_TOKEN, FALSE), (CKA_EC_PARAMS, &p256[..]), (CKA_PUBLIC_KEY_INFO, b"another key")];
+    assert_eq!(generate_pair(&module, session, CKM_EC_KEY_PAIR_GEN, &public, &private), Err(CKR_ATTRIBUTE_VALUE_INVALID));
+    assert!(module.find(session, &[(CKA_LABEL, label.as_bytes())]).is_empty());
+    assert_eq!(in_dsm(bench, &label), Value::Null);
+}
+
+#[test]
 fn the_halves_of_a_pair_are_set_apart_and_destroyed_apart() {
     let bench = shared();
     let (module, label) = (bench.another(), label());

@@ -2,10 +2,10 @@
 
 use cryptoki_sys::CK_OBJECT_HANDLE;
 
-use super::super::KeyKind;
 use super::super::dsm::Part;
 use super::super::key::LocalKey;
 use super::super::stored::{self, Shown};
+use super::super::{KeyKind, undo};
 use super::Draft;
 use crate::pkcs11::sessions::Session;
 use crate::pkcs11::{Error, Result};
@@ -41,6 +41,8 @@ pub(in crate::pkcs11) fn generate_in_dsm(session: &Session, pair: NewPair<'_>) -
         };
     }
     let (private, spki) = stored::generate_private(session, request, pair.kind, shown)?;
-    let key = LocalKey::public(pair.kind.key_type(), &spki)?;
-    Ok((pair.public.finish_with(session, Some(key))?, private))
+    let key = LocalKey::public(pair.kind.key_type(), &spki);
+    let public = key.and_then(|key| pair.public.finish_with(session, Some(key)));
+    // A pair is made whole or not at all.
+    Ok((public.inspect_err(|_| undo(session, private))?, private))
 }

@@ -579,6 +579,39 @@ fn a_session_key_that_is_copied_onto_the_token_is_hidden_there() {
 }
 
 #[test]
+fn a_copy_keeps_to_the_rules_of_new_objects() {
+    let module = shared().another();
+    let session = module.open(CKF_SERIAL_SESSION | CKF_RW_SESSION);
+    let copied = |original, template: &Template<'_>| {
+        let (mut template, mut copy) = (attributes(template), 0);
+        let code = call!(module, C_CopyObject(session, original, template.as_mut_ptr(), template.len() as CK_ULONG, &raw mut copy));
+        ok(code).map(|()| copy)
+    };
+    // Made before the login, a session key is everybody's. On the token it is the user's.
+    let early = generate(&module, session, CKM_AES_KEY_GEN, &vec![(CKA_VALUE_LEN, &[16, 0, 0, 0, 0, 0, 0, 0])]).expect("a key");
+    assert_eq!(module.attribute(session, early, CKA_PRIVATE), Ok(FALSE.to_vec()));
+    assert_eq!(copied(early, &vec![(CKA_TOKEN, TRUE)]), Err(CKR_USER_NOT_LOGGED_IN));
+    assert_eq!(module.login(session, None), CKR_OK);
+    for (asked, expected) in [(None, TRUE), (Some(TRUE), TRUE), (Some(FALSE), FALSE)] {
+        let template = [(CKA_TOKEN, TRUE)].into_iter().chain(asked.map(|asked| (CKA_PRIVATE, asked))).collect();
+        let copy = copied(early, &template).expect("a copy");
+        assert_eq!(module.attribute(session, copy, CKA_PRIVATE), Ok(expected.to_vec()), "{asked:?}");
+        assert_eq!(call!(module, C_DestroyObject(session, copy)), CKR_OK);
+    }
+    // What anybody may see asks nobody for a PIN.
+    let p256 = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+    let asks = vec![(CKA_PRIVATE, TRUE), (CKA_ALWAYS_AUTHENTICATE, TRUE)];
+    let (_, private) = generate_pair(&module, session, CKM_EC_KEY_PAIR_GEN, &vec![(CKA_EC_PARAMS, &p256[..])], &asks).expect("a pair");
+    for token in [FALSE, TRUE] {
+        assert_eq!(copied(private, &vec![(CKA_TOKEN, token), (CKA_PRIVATE, FALSE)]), Err(CKR_TEMPLATE_INCONSISTENT));
+        let copy = copied(private, &vec![(CKA_TOKEN, token)]).expect("a copy");
+        assert_eq!(module.attribute(session, copy, CKA_PRIVATE), Ok(TRUE.to_vec()));
+        assert_eq!(module.attribute(session, copy, CKA_ALWAYS_AUTHENTICATE), Ok(TRUE.to_vec()));
+        assert_eq!(call!(module, C_DestroyObject(session, copy)), CKR_OK);
+    }
+}
+
+#[test]
 fn a_search_goes_on_while_keys_come_go_and_change_their_names() {
     let module = shared().another();
     let session = module.logged_in();

@@ -63,13 +63,24 @@ pub(super) fn changed(object: &LocalObject, changes: &Attributes) -> LocalObject
 /// A copy of a session object, in the session or in DSM.
 ///
 /// # Errors
-/// [`Error::SessionReadOnly`], [`Error::UserNotLoggedIn`], [`Error::DeviceMemory`], or what DSM says.
+/// [`Error::SessionReadOnly`], [`Error::UserNotLoggedIn`], [`Error::DeviceMemory`], [`Error::TemplateInconsistent`] where no such object
+/// could be made, or what DSM says.
 pub(super) fn copy(session: &Session, original: &LocalObject, changes: &Attributes) -> Result<CK_OBJECT_HANDLE> {
     let mut attributes = changed(original, changes).attributes().clone();
-    if attributes.flag(CKA_PRIVATE) == Some(true) && !session.sees_private() {
+    let onto_the_token = attributes.flag(CKA_TOKEN) == Some(true);
+    // A session key that was made before the login is not private; a key of the token is, unless somebody wants it otherwise.
+    if onto_the_token && matches!(original.class(), CKO_SECRET_KEY | CKO_PRIVATE_KEY) && changes.flag(CKA_PRIVATE).is_none() {
+        attributes.set_flag(CKA_PRIVATE, true);
+    }
+    let is_private = attributes.flag(CKA_PRIVATE) == Some(true);
+    if is_private && !session.sees_private() {
         return Err(Error::UserNotLoggedIn);
     }
-    if attributes.flag(CKA_TOKEN) == Some(true) {
+    // Section 4.10: what anybody may see asks nobody for a PIN.
+    if attributes.flag(CKA_ALWAYS_AUTHENTICATE) == Some(true) && !is_private {
+        return Err(Error::TemplateInconsistent);
+    }
+    if onto_the_token {
         if !session.read_write {
             return Err(Error::SessionReadOnly);
         }

@@ -2,8 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dsma_api::{ObjectType, SobjectRequest};
@@ -14,6 +14,9 @@ use dsma_testkit::Stack;
 struct Wire {
     endpoint: String,
     loses_next: Arc<AtomicBool>,
+    refuses_next: Arc<AtomicBool>,
+    /// The client's end of the connection that was made last.
+    last: Arc<Mutex<Option<TcpStream>>>,
 }
 
 impl Wire {
@@ -21,22 +24,32 @@ impl Wire {
         let listener = TcpListener::bind("localhost:0").unwrap();
         let endpoint = format!("https://localhost:{}", listener.local_addr().unwrap().port());
         let target = stack.endpoint().trim_start_matches("https://").to_owned();
-        let loses_next = Arc::new(AtomicBool::new(false));
-        let lose = Arc::clone(&loses_next);
+        let (loses_next, refuses_next, last) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default(), Arc::<Mutex<_>>::default());
+        let (lose, refuse, newest) = (Arc::clone(&loses_next), Arc::clone(&refuses_next), Arc::clone(&last));
         spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
+                if refuse.swap(false, Ordering::SeqCst) {
+                    continue;
+                }
+                *newest.lock().unwrap() = Some(client.try_clone().unwrap());
                 let server = TcpStream::connect(&target).unwrap();
                 let (from_client, to_server, lose) = (client.try_clone().unwrap(), server.try_clone().unwrap(), Arc::clone(&lose));
                 spawn(move || relay(from_client, to_server, || false));
                 spawn(move || relay(server, client, || lose.swap(false, Ordering::SeqCst)));
             }
         });
-        Self { endpoint, loses_next }
+        Self { endpoint, loses_next, refuses_next, last }
     }
 
     /// DSM gets the next request, and its answer does not arrive.
     fn lose_next(&self) {
         self.loses_next.store(true, Ordering::SeqCst);
+    }
+
+    /// The connection breaks, and the next one while TLS is set up.
+    fn break_twice(&self) {
+        self.refuses_next.store(true, Ordering::SeqCst);
+        self.last.lock().unwrap().take().unwrap().shutdown(Shutdown::Both).unwrap();
     }
 
     fn engine(&self, stack: &Stack) -> Accelerator {
@@ -93,6 +106,19 @@ fn a_creation_whose_answer_is_lost_is_done_once() {
     let second = engine.generate(key()).unwrap();
     assert!(second.name.as_deref().is_some_and(|name| name.starts_with("payroll ")), "{:?}", second.name);
     assert_eq!(names(&stack).len(), 2);
+}
+
+#[test]
+fn a_creation_that_found_no_connection_is_asked_again() {
+    let stack = Stack::start();
+    let wire = Wire::to(&stack);
+    let engine = wire.engine(&stack);
+    wire.break_twice();
+    let key =
+        SobjectRequest { name: Some("payroll".into()), obj_type: Some(ObjectType::Aes), key_size: Some(256), ..SobjectRequest::default() };
+    engine.generate(key).unwrap();
+    assert!(!wire.refuses_next.load(Ordering::SeqCst));
+    assert_eq!(names(&stack), ["payroll"]);
 }
 
 #[test]

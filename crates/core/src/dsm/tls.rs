@@ -3,6 +3,7 @@
 //! The HTTP client's own connector would keep a copy of the private key's bytes for every change of certificate. This one is given keys
 //! that are parsed already.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -14,6 +15,19 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport, TransportAdapter};
 
 use crate::identity::ClientCertificate;
+
+thread_local! {
+    /// Whether bytes of a request were given to a connection. A request stays on its caller's thread.
+    static SENT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does one exchange on this thread, and tells whether any byte of its request went out. What fails before, such as the name, the
+/// connection or its handshake, has done nothing in DSM, whatever kind of error it is.
+pub(super) fn watch_sending<T>(exchange: impl FnOnce() -> T) -> (T, bool) {
+    SENT.set(false);
+    let outcome = exchange();
+    (outcome, SENT.get())
+}
 
 /// Wraps connections in TLS 1.2 or 1.3.
 pub(super) struct TlsConnector(Arc<ClientConfig>);
@@ -69,6 +83,7 @@ impl<T: Transport> Transport for TlsTransport<T> {
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         self.stream.sock.set_timeout(timeout);
+        SENT.set(true);
         Ok(self.stream.write_all(&self.buffers.output()[..amount])?)
     }
 

@@ -1,17 +1,16 @@
 //! HTTPS to one endpoint: pooled connections, our own CA, finite timeouts, no thread, nothing shared across a fork.
 
 use std::fmt;
-use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustls::RootCertStore;
+use ureq::Agent;
 use ureq::unversioned::transport::{Connector, TcpConnector};
-use ureq::{Agent, Timeout};
 
 use super::Reply;
-use super::tls::TlsConnector;
+use super::tls::{TlsConnector, watch_sending};
 use crate::identity::ClientCertificate;
 use crate::net::{CallerThreadResolver, Gated, USER_AGENT, reason};
 use crate::roots::{roots_of, system_roots};
@@ -56,20 +55,6 @@ impl Failure {
     /// Where no request was sent.
     pub(super) const fn unsent(reason: Arc<str>) -> Self {
         Self { reason, may_be_done: false }
-    }
-}
-
-impl From<ureq::Error> for Failure {
-    fn from(error: ureq::Error) -> Self {
-        let unsent = match &error {
-            ureq::Error::HostNotFound | ureq::Error::ConnectionFailed | ureq::Error::Tls(_) | ureq::Error::Rustls(_) => true,
-            ureq::Error::Timeout(phase) => matches!(phase, Timeout::Resolve | Timeout::Connect),
-            ureq::Error::Io(error) => {
-                matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable)
-            }
-            _ => false,
-        };
-        Self { reason: reason(&error), may_be_done: !unsent }
     }
 }
 
@@ -174,6 +159,19 @@ impl Transport {
         body: Option<&[u8]>,
         within: Duration,
     ) -> Result<Reply, Failure> {
+        let (reply, sent) = watch_sending(|| self.attempt(channel, method, path, authorization, body, within));
+        reply.map_err(|error| Failure { reason: reason(&error), may_be_done: sent })
+    }
+
+    fn attempt(
+        &self,
+        channel: &Channel,
+        method: &str,
+        path: &str,
+        authorization: Option<&str>,
+        body: Option<&[u8]>,
+        within: Duration,
+    ) -> Result<Reply, ureq::Error> {
         let log_path = path.split('?').next().unwrap_or_default().trim_start_matches('/');
         tracing::info!(target: "dsma::dsm", "OUTBOUND REQ {method} {log_path}");
         let mut request =
@@ -183,11 +181,10 @@ impl Transport {
         }
         let limit = within.min(self.request_timeout).max(Duration::from_millis(1));
         let reply = if matches!(method, "GET" | "DELETE") {
-            request.body(()).map_err(ureq::Error::from).and_then(|request| channel.run(request, limit))
+            channel.run(request.body(())?, limit)
         } else {
             // An empty body is sent as such: DSM's void operations are POSTs with `Content-Length: 0`.
-            let request = request.header("content-type", "application/json").body(body.unwrap_or_default());
-            request.map_err(ureq::Error::from).and_then(|request| channel.run(request, limit))
+            channel.run(request.header("content-type", "application/json").body(body.unwrap_or_default())?, limit)
         };
         let mut reply = reply?;
         let request_id = reply.headers().get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
@@ -196,7 +193,7 @@ impl Transport {
         let announced = reply.body().content_length().unwrap_or(0).min(REPLY_LIMIT);
         // One more, to see the end without growing.
         let mut body = WipedBuffer::with_room(announced as usize + 1);
-        body.fill_from(&mut reply.body_mut().with_config().limit(REPLY_LIMIT).reader()).map_err(ureq::Error::from)?;
+        body.fill_from(&mut reply.body_mut().with_config().limit(REPLY_LIMIT).reader())?;
         Ok(Reply { status, body: body.into_bytes(), request_id })
     }
 }
@@ -224,4 +221,34 @@ fn read_roots(file: &std::path::Path) -> Result<RootCertStore, Error> {
         problem: what.into(),
         mend: "give a readable file with one or more CA certificates in PEM".into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the exchange of a creation with this endpoint fails with.
+    fn failure(endpoint: &str) -> Failure {
+        let transport = Transport::new(&Config { api_endpoint: endpoint.into(), ..Config::default() }).unwrap();
+        let channel = transport.open(None).unwrap_or_else(|reason| panic!("{reason}"));
+        let outcome = transport.exchange(&channel, "POST", "/crypto/v1/keys", None, Some(b"{}"), Duration::from_secs(60));
+        outcome.expect_err("nobody answers there")
+    }
+
+    #[test]
+    fn a_name_that_nobody_has_has_got_no_request() {
+        let failure = failure("https://dsm.invalid");
+        assert!(!failure.may_be_done, "{}", failure.reason);
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the other side of the connection works while the test does")]
+    fn a_handshake_that_breaks_off_has_brought_no_request() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("https://{}", listener.local_addr().unwrap());
+        let other = std::thread::spawn(move || drop(listener.accept().unwrap()));
+        let failure = failure(&endpoint);
+        other.join().unwrap();
+        assert!(!failure.may_be_done, "{}", failure.reason);
+    }
 }

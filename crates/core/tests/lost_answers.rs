@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dsma_api::{ObjectType, SobjectRequest};
-use dsma_core::{Accelerator, ApiKey, Config, Error, Identity};
+use dsma_core::{Accelerator, ApiKey, Config, Error, Identity, KeyFrom, KeyRef};
+use dsma_crypto::digest::Hash;
 use dsma_testkit::Stack;
 
 /// A wire to DSM that can be told to break when DSM answers.
@@ -119,6 +120,22 @@ fn a_creation_that_found_no_connection_is_asked_again() {
     engine.generate(key).unwrap();
     assert!(!wire.refuses_next.load(Ordering::SeqCst));
     assert_eq!(names(&stack), ["payroll"]);
+}
+
+#[test]
+fn a_transient_key_whose_answer_is_lost_is_made_again() {
+    let stack = Stack::start();
+    let wire = Wire::to(&stack);
+    let engine = wire.engine(&stack);
+    let (key_ops, aes) = (Some(vec!["DERIVEKEY".into()]), Some(ObjectType::Aes));
+    let base = SobjectRequest { name: Some("base".into()), obj_type: aes, key_size: Some(256), key_ops, ..SobjectRequest::default() };
+    let base = engine.generate(base).unwrap().kid.unwrap();
+    wire.lose_next();
+    let from = KeyFrom::Hkdf { hash: Hash::Sha256, salt: b"salt", info: b"info" };
+    let wanted = SobjectRequest { obj_type: aes, key_size: Some(256), ..SobjectRequest::default() };
+    assert_eq!(engine.reveal_from(&KeyRef::Kid(base), from, wanted).unwrap().0.len(), 32);
+    assert!(!wire.loses_next.load(Ordering::SeqCst));
+    assert_eq!(names(&stack), ["base"]);
 }
 
 #[test]

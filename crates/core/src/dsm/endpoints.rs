@@ -26,12 +26,12 @@ impl Dsm {
 
     /// `POST /crypto/v1/keys`: a new key, made in DSM.
     pub(crate) fn generate(&self, request: &SobjectRequest) -> Result<Sobject, Error> {
-        self.make("POST", "/crypto/v1/keys", request, self.retry_timeout)
+        self.make_sobject("POST", "/crypto/v1/keys", request, request)
     }
 
     /// `PUT /crypto/v1/keys`: a new sobject of this value.
     pub(crate) fn import(&self, request: &SobjectRequest) -> Result<Sobject, Error> {
-        self.make("PUT", "/crypto/v1/keys", request, self.retry_timeout)
+        self.make_sobject("PUT", "/crypto/v1/keys", request, request)
     }
 
     /// `PATCH /crypto/v1/keys/{kid}`.
@@ -87,19 +87,19 @@ impl Dsm {
     }
 
     pub(crate) fn agree(&self, request: &AgreeKeyRequest) -> Result<Sobject, Error> {
-        self.forward_making("agree", Some(&request.private_key), request)
+        self.forward_making("agree", Some(&request.private_key), request, &request.request)
     }
 
     pub(crate) fn derive(&self, request: &DeriveKeyRequest) -> Result<Sobject, Error> {
-        self.forward_making("derive", request.key.as_ref(), request)
+        self.forward_making("derive", request.key.as_ref(), request, &request.request)
     }
 
     pub(crate) fn encapsulate(&self, request: &EncapsulateKeyRequest) -> Result<EncapsulateKeyResponse, Error> {
-        self.forward_making("encapsulate", Some(&request.key), request)
+        self.forward_making("encapsulate", Some(&request.key), request, &request.request)
     }
 
     pub(crate) fn decapsulate(&self, request: &DecapsulateKeyRequest) -> Result<Sobject, Error> {
-        self.forward_making("decapsulate", Some(&request.key), request)
+        self.forward_making("decapsulate", Some(&request.key), request, &request.request)
     }
 
     pub(crate) fn wrap_key(&self, request: &WrapKeyRequest) -> Result<WrapKeyResponse, Error> {
@@ -107,7 +107,7 @@ impl Dsm {
     }
 
     pub(crate) fn unwrap_key(&self, request: &UnwrapKeyRequest) -> Result<Sobject, Error> {
-        self.forward_making("unwrapkey", request.key.as_ref(), request)
+        self.forward_making("unwrapkey", request.key.as_ref(), request, &request.request)
     }
 
     /// `POST /crypto/v1/keys/export` of a key that DSM does not keep.
@@ -119,14 +119,29 @@ impl Dsm {
         self.explain(key, self.call("POST", &format!("/crypto/v1/{operation}"), Some(request), self.retry_timeout))
     }
 
-    /// The same for an operation that makes a sobject.
+    /// The same for an operation that makes a sobject, as `made` says.
     fn forward_making<T: DeserializeOwned>(
         &self,
         operation: &str,
         key: Option<&SobjectDescriptor>,
         request: &impl Serialize,
+        made: &SobjectRequest,
     ) -> Result<T, Error> {
-        self.explain(key, self.make("POST", &format!("/crypto/v1/{operation}"), request, self.retry_timeout))
+        self.explain(key, self.make_sobject("POST", &format!("/crypto/v1/{operation}"), request, made))
+    }
+
+    /// DSM keeps nothing of a transient key, so that may be made twice.
+    fn make_sobject<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        path: &str,
+        request: &impl Serialize,
+        made: &SobjectRequest,
+    ) -> Result<T, Error> {
+        match made.transient {
+            Some(true) => self.call(method, path, Some(request), self.retry_timeout),
+            _ => self.make(method, path, request, self.retry_timeout),
+        }
     }
 
     fn explain<T>(&self, key: Option<&SobjectDescriptor>, answer: Result<T, Error>) -> Result<T, Error> {

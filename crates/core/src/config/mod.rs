@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 pub use self::api_key::ApiKey;
 pub use self::endpoint::check_endpoint;
 pub use self::identity::{Attested, CertificateFiles, DEFAULT_DOMAIN, Identity};
+use self::secret_file::read_configuration;
 pub(crate) use self::secret_file::read_secret_file;
 pub use self::slot::{LoginMode, MechanismFilter, PointEncoding};
 use crate::Error;
@@ -87,7 +88,7 @@ impl Config {
     /// [`Error::Config`], in one line with file, key and mend.
     pub fn load(file: Option<&Path>) -> Result<Self, Error> {
         let Some(file) = named_file(file) else { return Self::from_env() };
-        let text = read_secret_file(&file, FILE_MEND)?;
+        let text = read_configuration(&file, FILE_MEND)?;
         let settings: Settings = toml::from_str(&text).map_err(|error| malformed(&file, &text, &error))?;
         if !settings.slots.is_empty() {
             return Err(problem(&file, "slots", "are for PKCS#11 alone", "give this program a file with one account"));
@@ -102,7 +103,7 @@ impl Config {
     /// As [`Config::load`]; slots with one id; conformance mode for anything but this machine.
     pub fn load_slots(file: Option<&Path>) -> Result<Vec<Self>, Error> {
         let Some(file) = named_file(file) else { return Ok(vec![Self::from_env()?]) };
-        let text = read_secret_file(&file, FILE_MEND)?;
+        let text = read_configuration(&file, FILE_MEND)?;
         let mut top: Settings = toml::from_str(&text).map_err(|error| malformed(&file, &text, &error))?;
         let slots = std::mem::take(&mut top.slots);
         if slots.is_empty() {

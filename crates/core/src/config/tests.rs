@@ -1,6 +1,7 @@
 //! The messages are the promise: file, key and mend in one line, and no secret.
 
 use std::io::Write;
+use std::os::fd::AsRawFd;
 
 use super::*;
 
@@ -139,4 +140,33 @@ fn a_pin_that_names_no_regular_file_is_refused() {
         assert!(message.starts_with(&format!("{name}: ")) && message.contains(what), "{message}");
         assert!(message.contains("holds the API key") && !message.contains("PKCS11_CONFIG"), "{message}");
     }
+}
+
+/// A name for this end of a pipe, as the shell's `<(...)` gives one.
+fn name(pipe: &impl AsRawFd) -> PathBuf {
+    format!("/proc/self/fd/{}", pipe.as_raw_fd()).into()
+}
+
+#[test]
+fn a_configuration_may_come_through_a_pipe() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    write!(writer, "api_endpoint = \"https://dsm.example\"\napi_key = \"{KEY}\"\n").unwrap();
+    drop(writer);
+    assert_eq!(Config::load(Some(&name(&reader))).unwrap().api_endpoint, "https://dsm.example");
+    // Not without end.
+    let message = Config::load(Some(Path::new("/dev/zero"))).unwrap_err().to_string();
+    assert!(message.starts_with("/dev/zero: ") && message.contains("larger than 1 MiB"), "{message}");
+}
+
+#[test]
+fn a_pin_that_names_a_pipe_waits_for_nobody() {
+    let (reader, _writer) = std::io::pipe().unwrap();
+    let message = ApiKey::parse(&format!("file://{}", name(&reader).display())).unwrap_err().to_string();
+    assert!(message.contains("is no regular file"), "{message}");
+    // Nor for a writer that is to come.
+    let directory = tempfile::tempdir().unwrap();
+    let fifo = directory.path().join("fifo");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR).unwrap();
+    let message = ApiKey::parse(&format!("file://{}", fifo.display())).unwrap_err().to_string();
+    assert!(message.contains("is no regular file"), "{message}");
 }

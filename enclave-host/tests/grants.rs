@@ -219,6 +219,23 @@ fn a_name_that_moves_through_the_service_moves_at_once() {
     assert_eq!(client.request("POST", "/crypto/v1/encrypt", Some(gcm(&first))).status, 403);
 }
 
+#[test]
+fn a_key_that_goes_away_costs_others_nothing() {
+    let fixture = Fixture::start();
+    let dsm = &fixture.dsm;
+    let (kid, deleted) = (exportable_aes(dsm), exportable_aes(dsm));
+    let key = dsm.new_app("encrypts", &[(&dsm.default_group(), &["ENCRYPT"])]);
+    let other = fixture.client.with(Credential::Basic(key));
+    let encrypt = |kid: &str| other.request("POST", "/crypto/v1/encrypt", Some(gcm(kid)));
+    encrypt(&kid).success();
+    encrypt(&deleted).success();
+    fixture.client.request("DELETE", &format!("/crypto/v1/keys/{deleted}"), None).success();
+    assert_eq!(encrypt(&deleted).status, 404);
+    // With nobody to confirm the caller anew, or its right.
+    fixture.stack.stop();
+    encrypt(&kid).success();
+}
+
 fn app_id(api_key: &str) -> String {
     let decoded = base64_simd::STANDARD.decode_to_vec(api_key).unwrap();
     String::from_utf8(decoded).unwrap().split(':').next().unwrap().to_owned()

@@ -12,6 +12,9 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
+use super::LOCAL_OPERATIONS;
+use super::registry::Era;
+
 /// Most grants remembered for one caller; what is forgotten is asked again.
 const GRANTS: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
@@ -67,13 +70,22 @@ impl Caller {
     }
 
     /// The kid that `key` means to this caller, if it is known to be allowed this operation.
-    pub(crate) fn granted(&self, key: &SobjectDescriptor, operation: Operation) -> Option<Uuid> {
-        self.grants.find(key, operation)
+    pub(super) fn granted(&self, key: &SobjectDescriptor, operation: Operation, era: Era) -> Option<Uuid> {
+        self.grants.find(key, operation, era)
     }
 
-    pub(super) fn grant(&self, key: &SobjectDescriptor, kid: Uuid, operation: Operation) {
+    /// `era` is that in which DSM was asked.
+    pub(super) fn grant(&self, key: &SobjectDescriptor, kid: Uuid, operation: Operation, era: Era) {
         let until = Moment::now().after(self.lifetime);
-        self.grants.add(key.clone(), kid, operation, until);
+        self.grants.0.lock().put((key.clone(), operation), Grant { kid, until, names: era.names });
+    }
+
+    /// Drops the grants for this key by its kid.
+    pub(super) fn forget_key(&self, kid: Uuid) {
+        let mut grants = self.grants.0.lock();
+        for operation in LOCAL_OPERATIONS {
+            grants.pop(&(SobjectDescriptor::Kid(kid), operation));
+        }
     }
 }
 
@@ -83,6 +95,8 @@ pub(super) struct Grants(Mutex<LruCache<(SobjectDescriptor, Operation), Grant>>)
 struct Grant {
     kid: Uuid,
     until: Moment,
+    /// [`Era::names`] of the question. A kid means the same key in all of them.
+    names: u64,
 }
 
 impl Default for Grants {
@@ -92,39 +106,37 @@ impl Default for Grants {
 }
 
 impl Grants {
-    fn find(&self, key: &SobjectDescriptor, operation: Operation) -> Option<Uuid> {
+    fn find(&self, key: &SobjectDescriptor, operation: Operation, era: Era) -> Option<Uuid> {
         let mut grants = self.0.lock();
         let key = (key.clone(), operation);
         let grant = grants.get(&key)?;
-        if grant.until <= Moment::now() {
+        let is_right = matches!(key.0, SobjectDescriptor::Kid(_)) || grant.names == era.names;
+        if grant.until <= Moment::now() || !is_right {
             grants.pop(&key);
             return None;
         }
         Some(grant.kid)
     }
-
-    fn add(&self, key: SobjectDescriptor, kid: Uuid, operation: Operation, until: Moment) {
-        self.0.lock().put((key, operation), Grant { kid, until });
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::registry::Registry;
     use super::*;
 
     #[test]
     fn a_grant_is_for_one_key_and_one_operation_and_ends() {
         let (kid, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let name = SobjectDescriptor::Name("payroll".into());
+        let (name, era) = (SobjectDescriptor::Name("payroll".into()), Registry::default().era());
         let caller = Caller::new(Rights::Untold, Duration::from_secs(60), Arc::default());
-        caller.grant(&name, kid, Operation::Encrypt);
-        assert_eq!(caller.granted(&name, Operation::Encrypt), Some(kid));
-        assert_eq!(caller.granted(&name, Operation::Decrypt), None);
-        assert_eq!(caller.granted(&SobjectDescriptor::Kid(other), Operation::Encrypt), None);
+        caller.grant(&name, kid, Operation::Encrypt, era);
+        assert_eq!(caller.granted(&name, Operation::Encrypt, era), Some(kid));
+        assert_eq!(caller.granted(&name, Operation::Decrypt, era), None);
+        assert_eq!(caller.granted(&SobjectDescriptor::Kid(other), Operation::Encrypt, era), None);
 
         let over = Caller::new(Rights::Untold, Duration::ZERO, Arc::default());
-        over.grant(&name, kid, Operation::Encrypt);
-        assert_eq!(over.granted(&name, Operation::Encrypt), None);
+        over.grant(&name, kid, Operation::Encrypt, era);
+        assert_eq!(over.granted(&name, Operation::Encrypt, era), None);
         assert!(over.is_over(Moment::now()));
     }
 

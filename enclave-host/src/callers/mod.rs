@@ -26,6 +26,7 @@ use self::caller::{Grants, Rights};
 use self::credential::Hasher;
 pub(crate) use self::credential::{Credential, CredentialId, Scheme};
 pub(crate) use self::permit::Denied;
+pub(crate) use self::registry::Era;
 use self::registry::{Issued, Registry};
 use self::single_flight::SingleFlight;
 use crate::upstream::{Answer, Unreachable, Upstream};
@@ -71,7 +72,7 @@ pub(crate) struct Callers {
     ttl: Duration,
     registry: Registry,
     confirmations: SingleFlight<CredentialId, Result<Arc<Caller>, Withheld>>,
-    lookups: SingleFlight<(CredentialId, SobjectDescriptor), Result<Arc<Visible>, Withheld>>,
+    lookups: SingleFlight<(CredentialId, SobjectDescriptor, Era), Result<Arc<Visible>, Withheld>>,
 }
 
 /// A sobject as a caller sees it.
@@ -126,7 +127,8 @@ impl Callers {
         key: &SobjectDescriptor,
         operation: Operation,
     ) -> Result<Uuid, Withheld> {
-        if let Some(kid) = caller.granted(key, operation) {
+        let era = self.era();
+        if let Some(kid) = caller.granted(key, operation, era) {
             return Ok(kid);
         }
         if matches!(caller.rights(), Rights::Untold) {
@@ -135,36 +137,36 @@ impl Callers {
         let (callers, presented, wanted) = (Arc::clone(self), credential.clone(), key.clone());
         let question = async move { callers.look_up(&presented, &wanted).await.map(Arc::new) };
         let place = self.upstream.place()?;
-        let visible = self.lookups.run((credential.id(), key.clone()), question).await.unwrap_or(Err(Withheld::Refused))?;
+        let visible = self.lookups.run((credential.id(), key.clone(), era), question).await.unwrap_or(Err(Withheld::Refused))?;
         drop(place);
         let now = Time::now();
         let allowed = |operation| authorize(operation, caller.permissions(visible.group), &visible.facts, now).is_ok();
         for operation in LOCAL_OPERATIONS.into_iter().filter(|operation| allowed(*operation)) {
-            caller.grant(key, visible.kid, operation);
+            caller.grant(key, visible.kid, operation, era);
         }
         if allowed(operation) { Ok(visible.kid) } else { Err(Withheld::Refused) }
     }
 
-    /// DSM has done `operation` with `kid` for this caller, who called the key `key`: that is the grant. `clears` is
-    /// [`Callers::clears`] from before DSM was asked.
-    pub(crate) fn granted_by_dsm(&self, credential: &Credential, key: &SobjectDescriptor, kid: Uuid, operation: Operation, clears: u64) {
+    /// DSM has done `operation` with `kid` for this caller, who called the key `key`: that is the grant. `era` is
+    /// [`Callers::era`] from before DSM was asked.
+    pub(crate) fn granted_by_dsm(&self, credential: &Credential, key: &SobjectDescriptor, kid: Uuid, operation: Operation, era: Era) {
         let caller = match self.registry.caller(&credential.id(), Moment::now()) {
             Some(caller) => caller,
             // A caller that can be confirmed is remembered by its confirmation alone.
             None if self.can_confirm(credential) => return,
             None => {
                 let caller = Arc::new(Caller::new(Rights::Untold, self.ttl, Arc::default()));
-                self.registry.remember(credential.id(), Arc::clone(&caller), clears);
+                self.registry.remember(credential.id(), Arc::clone(&caller), era);
                 caller
             }
         };
-        caller.grant(key, kid, operation);
-        caller.grant(&SobjectDescriptor::Kid(kid), kid, operation);
+        caller.grant(key, kid, operation, era);
+        caller.grant(&SobjectDescriptor::Kid(kid), kid, operation, era);
     }
 
-    /// How often everything was forgotten.
-    pub(crate) fn clears(&self) -> u64 {
-        self.registry.clears()
+    /// What an answer of DSM will hold for: to be read before DSM is asked.
+    pub(crate) fn era(&self) -> Era {
+        self.registry.era()
     }
 
     /// Checks a credential for a request that touches no key.
@@ -215,6 +217,11 @@ impl Callers {
         self.registry.clear();
     }
 
+    /// Names may mean other keys now, and these keys may be other callers'. Nobody is confirmed anew for that.
+    pub(crate) fn clear_keys(&self, kids: &[Uuid]) {
+        self.registry.clear_keys(kids);
+    }
+
     /// Whether DSM can be asked who this is: a token does not say, unless we saw it issued.
     fn can_confirm(&self, credential: &Credential) -> bool {
         credential.scheme() == Scheme::Basic || self.registry.issued(&credential.id()).is_some()
@@ -230,14 +237,14 @@ impl Callers {
     }
 
     async fn confirm(&self, credential: &Credential, grants: Arc<Grants>) -> Result<Arc<Caller>, Withheld> {
-        let clears = self.registry.clears();
+        let era = self.era();
         let (rights, idle) = match (credential.scheme(), self.registry.issued(&credential.id())) {
             (Scheme::Basic, _) => self.confirm_basic(credential).await?,
             (Scheme::Bearer, Some(issued)) => (self.rights(issued.entity, credential).await?, issued.idle),
             (Scheme::Bearer, None) => return Err(Withheld::Refused),
         };
         let caller = Arc::new(Caller::new(rights, self.ttl.min(idle), grants));
-        self.registry.remember(credential.id(), Arc::clone(&caller), clears);
+        self.registry.remember(credential.id(), Arc::clone(&caller), era);
         Ok(caller)
     }
 

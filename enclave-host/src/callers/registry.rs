@@ -24,11 +24,20 @@ pub(super) struct Issued {
     pub(super) idle: Duration,
 }
 
+/// What DSM's answers hold for: what was asked in one era must not be remembered in the next.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Era {
+    /// How often everything was forgotten.
+    clears: u64,
+    /// How often names may have come to mean other keys.
+    pub(super) names: u64,
+}
+
 /// Sharded, because every request looks here once.
 pub(super) struct Registry {
     shards: [Mutex<Shard>; SHARDS],
-    /// How often everything was forgotten. What was asked before must not be remembered after.
     clears: AtomicU64,
+    names: AtomicU64,
 }
 
 struct Shard {
@@ -44,7 +53,7 @@ impl Default for Registry {
             let (callers, issued, ended) = (LruCache::sparse(PER_SHARD), LruCache::sparse(PER_SHARD), LruCache::sparse(PER_SHARD));
             Mutex::new(Shard { callers, issued, ended })
         });
-        Self { shards, clears: AtomicU64::new(0) }
+        Self { shards, clears: AtomicU64::default(), names: AtomicU64::default() }
     }
 }
 
@@ -59,15 +68,15 @@ impl Registry {
         Some(Arc::clone(caller))
     }
 
-    /// To be read before DSM is asked, for [`Registry::remember`].
-    pub(super) fn clears(&self) -> u64 {
-        self.clears.load(SeqCst)
+    /// To be read before DSM is asked, for [`Registry::remember`] and for grants.
+    pub(super) fn era(&self) -> Era {
+        Era { clears: self.clears.load(SeqCst), names: self.names.load(SeqCst) }
     }
 
-    /// Remembers a confirmed caller, unless its session has ended or everything was forgotten since `clears` was read.
-    pub(super) fn remember(&self, id: CredentialId, caller: Arc<Caller>, clears: u64) {
+    /// Remembers a confirmed caller, unless its session has ended or everything was forgotten since `era` was read.
+    pub(super) fn remember(&self, id: CredentialId, caller: Arc<Caller>, era: Era) {
         let mut shard = self.shard(&id);
-        if !shard.ended.contains(&id) && self.clears() == clears {
+        if !shard.ended.contains(&id) && self.clears.load(SeqCst) == era.clears {
             shard.callers.put(id, caller);
         }
     }
@@ -102,6 +111,16 @@ impl Registry {
         }
     }
 
+    /// Forgets what names mean, and who may use these keys. Callers stay, with their grants for other keys.
+    pub(super) fn clear_keys(&self, kids: &[Uuid]) {
+        self.names.fetch_add(1, SeqCst);
+        for shard in &self.shards {
+            for (_, caller) in &shard.lock().callers {
+                kids.iter().for_each(|kid| caller.forget_key(*kid));
+            }
+        }
+    }
+
     fn shard(&self, id: &CredentialId) -> MutexGuard<'_, Shard> {
         self.shards[usize::from(id.shard_bits()) % SHARDS].lock()
     }
@@ -109,6 +128,8 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
+    use dsma_api::{Operation, SobjectDescriptor};
+
     use super::super::caller::Rights;
     use super::super::credential::Hasher;
     use super::*;
@@ -122,12 +143,12 @@ mod tests {
         let registry = Registry::default();
         let id = Hasher::new().unwrap().bearer("token").unwrap().id();
         registry.issue(id, Issued { entity: Uuid::nil(), idle: Duration::from_secs(600) });
-        registry.remember(id, caller(60), 0);
+        registry.remember(id, caller(60), registry.era());
         assert!(registry.caller(&id, Moment::now()).is_some());
         registry.end(id);
         assert!(registry.caller(&id, Moment::now()).is_none() && registry.issued(&id).is_none());
         // An answer that was on its way.
-        registry.remember(id, caller(60), 0);
+        registry.remember(id, caller(60), registry.era());
         assert!(registry.caller(&id, Moment::now()).is_none());
     }
 
@@ -135,7 +156,7 @@ mod tests {
     fn callers_end_with_their_lifetime() {
         let registry = Registry::default();
         let id = Hasher::new().unwrap().bearer("token").unwrap().id();
-        registry.remember(id, caller(0), 0);
+        registry.remember(id, caller(0), registry.era());
         assert!(registry.caller(&id, Moment::now()).is_none());
     }
 
@@ -143,11 +164,33 @@ mod tests {
     fn what_was_asked_before_a_clear_is_not_remembered_after_it() {
         let registry = Registry::default();
         let id = Hasher::new().unwrap().bearer("token").unwrap().id();
-        let clears = registry.clears();
+        let era = registry.era();
         registry.clear();
-        registry.remember(id, caller(60), clears);
+        registry.remember(id, caller(60), era);
         assert!(registry.caller(&id, Moment::now()).is_none());
-        registry.remember(id, caller(60), registry.clears());
+        registry.remember(id, caller(60), registry.era());
         assert!(registry.caller(&id, Moment::now()).is_some());
+    }
+
+    #[test]
+    fn keys_that_change_cost_their_own_grants_and_those_by_name() {
+        let registry = Registry::default();
+        let id = Hasher::new().unwrap().bearer("token").unwrap().id();
+        let before = registry.era();
+        registry.remember(id, caller(60), before);
+        let (changed, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let keys = [SobjectDescriptor::Kid(changed), SobjectDescriptor::Kid(other), SobjectDescriptor::Name("payroll".into())];
+        let caller = registry.caller(&id, Moment::now()).unwrap();
+        for (key, kid) in keys.iter().zip([changed, other, other]) {
+            caller.grant(key, kid, Operation::Sign, before);
+        }
+        let granted = || keys.each_ref().map(|key| caller.granted(key, Operation::Sign, registry.era()));
+        assert_eq!(granted(), [Some(changed), Some(other), Some(other)]);
+        registry.clear_keys(&[changed]);
+        assert_eq!(granted(), [None, Some(other), None]);
+        assert!(registry.caller(&id, Moment::now()).is_some());
+        // An answer that was on its way.
+        caller.grant(&keys[2], changed, Operation::Sign, before);
+        assert_eq!(granted()[2], None);
     }
 }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{passthrough, read};
 use crate::body::{self, BODY_LIMIT, Body, full, json, text};
-use crate::callers::{Caller, Credential, Scheme, Withheld, is_named};
+use crate::callers::{Caller, Credential, Era, Scheme, Withheld, is_named};
 use crate::local::{LocalRequest, Outcome};
 use crate::service::Service;
 
@@ -125,7 +125,7 @@ async fn find(service: &Service, kid: Uuid) -> Result<Arc<CachedKey>, Detour> {
 
 /// DSM answers in the caller's name, and we learn from its answer.
 async fn pass_on(service: &Arc<Service>, asked: &Asked, mut head: request::Parts, body: Bytes, detour: &Detour) -> Response<Body> {
-    let clears = service.callers.clears();
+    let era = service.callers.era();
     if matches!(detour, Detour::Learn(_)) {
         // The answer is to be read here.
         head.headers.remove(ACCEPT_ENCODING);
@@ -142,7 +142,7 @@ async fn pass_on(service: &Arc<Service>, asked: &Asked, mut head: request::Parts
         service.callers.forget(&asked.credential);
     }
     match detour {
-        Detour::Learn(key) if response.status().is_success() && fits(&response) => learn(service, asked, key, clears, response).await,
+        Detour::Learn(key) if response.status().is_success() && fits(&response) => learn(service, asked, key, era, response).await,
         _ => response.map(Either::Right),
     }
 }
@@ -152,7 +152,7 @@ fn fits(response: &Response<Incoming>) -> bool {
 }
 
 /// DSM did it: the kid in its answer is the one that was allowed, whatever name was used.
-async fn learn(service: &Service, asked: &Asked, key: &SobjectDescriptor, clears: u64, response: Response<Incoming>) -> Response<Body> {
+async fn learn(service: &Service, asked: &Asked, key: &SobjectDescriptor, era: Era, response: Response<Incoming>) -> Response<Body> {
     #[derive(Deserialize)]
     struct Answer {
         kid: Option<Uuid>,
@@ -168,7 +168,7 @@ async fn learn(service: &Service, asked: &Asked, key: &SobjectDescriptor, clears
     if let Ok(Answer { kid: Some(kid) }) = serde_json::from_slice(&bytes)
         && is_named(kid, key)
     {
-        service.callers.granted_by_dsm(&asked.credential, key, kid, asked.operation, clears);
+        service.callers.granted_by_dsm(&asked.credential, key, kid, asked.operation, era);
     }
     Response::from_parts(head, full(bytes))
 }

@@ -94,7 +94,9 @@ pub(super) fn forget_caller(service: &Service, headers: &HeaderMap) {
 struct Changes {
     /// Keys to be asked for anew.
     keys: Vec<Uuid>,
-    /// Names or permissions: every caller is confirmed anew.
+    /// What names mean.
+    names: bool,
+    /// Permissions: every caller is confirmed anew.
     callers: bool,
 }
 
@@ -110,7 +112,7 @@ impl Changes {
                 // A name may have gone to another key, or be free for one.
                 (Ok(kid), None) => {
                     self.keys.push(kid);
-                    self.callers = true;
+                    self.names = true;
                 }
                 (
                     Ok(kid),
@@ -119,7 +121,7 @@ impl Changes {
                     ),
                 ) => self.keys.push(kid),
                 // These give a name to another key, or take one away.
-                (Err(_), _) if matches!(first, "rekey" | "replace") => self.callers = true,
+                (Err(_), _) if matches!(first, "rekey" | "replace") => self.names = true,
                 _ => {}
             }
         } else {
@@ -130,6 +132,9 @@ impl Changes {
     fn apply(&self, service: &Service) {
         if !self.keys.is_empty() {
             service.accelerator.clear(Some(&self.keys));
+        }
+        if self.names {
+            service.callers.clear_keys(&self.keys);
         }
         if self.callers {
             service.callers.clear();
@@ -166,8 +171,9 @@ mod tests {
     fn what_a_request_changes() {
         let kid = Uuid::from_u128(3);
         let key = |suffix: &str| format!("/crypto/v1/keys/{kid}{suffix}");
-        let (nothing, one_key) = (|| Changes { keys: vec![], callers: false }, || Changes { keys: vec![kid], callers: false });
-        let (callers, both) = (|| Changes { keys: vec![], callers: true }, || Changes { keys: vec![kid], callers: true });
+        let (nothing, one_key) = (Changes::default, || Changes { keys: vec![kid], ..Changes::default() });
+        let (names, both) = (|| Changes { names: true, ..Changes::default() }, || Changes { names: true, ..one_key() });
+        let callers = || Changes { callers: true, ..Changes::default() };
         for (method, path, expected) in [
             (Method::PATCH, key(""), both()),
             (Method::DELETE, key(""), both()),
@@ -175,7 +181,7 @@ mod tests {
             (Method::GET, key(""), nothing()),
             (Method::POST, key("/mac"), nothing()),
             (Method::POST, "/crypto/v1/keys/export".into(), nothing()),
-            (Method::POST, "/crypto/v1/keys/rekey".into(), callers()),
+            (Method::POST, "/crypto/v1/keys/rekey".into(), names()),
             (Method::PATCH, "/sys/v1/apps/x".into(), callers()),
             (Method::POST, "/sys/v1/session/refresh".into(), nothing()),
             (Method::POST, "/batch/v1".into(), callers()),
@@ -199,6 +205,6 @@ mod tests {
         assert_eq!(changes(item("POST", "/crypto/v1/encrypt")), Changes::default());
         let revoke = item("post", &format!("crypto/v1/keys/{kid}/revoke?x=y"));
         let list = serde_json::json!({"Batch": {"batch_execution_type": "Serial", "items": [revoke, item("PUT", "/sys/v1/groups")]}});
-        assert_eq!(changes(list), Changes { keys: vec![kid], callers: true });
+        assert_eq!(changes(list), Changes { keys: vec![kid], names: false, callers: true });
     }
 }

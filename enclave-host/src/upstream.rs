@@ -10,8 +10,7 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request};
-use http_body_util::Either;
-use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::body::{Bytes, Incoming};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -22,10 +21,11 @@ use crate::body::{self, Body, full};
 use crate::callers::Credential;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Until the head of DSM's reply; plugins may think for a while.
-const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
-/// The same where a request body of any length is sent before.
-const STREAM_TIMEOUT: Duration = Duration::from_secs(600);
+/// Until the head of DSM's answer to a question of ours.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Until the head of its reply to a caller's request, whose body may have any length, and which may do much: batches, plugins, what was
+/// approved.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(600);
 /// Shorter than what servers and load balancers usually keep, so that a connection seldom dies under a request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 /// Largest answer to a question of ours: an app or a sobject, never material.
@@ -46,8 +46,12 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 /// DSM did not answer. The text says why, for the log.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum Unreachable {
+    /// It may have got the request and done it.
     #[error("{0}")]
     Lost(Arc<str>),
+    /// No connection to it came about.
+    #[error("{0}")]
+    Unconnected(Arc<str>),
     /// It was not asked.
     #[error("too many requests wait for it already")]
     Crowded,
@@ -111,7 +115,7 @@ impl Upstream {
             // Out of HTTP/2's compression table, which all callers share.
             credential.set_sensitive(true);
         }
-        let mut response = self.exchange(request).await?;
+        let mut response = self.exchange(request, REPLY_TIMEOUT).await?;
         strip_hop_by_hop(response.headers_mut());
         *response.version_mut() = Version::default();
         Ok(response)
@@ -132,7 +136,7 @@ impl Upstream {
         if body.is_some() {
             request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        let response = self.exchange(request).await?;
+        let response = self.exchange(request, ANSWER_TIMEOUT).await?;
         let (head, body) = response.into_parts();
         match body::read(&head.headers, body, ANSWER_LIMIT).await {
             Ok(body) => Ok(Answer { status: head.status, body }),
@@ -140,13 +144,12 @@ impl Upstream {
         }
     }
 
-    async fn exchange(&self, request: Request<Body>) -> Result<Response<Incoming>, Unreachable> {
+    async fn exchange(&self, request: Request<Body>, patience: Duration) -> Result<Response<Incoming>, Unreachable> {
         let path = request.uri().path().trim_start_matches('/');
         tracing::info!(target: "dsma::dsm", "OUTBOUND REQ {} {path}", request.method());
-        let streams = matches!(request.body(), Either::Right(body) if !body.is_end_stream());
-        let patience = if streams { STREAM_TIMEOUT } else { REPLY_TIMEOUT };
         let response = match tokio::time::timeout(patience, self.client.request(request)).await {
             Ok(Ok(response)) => response,
+            Ok(Err(error)) if error.is_connect() => return Err(Unreachable::Unconnected(self.note_loss(&error))),
             Ok(Err(error)) => return Err(self.lost(&error)),
             Err(_) => return Err(self.lost(&TooSlow)),
         };
@@ -168,12 +171,17 @@ impl Upstream {
     }
 
     fn lost(&self, error: &dyn std::error::Error) -> Unreachable {
+        Unreachable::Lost(self.note_loss(error))
+    }
+
+    /// Why there is no answer.
+    fn note_loss(&self, error: &dyn std::error::Error) -> Arc<str> {
         let reason = innermost(error);
         if self.reachable.swap(false, Ordering::Relaxed) {
             let endpoint = &self.endpoint;
             tracing::warn!(target: "dsma", "DSM at {endpoint:?} cannot be reached: {reason}; check FORTANIX_API_ENDPOINT, FORTANIX_CA_FILE and the network");
         }
-        Unreachable::Lost(reason.into())
+        reason.into()
     }
 }
 

@@ -164,6 +164,11 @@ impl Callers {
         caller.grant(&SobjectDescriptor::Kid(kid), kid, operation, era);
     }
 
+    /// Whether DSM has confirmed this credential, or opened its session through us.
+    pub(crate) fn is_known(&self, credential: &Credential) -> bool {
+        self.registry.caller(&credential.id(), Moment::now()).is_some() || self.registry.issued(&credential.id()).is_some()
+    }
+
     /// What an answer of DSM will hold for: to be read before DSM is asked.
     pub(crate) fn era(&self) -> Era {
         self.registry.era()

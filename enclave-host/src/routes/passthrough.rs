@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::read;
 use crate::body::{BODY_LIMIT, Body, full, text};
+use crate::callers::Withheld;
 use crate::service::Service;
 use crate::upstream::Unreachable;
 
@@ -27,25 +28,27 @@ pub(super) async fn relay(service: &Arc<Service>, request: Request<Incoming>) ->
 
 /// Relays a batch, and looks at what the requests in it change. A stranger's is not read.
 pub(super) async fn batch(service: &Arc<Service>, request: Request<Incoming>) -> Response<Body> {
-    let known = match service.callers.credential(request.headers()) {
-        Some(credential) => service.callers.identify(&credential).await.is_ok(),
-        None => false,
+    let credential = service.callers.credential(request.headers()).filter(|_| service.caching);
+    let Some(credential) = credential else { return relay(service, request).await };
+    let known = match service.callers.identify(&credential).await {
+        Ok(_) => true,
+        Err(Withheld::Refused) => return relay(service, request).await,
+        // It may be anybody's, and if DSM does it, it may be anything.
+        Err(Withheld::Untold) => false,
+        Err(Withheld::Unreachable(error)) => return unreachable(&error),
     };
-    if !known {
-        return relay(service, request).await;
-    }
     let (head, body) = request.into_parts();
-    let (_room, body) = match read(service, &head, body, BODY_LIMIT).await {
-        Ok(read) => read,
-        Err(refusal) => return refusal,
+    let answer = if known {
+        let (_room, body) = match read(service, &head, body, BODY_LIMIT).await {
+            Ok(read) => read,
+            Err(refusal) => return refusal,
+        };
+        let changes = Changes::of_batch(&body);
+        forward(service, &head, full(body), changes).await
+    } else {
+        forward(service, &head, Either::Right(body), Changes::everything()).await
     };
-    let mut changes = Changes::default();
-    match serde_json::from_slice::<Batch>(&body) {
-        Ok(batch) => batch.note(&mut changes),
-        // DSM may know a shape that we do not.
-        Err(_) => changes.callers = true,
-    }
-    match forward(service, &head, full(body), changes).await {
+    match answer {
         Ok(response) => response.map(Either::Right),
         Err(error) => unreachable(&error),
     }
@@ -60,24 +63,38 @@ pub(super) async fn send(service: &Service, head: &request::Parts, body: Body) -
 
 async fn forward(service: &Service, head: &request::Parts, body: Body, changes: Changes) -> Result<Response<Incoming>, Unreachable> {
     let place = service.upstream.place()?;
-    let response = service.upstream.forward(head, body).await?;
+    let answer = service.upstream.forward(head, body).await;
     drop(place);
-    if response.status() == StatusCode::UNAUTHORIZED {
-        forget_caller(service, &head.headers);
-    } else if head.uri.path() == "/sys/v1/session/select_account" {
+    match &answer {
+        Ok(response) if response.status() == StatusCode::UNAUTHORIZED => forget_caller(service, &head.headers),
         // The session stands for another account now.
-        forget_caller(service, &head.headers);
-    } else if response.status().is_success() {
-        changes.apply(service);
+        Ok(_) if head.uri.path() == "/sys/v1/session/select_account" => forget_caller(service, &head.headers),
+        Ok(response) if response.status().is_success() => changes.apply(service),
+        // It may be done all the same. Strangers, who can have answers lost at will, change nothing.
+        answer if is_lost(answer) && is_known(service, &head.headers) => changes.apply(service),
+        _ => {}
     }
-    Ok(response)
+    answer
+}
+
+/// Whether DSM may have got the request, and does not tell what it did.
+fn is_lost(answer: &Result<Response<Incoming>, Unreachable>) -> bool {
+    match answer {
+        // A gateway whose own server did not answer it.
+        Ok(response) => matches!(response.status(), StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT),
+        Err(error) => matches!(error, Unreachable::Lost(_)),
+    }
+}
+
+fn is_known(service: &Service, headers: &HeaderMap) -> bool {
+    service.callers.credential(headers).is_some_and(|credential| service.callers.is_known(&credential))
 }
 
 /// What a caller reads when DSM does not answer. Why is in the log: it may name internal hosts.
 pub(super) fn unreachable(error: &Unreachable) -> Response<Body> {
     tracing::debug!(target: "dsma", "a request failed because DSM did not answer: {error}");
     let message = match error {
-        Unreachable::Lost(_) => "DSM cannot be reached at the moment; try again in a few seconds",
+        Unreachable::Lost(_) | Unreachable::Unconnected(_) => "DSM cannot be reached at the moment; try again in a few seconds",
         Unreachable::Crowded => "Too many requests wait for DSM; try again in a second",
     };
     text(StatusCode::SERVICE_UNAVAILABLE, message)
@@ -98,9 +115,25 @@ struct Changes {
     names: bool,
     /// Permissions: every caller is confirmed anew.
     callers: bool,
+    /// Any key.
+    all_keys: bool,
 }
 
 impl Changes {
+    fn everything() -> Self {
+        Self { keys: Vec::new(), names: true, callers: true, all_keys: true }
+    }
+
+    fn of_batch(body: &[u8]) -> Self {
+        let mut changes = Self::default();
+        match serde_json::from_slice::<Batch>(body) {
+            Ok(batch) => batch.note(&mut changes),
+            // DSM may know a shape that we do not.
+            Err(_) => changes = Self::everything(),
+        }
+        changes
+    }
+
     fn note(&mut self, method: &Method, path: &str) {
         if method == Method::GET {
             return;
@@ -130,7 +163,9 @@ impl Changes {
     }
 
     fn apply(&self, service: &Service) {
-        if !self.keys.is_empty() {
+        if self.all_keys {
+            service.accelerator.clear(None);
+        } else if !self.keys.is_empty() {
             service.accelerator.clear(Some(&self.keys));
         }
         if self.names {
@@ -197,14 +232,11 @@ mod tests {
         let kid = Uuid::from_u128(3);
         let item =
             |method: &str, operation: &str| serde_json::json!({"SingleItem": {"method": method, "operation": operation, "body": {}}});
-        let changes = |body: serde_json::Value| {
-            let mut changes = Changes::default();
-            serde_json::from_value::<Batch>(body).unwrap().note(&mut changes);
-            changes
-        };
+        let changes = |body: serde_json::Value| Changes::of_batch(body.to_string().as_bytes());
         assert_eq!(changes(item("POST", "/crypto/v1/encrypt")), Changes::default());
         let revoke = item("post", &format!("crypto/v1/keys/{kid}/revoke?x=y"));
         let list = serde_json::json!({"Batch": {"batch_execution_type": "Serial", "items": [revoke, item("PUT", "/sys/v1/groups")]}});
-        assert_eq!(changes(list), Changes { keys: vec![kid], names: false, callers: true });
+        assert_eq!(changes(list), Changes { keys: vec![kid], callers: true, ..Changes::default() });
+        assert_eq!(changes(serde_json::json!({"Pipeline": {"items": []}})), Changes::everything());
     }
 }

@@ -25,9 +25,11 @@ use crate::routes::route;
 use crate::service::Service;
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How many bytes a connection may send before somebody wants them: a head in HTTP/1.1, the windows of HTTP/2, whose protocol does not
-/// allow much less. Times the connections, it is what strangers can take.
-const CONNECTION_MEMORY: usize = 64 << 10;
+/// How many bytes of a request may come before somebody wants them: a head in HTTP/1.1, a stream's window in HTTP/2, whose protocol does
+/// not allow much less. Times the connections or the requests in flight, it is what strangers can take.
+const REQUEST_MEMORY: usize = 64 << 10;
+/// The same for all streams of a connection in HTTP/2: several, so that one that waits does not stop the others.
+const CONNECTION_MEMORY: usize = 16 * REQUEST_MEMORY;
 /// How often an HTTP/2 client must show that it is alive.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// Requests under way when the stop signal comes get this long.
@@ -113,11 +115,11 @@ async fn accept(listener: &TcpListener, open: &Arc<Semaphore>) -> io::Result<(Tc
 fn http(idle: Duration) -> auto::Builder<TokioExecutor> {
     let mut http = auto::Builder::new(TokioExecutor::new());
     // Until a request's head is complete. hyper counts from the end of the request before, so it is also how long a connection may rest.
-    http.http1().timer(TokioTimer::new()).header_read_timeout(idle).max_buf_size(CONNECTION_MEMORY);
+    http.http1().timer(TokioTimer::new()).header_read_timeout(idle).max_buf_size(REQUEST_MEMORY);
     let mut http2 = http.http2();
     http2.timer(TokioTimer::new()).max_concurrent_streams(256).keep_alive_interval(PING_INTERVAL);
     // What is read stays here until somebody wants it.
-    http2.initial_connection_window_size(CONNECTION_MEMORY as u32).initial_stream_window_size(CONNECTION_MEMORY as u32);
+    http2.initial_connection_window_size(CONNECTION_MEMORY as u32).initial_stream_window_size(REQUEST_MEMORY as u32);
     http
 }
 

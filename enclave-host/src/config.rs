@@ -107,7 +107,7 @@ pub(crate) struct Arguments {
     #[arg(long, env = "MAX_CONNECTIONS", value_name = "N", hide_env_values = true)]
     max_connections: Option<String>,
 
-    /// Most requests at the same time; more are answered 503 with Retry-After [default: 4096]
+    /// Most requests at the same time, half of which may wait for DSM; more are answered 503 with Retry-After [default: 4096]
     #[arg(long, env = "MAX_IN_FLIGHT", value_name = "N", hide_env_values = true)]
     max_in_flight: Option<String>,
 

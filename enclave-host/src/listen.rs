@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::{Request, StatusCode};
@@ -30,6 +30,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_MEMORY: usize = 64 << 10;
 /// The same for all streams of a connection in HTTP/2: several, so that one that waits does not stop the others.
 const CONNECTION_MEMORY: usize = 16 * REQUEST_MEMORY;
+/// Most bytes of an answer that go out at a time.
+const PIECE: usize = 16 << 10;
 /// How often an HTTP/2 client must show that it is alive.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// Requests under way when the stop signal comes get this long.
@@ -145,7 +147,7 @@ impl Server {
                     Ok(_place) => route(&server.service, request).await,
                     Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "Too many requests at the same time; try again in a second"),
                 };
-                Ok::<_, Infallible>(response.map(|body| Watched { body, activity: Arc::clone(&at_work.0) }))
+                Ok::<_, Infallible>(response.map(|body| Watched::new(body, Arc::clone(&at_work.0))))
             }
         });
         let mut connection = pin!(self.http.serve_connection(TokioIo::new(stream), answer));
@@ -216,10 +218,19 @@ impl Drop for AtWork {
     }
 }
 
-/// An answer's body whose pieces count as activity: hyper takes one when the client has room for it.
+/// An answer's body in pieces that count as activity: hyper takes one when the client has room for it. In one piece, who reads slowly
+/// would look like who does not read.
 struct Watched {
     body: Body,
+    /// What is left of the frame that came last.
+    rest: Bytes,
     activity: Arc<Activity>,
+}
+
+impl Watched {
+    fn new(body: Body, activity: Arc<Activity>) -> Self {
+        Self { body, rest: Bytes::new(), activity }
+    }
 }
 
 impl hyper::body::Body for Watched {
@@ -227,18 +238,59 @@ impl hyper::body::Body for Watched {
     type Error = <Body as hyper::body::Body>::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let piece = Pin::new(&mut self.body).poll_frame(context);
-        if piece.is_ready() {
-            self.activity.moves.fetch_add(1, Ordering::Relaxed);
+        let frame = if self.rest.is_empty() { ready!(Pin::new(&mut self.body).poll_frame(context)) } else { None };
+        self.activity.moves.fetch_add(1, Ordering::Relaxed);
+        match frame.map(|frame| frame.map(Frame::into_data)) {
+            Some(Ok(Ok(data))) => self.rest = data,
+            Some(Ok(Err(trailers))) => return Poll::Ready(Some(Ok(trailers))),
+            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            None if self.rest.is_empty() => return Poll::Ready(None),
+            None => {}
         }
-        piece
+        let length = self.rest.len().min(PIECE);
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(length)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (rest, body) = (self.rest.len() as u64, self.body.size_hint());
+        let mut hint = SizeHint::new();
+        hint.set_lower(body.lower().saturating_add(rest));
+        if let Some(upper) = body.upper() {
+            hint.set_upper(upper.saturating_add(rest));
+        }
+        hint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::body::Body as _;
+
+    use super::*;
+    use crate::body::full;
+
+    #[test]
+    fn an_answer_goes_out_in_pieces_that_each_count() {
+        let content: Vec<u8> = (0..=2 * PIECE).map(|place| place as u8).collect();
+        let activity = Arc::<Activity>::default();
+        let mut body = Watched::new(full(content.clone()), Arc::clone(&activity));
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let mut sent = Vec::new();
+        for length in [PIECE, PIECE, 1] {
+            assert!(!body.is_end_stream());
+            assert_eq!(body.size_hint().exact(), Some((content.len() - sent.len()) as u64));
+            let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut body).poll_frame(&mut context) else { panic!("a piece") };
+            let piece = frame.into_data().unwrap();
+            assert_eq!(piece.len(), length);
+            sent.extend_from_slice(&piece);
+        }
+        assert_eq!(sent, content);
+        assert!(body.is_end_stream());
+        assert_eq!(activity.moves(), 3);
+        assert!(matches!(Pin::new(&mut body).poll_frame(&mut context), Poll::Ready(None)));
     }
 }

@@ -6,7 +6,7 @@ use std::ptr::null_mut;
 use cryptoki_sys::*;
 use tempfile::TempDir;
 
-use crate::keys::shared;
+use crate::keys::{patient, shared};
 use crate::module::{Mechanism, Module, attributes, bytes, call, ok, output};
 use crate::session_objects::{FALSE, TRUE};
 use crate::token_objects::{generate_pair, set};
@@ -20,7 +20,7 @@ fn with_pin() -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("pkcs11.conf");
     let text = format!("api_endpoint = {:?}\nca_certs_file = {:?}\n", stack.endpoint(), stack.ca_file());
-    std::fs::write(&path, text).expect("a file is written");
+    std::fs::write(&path, patient(&text)).expect("a file is written");
     (dir, path)
 }
 

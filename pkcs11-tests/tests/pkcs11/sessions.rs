@@ -181,7 +181,7 @@ fn without_credential(endpoint: &str) -> (tempfile::TempDir, Module) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("pkcs11.conf");
     let text = format!("api_endpoint = {endpoint:?}\nca_certs_file = {:?}\n", shared().stack.ca_file());
-    std::fs::write(&path, text).expect("a file is written");
+    std::fs::write(&path, patient(&text)).expect("a file is written");
     let module = Module::with_config(&path);
     (dir, module)
 }

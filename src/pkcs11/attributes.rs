@@ -122,12 +122,7 @@ impl DsmObject {
     /// Section 4.10.
     fn secret_key_told(&self, kind: CK_ATTRIBUTE_TYPE) -> Answer<'_> {
         match kind {
-            // DSM does not count the parity bits of triple DES.
-            CKA_VALUE_LEN => match (self.kind, self.sobject.key_size) {
-                (Some(KeyKind::Des3), Some(bits)) => number(CK_ULONG::from(bits.div_ceil(7))),
-                (_, Some(bits)) => number(CK_ULONG::from(bits.div_ceil(8))),
-                (_, None) => Answer::Missing,
-            },
+            CKA_VALUE_LEN => self.value_len().map_or(Answer::Missing, |len| number(len as CK_ULONG)),
             CKA_CHECK_VALUE => self.sobject.kcv.as_deref().and_then(check_value).map_or(Answer::Missing, Answer::Value),
             _ => Answer::Missing,
         }

@@ -105,6 +105,10 @@ pub(super) enum During {
     Protect,
     /// The input is ciphertext.
     Decrypt,
+    /// As [`During::Protect`], by a function that itself names the mechanism.
+    Wrapping,
+    /// As [`During::Decrypt`], by a function that itself names the mechanism.
+    Unwrapping,
     /// The input is a key to derive from, and how.
     Deriving,
     /// No input: a listing.
@@ -132,12 +136,13 @@ impl Error {
                 (403, During::Changing) => Self::ActionProhibited,
                 (404, During::Changing) => Self::ObjectHandleInvalid,
                 (401, _) => Self::UserNotLoggedIn,
-                (403, During::Protect | During::Decrypt | During::Deriving) => Self::KeyFunctionNotPermitted,
-                (404, During::Protect | During::Decrypt | During::Deriving) => Self::KeyHandleInvalid,
-                (400, During::Protect) => Self::DataInvalid,
-                (400, During::Decrypt) => Self::EncryptedDataInvalid,
-                (413, During::Protect) => Self::DataLenRange,
-                (413, During::Decrypt) => Self::EncryptedDataLenRange,
+                (_, During::Login | During::Listing | During::Creating | During::Changing) => Self::DeviceError,
+                (403, _) => Self::KeyFunctionNotPermitted,
+                (404, _) => Self::KeyHandleInvalid,
+                (400, During::Protect | During::Wrapping) => Self::DataInvalid,
+                (400, During::Decrypt | During::Unwrapping) => Self::EncryptedDataInvalid,
+                (413, During::Protect | During::Wrapping) => Self::DataLenRange,
+                (413, During::Decrypt | During::Unwrapping) => Self::EncryptedDataLenRange,
                 _ => Self::DeviceError,
             },
             _ => Self::DeviceError,
@@ -150,10 +155,10 @@ impl Error {
     pub(super) fn from_crypto(error: Crypto, during: During) -> Self {
         match (error, during) {
             (Crypto::IvLength | Crypto::TagLength, _) => Self::MechanismParamInvalid,
-            (Crypto::InputLength | Crypto::TooLong, During::Decrypt) => Self::EncryptedDataLenRange,
+            (Crypto::InputLength | Crypto::TooLong, During::Decrypt | During::Unwrapping) => Self::EncryptedDataLenRange,
             (Crypto::InputLength | Crypto::TooLong, During::Deriving) => Self::KeySizeRange,
             (Crypto::InputLength | Crypto::TooLong, _) => Self::DataLenRange,
-            (Crypto::Authentication | Crypto::Malformed, During::Decrypt) => Self::EncryptedDataInvalid,
+            (Crypto::Authentication | Crypto::Malformed, During::Decrypt | During::Unwrapping) => Self::EncryptedDataInvalid,
             (Crypto::Malformed, During::Deriving) => Self::MechanismParamInvalid,
             (Crypto::Malformed, _) => Self::DataInvalid,
             (Crypto::KeySize, _) => Self::KeySizeRange,

@@ -45,7 +45,7 @@ pub(super) fn wrap(wrapping: &Object, how: &Wrapping, subject: &Object) -> Resul
         return Ok(None);
     };
     let (engine, key, params) = (by.engine(), by.key_ref(), spec.params.as_params());
-    let refused = |error: Engine| match Error::from_engine(&error, During::Protect) {
+    let refused = |error: Engine| match Error::from_engine(&error, During::Wrapping) {
         Error::DataInvalid | Error::DataLenRange => Error::KeyNotWrappable,
         error => error,
     };
@@ -85,7 +85,7 @@ pub(super) fn unwrap(
         Wrapping::RsaAes { .. } => KeyFrom::UnwrappingTwice { oaep: &params, aes_key: first, wrapped: rest },
     };
     draft.unwrap_in_dsm(session, kind, len, |engine, request| {
-        ask(engine, by, from, request, During::Decrypt).map_err(|error| match error {
+        ask(engine, by, from, request, During::Unwrapping).map_err(|error| match error {
             Error::EncryptedDataInvalid => Error::WrappedKeyInvalid,
             Error::EncryptedDataLenRange => Error::WrappedKeyLenRange,
             error => error,

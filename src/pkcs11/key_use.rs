@@ -188,20 +188,20 @@ impl Object {
                 Some(public) => public,
                 None => {
                     let wrapped = key.engine().wrap(&key.key_ref(), params, material, tag);
-                    return wrapped.map_err(|error| Error::from_engine(&error, During::Protect));
+                    return wrapped.map_err(|error| Error::from_engine(&error, During::Wrapping));
                 }
             },
         };
-        here(local.key()?.encrypt(params, material, tag), During::Protect)
+        here(local.key()?.encrypt(params, material, tag), During::Wrapping)
     }
 
     /// Decrypts key material.
     pub(super) fn unwrap(&self, params: &CipherParams<'_>, wrapped: Buffers<'_>, tag: &[u8]) -> Result<usize> {
         match self.source()? {
-            KeySource::Local(key) => here(key.key()?.decrypt(params, wrapped, tag), During::Decrypt),
+            KeySource::Local(key) => here(key.key()?.decrypt(params, wrapped, tag), During::Unwrapping),
             KeySource::Dsm(key) => {
                 let unwrapped = key.engine().unwrap(&key.key_ref(), params, wrapped, tag);
-                unwrapped.map_err(|error| Error::from_engine(&error, During::Decrypt))
+                unwrapped.map_err(|error| Error::from_engine(&error, During::Unwrapping))
             }
         }
     }
@@ -271,8 +271,8 @@ impl Object {
             KeySource::Dsm(key) => key.usable_public(Operation::Encapsulate, |_| true)?.ok_or(Error::KeyTypeInconsistent)?,
         };
         match local.prepared() {
-            Prepared::MlKemPublic(key) => here(key.encapsulate(), During::Protect),
-            Prepared::MlKem(key) => here(key.public().encapsulate(), During::Protect),
+            Prepared::MlKemPublic(key) => here(key.encapsulate(), During::Wrapping),
+            Prepared::MlKem(key) => here(key.public().encapsulate(), During::Wrapping),
             _ => Err(Error::KeyTypeInconsistent),
         }
     }
@@ -281,12 +281,12 @@ impl Object {
     pub(super) fn decapsulate(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
         match self.source()? {
             KeySource::Local(key) => match key.prepared() {
-                Prepared::MlKem(key) => here(key.decapsulate(ciphertext).map(|secret| Zeroizing::new(secret.to_vec())), During::Decrypt),
+                Prepared::MlKem(key) => here(key.decapsulate(ciphertext).map(|secret| Zeroizing::new(secret.to_vec())), During::Unwrapping),
                 _ => Err(Error::KeyTypeInconsistent),
             },
             KeySource::Dsm(key) => {
                 let secret = key.engine().decapsulate(&key.key_ref(), ciphertext);
-                secret.map_err(|error| Error::from_engine(&error, During::Decrypt))
+                secret.map_err(|error| Error::from_engine(&error, During::Unwrapping))
             }
         }
     }

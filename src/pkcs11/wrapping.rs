@@ -45,23 +45,30 @@ pub(super) fn wrap_key(
     if !fits || key.is_true(CKA_WRAP_WITH_TRUSTED) && !wrapping.is_true(CKA_TRUSTED) {
         return Err(Error::KeyNotWrappable);
     }
+    // Where the length is known, who asks for it makes DSM do nothing.
+    if let Some(len) = key.value_len()
+        && let Room::Told(answer) = wrapped.room(wrapped_len(&wrapping, &how, len)?)?
+    {
+        return answer;
+    }
     if let Some(made) = in_dsm::wrap(&wrapping, &how, &key)? {
+        // Of a private key only what DSM made tells how long it is.
         if let Room::Told(answer) = wrapped.room(made.len())? {
             return answer;
         }
         iv.map_or(Ok(()), MadeIv::tell)?;
         return wrapped.write(&made);
     }
+    // RSA has room for a secret key alone.
+    if let Wrapping::Cipher(spec) = &how
+        && spec.hides_length()
+        && wrapping.modulus_len() > 0
+        && key.class() != CKO_SECRET_KEY
+    {
+        return Err(Error::KeyNotWrappable);
+    }
     let material = material(&key)?;
-    let needed = match &how {
-        // RSA has room for a secret key alone.
-        Wrapping::Cipher(spec) if spec.hides_length() && wrapping.modulus_len() > 0 && key.class() != CKO_SECRET_KEY => {
-            return Err(Error::KeyNotWrappable);
-        }
-        Wrapping::Cipher(spec) => spec.encrypted_len(material.len()).map_err(|_| Error::KeySizeRange)?,
-        Wrapping::RsaAes { .. } => wrapping.modulus_len() + padded_wrap_len(material.len()),
-    };
-    if let Room::Told(answer) = wrapped.room(needed)? {
+    if let Room::Told(answer) = wrapped.room(wrapped_len(&wrapping, &how, material.len())?)? {
         return answer;
     }
     let made = match &how {
@@ -130,6 +137,14 @@ pub(super) fn unwrap_key(
     })?)
 }
 
+/// Length of the wrapped key of so many bytes.
+fn wrapped_len(wrapping: &Object, how: &Wrapping, len: usize) -> Result<usize> {
+    match how {
+        Wrapping::Cipher(spec) => spec.encrypted_len(len).map_err(|_| Error::KeySizeRange),
+        Wrapping::RsaAes { .. } => Ok(wrapping.modulus_len() + padded_wrap_len(len)),
+    }
+}
+
 /// The key as it is wrapped.
 fn material(key: &Object) -> Result<Zeroizing<Vec<u8>>> {
     match key.source()? {
@@ -140,7 +155,7 @@ fn material(key: &Object) -> Result<Zeroizing<Vec<u8>>> {
         // A token key is extractable under `allow_plaintext` alone.
         KeySource::Dsm(key) => {
             let kind = key.kind.ok_or(Error::KeyHandleInvalid)?;
-            let value = key.engine().value(key.kid).map_err(|error| Error::from_engine(&error, During::Protect))?;
+            let value = key.engine().value(key.kid).map_err(|error| Error::from_engine(&error, During::Wrapping))?;
             if kind.is_secret() {
                 return Ok(Zeroizing::new(value.as_ref().to_vec()));
             }
@@ -186,7 +201,7 @@ fn wrap_padded(key: &[u8], material: &[u8]) -> Result<Vec<u8>> {
     let key = Key::Aes(AesKey::from_bytes(key).map_err(|_| Error::KeySizeRange)?);
     let mut out = vec![0; padded_wrap_len(material.len())];
     key.encrypt(&CipherParams::AesKwp, Buffers::new(material, &mut out), &mut [])
-        .map_err(|error| Error::from_crypto(error, During::Protect))?;
+        .map_err(|error| Error::from_crypto(error, During::Wrapping))?;
     Ok(out)
 }
 

@@ -26,17 +26,11 @@ fn dsm_s_keys_agree_with_openssl() {
     ] {
         let key = bench.key(spec);
         let (module, session, private) = bench.use_key(&key);
-        let openssl = Openssl::new();
-        openssl.write("ours.der", &bench.public_key(&key));
-        openssl.run(&format!("genpkey {name} -out theirs.pem"));
-        openssl.run("pkey -in theirs.pem -pubout -outform DER -out theirs.der");
-        openssl.run("pkeyutl -derive -inkey theirs.pem -peerkey ours.der -peerform DER -out secret");
-        let spki = openssl.read("theirs.der");
+        let (spki, expected) = Openssl::new().agree(name, &bench.public_key(&key));
         let point = spki[spki.len() - if name.contains("EC") { 65 } else { 32 }..].to_vec();
         let wrapped = [&[4, point.len() as u8], &point[..]].concat();
         for point in [point, wrapped] {
             let ecdh = Mechanism::Ecdh { kdf: CKD_NULL, shared: Vec::new(), point };
-            let expected = openssl.read("secret");
             assert_eq!(module.derive(session, &ecdh, private, &[]), Ok(expected.clone()));
             // A shorter key is the end of it.
             let (kind, len) = (CKK_AES.to_ne_bytes(), 16_u64.to_ne_bytes());

@@ -84,11 +84,7 @@ fn agreements_with_a_key_that_stays_in_dsm() {
         let key = bench.key(spec);
         let (module, session, private) = bench.use_key(&key);
         let openssl = Openssl::new();
-        openssl.write("ours.der", &bench.public_key(&key));
-        openssl.run(&format!("genpkey {name} -out theirs.pem"));
-        openssl.run("pkey -in theirs.pem -pubout -outform DER -out theirs.der");
-        openssl.run("pkeyutl -derive -inkey theirs.pem -peerkey ours.der -peerform DER -out secret");
-        let (spki, expected) = (openssl.read("theirs.der"), openssl.read("secret"));
+        let (spki, expected) = openssl.agree(name, &bench.public_key(&key));
         let point = spki[spki.len() - if name.contains("EC") { 97 } else { 32 }..].to_vec();
         let ecdh = |kdf, shared: &[u8]| Mechanism::Ecdh { kdf, shared: shared.to_vec(), point: point.clone() };
 
@@ -327,7 +323,7 @@ fn both_keys_in_dsm() {
     let wrapped = wrap(&module, session, &kw, by, subject).expect("DSM wraps");
     let copy = secret(&module, session, CKK_AES, &[4; 16]).expect("a session key");
     assert_eq!(Ok(&wrapped), wrap(&module, session, &kw, same, copy).as_ref());
-    assert_eq!(bench.stack.dsm().uses_of(&remote.kid, "Wrapped with"), 2, "for the length, and for the key");
+    assert_eq!(bench.stack.dsm().uses_of(&remote.kid, "Wrapped with"), 1, "the length is known here");
 }
 
 #[test]
@@ -348,6 +344,13 @@ fn rsa_keys_that_stay_in_dsm_unwrap() {
             assert!(unwrap(&module, session, &mechanism, private, &wrapped[1..], &template(SECRET_KEY, AES, None, token)).is_err());
             assert!(unwrap(&module, session, &mechanism, private, &[], &template(SECRET_KEY, AES, None, token)).is_err());
         }
+    }
+    // DSM has no label.
+    let labelled = Mechanism::OaepOf { hash: CKM_SHA_1, mgf: CKG_MGF1_SHA1, label: b"label".to_vec() };
+    let wrapped = wrap(&module, session, &labelled, public, subject).expect("it wraps here");
+    for token in [false, true] {
+        let code = unwrap(&module, session, &labelled, private, &wrapped, &template(SECRET_KEY, AES, None, token));
+        assert_eq!(code, Err(CKR_MECHANISM_INVALID), "token: {token}");
     }
     assert_eq!(bench.stack.dsm().exports_of(&rsa.kid), 0);
 }

@@ -95,6 +95,14 @@ impl Bench {
         base64_simd::STANDARD.decode_to_vec(spki).expect("base64")
     }
 
+    /// A certificate: that of the development CA.
+    pub(crate) fn certificate(&self) -> Vec<u8> {
+        let pem = std::fs::read_to_string(self.stack.ca_file()).expect("the dev CA's certificate");
+        let begun = pem.lines().skip_while(|line| !line.starts_with("-----BEGIN")).skip(1);
+        let body: String = begun.take_while(|line| !line.starts_with('-')).collect();
+        base64_simd::STANDARD.decode_to_vec(body).expect("PEM")
+    }
+
     pub(crate) fn aes(&self) -> Key {
         self.key(json!({"obj_type": "AES", "key_size": 256, "key_ops": ["ENCRYPT", "DECRYPT", "EXPORT"]}))
     }

@@ -454,6 +454,19 @@ pub(crate) const fn init_args(flags: CK_FLAGS) -> CK_C_INITIALIZE_ARGS {
     CK_C_INITIALIZE_ARGS { CreateMutex: None, DestroyMutex: None, LockMutex: None, UnlockMutex: None, flags, pReserved: null_mut() }
 }
 
+/// A parameter of GCM's message functions, with IV and tag in this memory.
+pub(crate) const fn message_parameter(memory: &mut [u8; 32]) -> CK_GCM_MESSAGE_PARAMS {
+    let iv = memory.as_mut_ptr();
+    CK_GCM_MESSAGE_PARAMS {
+        pIv: iv,
+        ulIvLen: 12,
+        ulIvFixedBits: 0,
+        ivGenerator: CKG_NO_GENERATE,
+        pTag: iv.wrapping_add(16),
+        ulTagBits: 128,
+    }
+}
+
 /// A C template over borrowed values.
 pub(crate) fn attributes(template: &[(CK_ATTRIBUTE_TYPE, &[u8])]) -> Vec<CK_ATTRIBUTE> {
     let attribute = |(kind, value): &(CK_ATTRIBUTE_TYPE, &[u8])| CK_ATTRIBUTE {

@@ -260,10 +260,7 @@ fn what_a_template_says_of_a_certificate_or_a_date_is_kept_or_refused() {
     let bench = shared();
     let module = bench.another();
     let session = module.logged_in();
-    let ca = std::fs::read_to_string(bench.stack.ca_file()).expect("the dev CA's certificate");
-    let body: String =
-        ca.lines().skip_while(|line| !line.starts_with("-----BEGIN")).skip(1).take_while(|line| !line.starts_with('-')).collect();
-    let der = base64_simd::STANDARD.decode_to_vec(body).expect("PEM");
+    let der = bench.certificate();
     let number = CK_ULONG::to_ne_bytes;
     let (class, x509, authority) = (number(CKO_CERTIFICATE), number(CKC_X_509), number(CK_CERTIFICATE_CATEGORY_AUTHORITY));
     let (zero, sha1) = (number(0), number(CKM_SHA_1));

@@ -24,6 +24,17 @@ impl Openssl {
         std::fs::read(self.path(name)).expect("a file is read")
     }
 
+    /// The SubjectPublicKeyInfo of a new key, made by `genpkey` with these words, and the secret that it has in common with `ours`,
+    /// another SubjectPublicKeyInfo.
+    #[track_caller]
+    pub(crate) fn agree(&self, genpkey: &str, ours: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        self.write("ours.der", ours);
+        self.run(&format!("genpkey {genpkey} -out theirs.pem"));
+        self.run("pkey -in theirs.pem -pubout -outform DER -out theirs.der");
+        self.run("pkeyutl -derive -inkey theirs.pem -peerkey ours.der -peerform DER -out secret");
+        (self.read("theirs.der"), self.read("secret"))
+    }
+
     /// Runs `openssl` with these words in the directory, and returns what it printed.
     #[track_caller]
     pub(crate) fn run(&self, words: &str) -> String {

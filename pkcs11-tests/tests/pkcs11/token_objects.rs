@@ -474,10 +474,7 @@ fn certificates_and_data_are_kept_in_dsm() {
     let bench = shared();
     let module = bench.another();
     let session = module.logged_in();
-    let ca = std::fs::read_to_string(bench.stack.ca_file()).expect("the dev CA's certificate");
-    let body: String =
-        ca.lines().skip_while(|line| !line.starts_with("-----BEGIN")).skip(1).take_while(|line| !line.starts_with('-')).collect();
-    let der = base64_simd::STANDARD.decode_to_vec(body).expect("PEM");
+    let der = bench.certificate();
     let (certificate_label, data_label, secret_label) = (label(), label(), label());
     let [certificate, x509, data] = [CKO_CERTIFICATE, CKC_X_509, CKO_DATA].map(CK_ULONG::to_ne_bytes);
     let template = [

@@ -196,6 +196,14 @@ impl DsmObject {
         self.label().len() + self.id.len() + public + key
     }
 
+    /// CKA_VALUE_LEN; `None` for what is no secret key.
+    pub(in crate::pkcs11) fn value_len(&self) -> Option<usize> {
+        let bits = self.sobject.key_size.filter(|_| self.part == Part::Secret)?;
+        // DSM does not count the parity bits of triple DES.
+        let per_byte = if self.kind == Some(KeyKind::Des3) { 7 } else { 8 };
+        Some(bits.div_ceil(per_byte) as usize)
+    }
+
     /// The engine that knows the key.
     pub(in crate::pkcs11) const fn engine(&self) -> &Accelerator {
         &self.engine

@@ -98,6 +98,14 @@ impl Object {
         }
     }
 
+    /// CKA_VALUE_LEN; `None` for what is no secret key.
+    pub(in crate::pkcs11) fn value_len(&self) -> Option<usize> {
+        match &self.body {
+            Body::Dsm(object) => object.value_len(),
+            Body::Local(object) => object.key().and_then(LocalKey::secret_bytes).map(<[u8]>::len),
+        }
+    }
+
     /// Where the key is.
     ///
     /// # Errors

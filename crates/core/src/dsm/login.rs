@@ -7,6 +7,7 @@ use dsma_api::{ApiError, AuthResponse, text};
 use zeroize::Zeroizing;
 
 use super::session::Token;
+use super::transport::Outgoing;
 use super::{Dsm, Repeat};
 use crate::Error;
 use crate::clock::Moment;
@@ -53,8 +54,7 @@ impl Dsm {
             Identity::Nobody => Err(ApiError::unauthorized(text::NO_CREDENTIALS).into()),
             Identity::ApiKey(key) => {
                 let authorization = Zeroizing::new(format!("Basic {}", key.expose()));
-                let reply = self.send("POST", LOGIN, Some(&authorization), None, Moment::now().after(within), Repeat::Always)?;
-                self.parse(&reply)
+                self.parse(&self.send(login(Some(&authorization)), Moment::now().after(within), Repeat::Always)?)
             }
             Identity::Certified(certified) => self.log_in_certified(certified, within),
         }
@@ -63,7 +63,8 @@ impl Dsm {
     fn log_in_certified(&self, certified: &Certified, within: Duration) -> Result<AuthResponse, Error> {
         let certificate = certified.certificate()?;
         self.transport.present(&certificate).map_err(|reason| self.transport.unreachable(&reason))?;
-        let reply = self.send("POST", LOGIN, certified.authorization().as_deref(), None, Moment::now().after(within), Repeat::Always)?;
+        let authorization = certified.authorization();
+        let reply = self.send(login(authorization.as_deref()), Moment::now().after(within), Repeat::Always)?;
         let answer = self.parse(&reply);
         if let Err(error) = &answer
             && error.status() == 401
@@ -90,7 +91,7 @@ impl Dsm {
             _ => None,
         };
         let left = Moment::now().until(deadline);
-        let reply = self.transport.exchange(&channel, "POST", LOGIN, authorization.as_deref(), None, left);
+        let reply = self.transport.exchange(&channel, login(authorization.as_deref()), left);
         let reply = reply.map_err(|failure| unreachable(failure.reason))?;
         let token = Token::new(self.parse(&reply)?)?;
         self.transport.switch(channel);
@@ -99,4 +100,9 @@ impl Dsm {
         tracing::info!(target: "dsma::identity", "the certificate is renewed");
         Ok(())
     }
+}
+
+/// The request that opens a session.
+const fn login(authorization: Option<&str>) -> Outgoing<'_> {
+    Outgoing { method: "POST", path: LOGIN, authorization, body: None }
 }

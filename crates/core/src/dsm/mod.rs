@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use self::approval::Approvals;
 use self::breaker::Breaker;
 use self::session::Session;
-use self::transport::{Failure, Transport};
+use self::transport::{Failure, Outgoing, Transport};
 use crate::clock::Moment;
 use crate::identity::Identity;
 use crate::net::pause;
@@ -149,7 +149,8 @@ impl Dsm {
             let deadline = Moment::now().after(within);
             let authorization = Zeroizing::new(format!("Bearer {}", token.expose()));
             let body = body.as_ref().map(|body| body.as_slice());
-            let reply = self.send(method, path, Some(&authorization), body, deadline, repeat)?;
+            let outgoing = Outgoing { method, path, authorization: Some(&authorization), body };
+            let reply = self.send(outgoing, deadline, repeat)?;
             if reply.status != 401 || renewed {
                 return Ok(reply);
             }
@@ -160,15 +161,7 @@ impl Dsm {
 
     /// Repeats while DSM cannot be reached and `deadline` has not passed. A pause takes no more than half of the time that is left: an
     /// attempt that began with next to none would fail for that reason alone, and make the next pause longer.
-    fn send(
-        &self,
-        method: &str,
-        path: &str,
-        authorization: Option<&str>,
-        body: Option<&[u8]>,
-        deadline: Moment,
-        repeat: Repeat,
-    ) -> Result<Reply, Error> {
+    fn send(&self, outgoing: Outgoing<'_>, deadline: Moment, repeat: Repeat) -> Result<Reply, Error> {
         loop {
             let left = Moment::now().until(deadline);
             if let Err(wait) = self.breaker.admit() {
@@ -178,7 +171,7 @@ impl Dsm {
                 pause(wait);
                 continue;
             }
-            let exchange = |channel| self.transport.exchange(&channel, method, path, authorization, body, left);
+            let exchange = |channel| self.transport.exchange(&channel, outgoing, left);
             let Failure { reason, may_be_done } = match self.transport.channel().map_err(Failure::unsent).and_then(exchange) {
                 Ok(reply) if !matches!(reply.status, 429 | 502..=504) => {
                     self.breaker.succeeded();

@@ -36,6 +36,16 @@ pub(super) struct Channel {
     certificate: Option<Arc<ClientCertificate>>,
 }
 
+/// A request as it is sent, each time anew.
+#[derive(Clone, Copy)]
+pub(super) struct Outgoing<'a> {
+    pub(super) method: &'a str,
+    /// Begins with a slash.
+    pub(super) path: &'a str,
+    pub(super) authorization: Option<&'a str>,
+    pub(super) body: Option<&'a [u8]>,
+}
+
 /// What requests go over.
 #[derive(Default)]
 struct Current {
@@ -150,28 +160,13 @@ impl Transport {
     }
 
     /// One request and its reply within the smaller of `within` and the configured limit.
-    pub(super) fn exchange(
-        &self,
-        channel: &Channel,
-        method: &str,
-        path: &str,
-        authorization: Option<&str>,
-        body: Option<&[u8]>,
-        within: Duration,
-    ) -> Result<Reply, Failure> {
-        let (reply, sent) = watch_sending(|| self.attempt(channel, method, path, authorization, body, within));
+    pub(super) fn exchange(&self, channel: &Channel, outgoing: Outgoing<'_>, within: Duration) -> Result<Reply, Failure> {
+        let (reply, sent) = watch_sending(|| self.attempt(channel, outgoing, within));
         reply.map_err(|error| Failure { reason: reason(&error), may_be_done: sent })
     }
 
-    fn attempt(
-        &self,
-        channel: &Channel,
-        method: &str,
-        path: &str,
-        authorization: Option<&str>,
-        body: Option<&[u8]>,
-        within: Duration,
-    ) -> Result<Reply, ureq::Error> {
+    fn attempt(&self, channel: &Channel, outgoing: Outgoing<'_>, within: Duration) -> Result<Reply, ureq::Error> {
+        let Outgoing { method, path, authorization, body } = outgoing;
         let log_path = path.split('?').next().unwrap_or_default().trim_start_matches('/');
         tracing::info!(target: "dsma::dsm", "OUTBOUND REQ {method} {log_path}");
         let mut request =
@@ -231,7 +226,8 @@ mod tests {
     fn failure(endpoint: &str) -> Failure {
         let transport = Transport::new(&Config { api_endpoint: endpoint.into(), ..Config::default() }).unwrap();
         let channel = transport.open(None).unwrap_or_else(|reason| panic!("{reason}"));
-        let outcome = transport.exchange(&channel, "POST", "/crypto/v1/keys", None, Some(b"{}"), Duration::from_secs(60));
+        let creation = Outgoing { method: "POST", path: "/crypto/v1/keys", authorization: None, body: Some(b"{}") };
+        let outcome = transport.exchange(&channel, creation, Duration::from_secs(60));
         outcome.expect_err("nobody answers there")
     }
 

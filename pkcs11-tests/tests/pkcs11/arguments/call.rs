@@ -4,10 +4,10 @@ use std::ffi::c_void;
 
 use cryptoki_sys::*;
 
-use super::ground::{Ground, message_parameter};
+use super::ground::Ground;
 use super::rows::{Argument, Attributes, Row};
 use super::spoiling::Spoiling;
-use crate::module::{Module, call};
+use crate::module::{Module, call, message_parameter};
 
 /// Any function of the tables, called with more arguments than it takes: harmless in the C calling convention of our targets.
 type Untyped = unsafe extern "C" fn(usize, usize, usize, usize, usize, usize, usize, usize, usize, usize) -> CK_RV;

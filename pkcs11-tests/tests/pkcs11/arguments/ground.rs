@@ -4,7 +4,7 @@ use std::ptr::null_mut;
 
 use cryptoki_sys::*;
 
-use crate::module::{Mechanism, Module, attributes, bytes, call, output};
+use crate::module::{Mechanism, Module, attributes, bytes, call, message_parameter, output};
 use crate::session_objects::{TRUE, pair, secret};
 
 /// Bits for the operations of a session, of which several may run.
@@ -223,19 +223,6 @@ impl Ground {
             };
             assert_eq!(code, CKR_OK);
         }
-    }
-}
-
-/// For GCM, with IV and tag in this memory.
-pub(super) const fn message_parameter(memory: &mut [u8; 32]) -> CK_GCM_MESSAGE_PARAMS {
-    let iv = memory.as_mut_ptr();
-    CK_GCM_MESSAGE_PARAMS {
-        pIv: iv,
-        ulIvLen: 12,
-        ulIvFixedBits: 0,
-        ivGenerator: CKG_NO_GENERATE,
-        pTag: iv.wrapping_add(16),
-        ulTagBits: 128,
     }
 }
 

@@ -8,7 +8,7 @@ use cryptoki_sys::*;
 use super::operations::{PART, settled};
 use super::run::{Answer, NO_HANDLE, Operation, Room, Run, State, forged};
 use super::steps::{Buffer, MESSAGES, Messages};
-use crate::module::{Mechanism, bytes, call};
+use crate::module::{Mechanism, bytes, call, message_parameter};
 
 const LEN: CK_ULONG = PART.len() as CK_ULONG;
 
@@ -20,22 +20,13 @@ struct Parameter {
 
 impl Parameter {
     fn new() -> Self {
-        let mut memory = Box::new([0_u8; 32]);
-        let iv = memory.as_mut_ptr();
-        let params = CK_GCM_MESSAGE_PARAMS {
-            pIv: iv,
-            ulIvLen: 12,
-            ulIvFixedBits: 0,
-            ivGenerator: CKG_NO_GENERATE,
-            pTag: iv.wrapping_add(16),
-            ulTagBits: 128,
-        };
+        let mut memory = Box::new([0; 32]);
+        let params = message_parameter(&mut memory);
         Self { memory, params }
     }
 
     fn lend(&mut self) -> (*mut c_void, CK_ULONG) {
-        self.params.pIv = self.memory.as_mut_ptr();
-        self.params.pTag = self.params.pIv.wrapping_add(16);
+        self.params = message_parameter(&mut self.memory);
         ((&raw mut self.params).cast(), size_of::<CK_GCM_MESSAGE_PARAMS>() as CK_ULONG)
     }
 }

@@ -47,7 +47,8 @@ pub(super) fn get_token_info(slot: CK_SLOT_ID, mut info: Place<'_, CK_TOKEN_INFO
     let token = general::token(slot)?;
     let (sessions, read_write_sessions) = token.session_counts();
     let set = |flag, on| if on { flag } else { 0 };
-    let mut flags = CKF_RNG | set(CKF_LOGIN_REQUIRED, token.config().login != LoginMode::Optional);
+    let open = token.config().login == LoginMode::Optional && token.has_own_credential();
+    let mut flags = CKF_RNG | set(CKF_LOGIN_REQUIRED, !open);
     let mut label = token.config().token_label.clone();
     let mut shortest_pin = 0;
     if let Ok(engine) = token.soft_engine() {

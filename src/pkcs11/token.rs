@@ -97,24 +97,25 @@ impl Token {
         self.config.mechanisms.offers(mechanism)
     }
 
-    /// Whether it can serve: DSM answers, or did not yet fail to; or keys are cached.
+    /// Whether it can serve: DSM answers, or did not yet fail to; or keys are cached. Where DSM's last answer is missing, it is asked.
     pub(super) fn is_present(&self) -> bool {
-        self.view().engine.as_ref().is_none_or(|engine| !engine.dsm().is_down() || engine.stats().cached_keys > 0)
+        self.view().engine.as_ref().is_none_or(|engine| {
+            engine.dsm().ask_after_failure();
+            !engine.dsm().is_down() || engine.has_usable_keys()
+        })
     }
 
     /// Asks DSM whether it is there.
     pub(super) fn probe(&self) {
         if let Some(engine) = &self.view().engine {
-            // What comes of it is remembered by the engine.
-            let _answer = engine.dsm().request("GET", "/sys/v1/health", None::<&()>);
+            engine.dsm().ask();
         }
     }
 
     /// 16 hexadecimal digits from what makes the token this one: the same in every process and over restarts.
     pub(super) fn serial_number(&self) -> [u8; 16] {
-        // Two slots may have one label on one DSM.
-        let slot = self.config.slot.map(|slot| format!("\n{slot}")).unwrap_or_default();
-        let digest = Hash::Sha256.digest(format!("{}\n{}{slot}", self.config.api_endpoint, self.config.token_label).as_bytes());
+        // No two slots have one label, and a token that moves to another slot is the same.
+        let digest = Hash::Sha256.digest(format!("{}\n{}", self.config.api_endpoint, self.config.token_label).as_bytes());
         let mut serial = [0; 16];
         for (pair, byte) in serial.chunks_exact_mut(2).zip(digest.as_ref()) {
             pair[0] = b"0123456789abcdef"[usize::from(byte >> 4)];

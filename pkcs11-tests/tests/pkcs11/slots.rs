@@ -1,7 +1,12 @@
 //! Slots and tokens: several of them, ways to log in, lists of mechanisms, events, and the token of conformance mode.
 
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::ptr::null_mut;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
 
 use cryptoki_sys::*;
 use serde_json::json;
@@ -84,6 +89,7 @@ fn slots_that_cannot_be_are_refused() {
         "mechanisms = [\"CKM_AES_GMC\"]\n",
         "mechanisms = [\"DENY\", \"CKM_SHA1_RSA_PKC\"]\n",
         "ec_point_encoding = \"hex\"\n",
+        "[[slots]]\n[[slots]]\nslot = 5\n",
         "[[slots]]\n[[slots.slots]]\n",
     ] {
         let (_dir, path) = config(bench, text);
@@ -181,6 +187,43 @@ fn a_token_goes_and_comes_with_dsm() {
     slot = 4711;
     assert_eq!((call!(module, C_WaitForSlotEvent(0, &raw mut slot, null_mut())), slot), (CKR_OK, 0));
     assert_eq!(slots(&module), [0]);
+}
+
+/// A token that has gone comes back when DSM answers, and not because nobody has asked for a while.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the other side of the connections works while the test does")]
+fn a_token_stays_away_while_dsm_does_not_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&attempts);
+    // Ends with the process: nobody else gets the port.
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            drop(connection);
+            counted.fetch_add(1, SeqCst);
+        }
+    });
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("pkcs11.conf");
+    let text = format!("api_endpoint = \"https://127.0.0.1:{port}\"\napi_key = {:?}\n", shared().stack.api_key());
+    std::fs::write(&path, text).expect("a file is written");
+    let module = Module::with_config(&path);
+    let event = || {
+        let mut slot = 0;
+        call!(module, C_WaitForSlotEvent(CKF_DONT_BLOCK, &raw mut slot, null_mut()))
+    };
+    assert_eq!((event(), slots(&module)), (CKR_NO_EVENT, vec![0]), "nobody has asked DSM for anything");
+    let mut slot = 4711;
+    assert_eq!((call!(module, C_WaitForSlotEvent(0, &raw mut slot, null_mut())), slot), (CKR_OK, 0));
+    assert!(slots(&module).is_empty());
+    let enough = attempts.load(SeqCst) + 3;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while attempts.load(SeqCst) < enough {
+        assert_eq!((event(), slots(&module)), (CKR_NO_EVENT, Vec::new()));
+        assert!(Instant::now() < deadline, "DSM is asked again");
+        std::thread::yield_now();
+    }
 }
 
 #[test]

@@ -118,6 +118,12 @@ impl Accelerator {
         self.0.cache.clear(kids)
     }
 
+    /// Whether any key in the cache would serve, were DSM not there.
+    #[must_use]
+    pub fn has_usable_keys(&self) -> bool {
+        self.0.cache.has_usable()
+    }
+
     /// Counters.
     #[must_use]
     pub fn stats(&self) -> Stats {

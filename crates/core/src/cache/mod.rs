@@ -227,6 +227,11 @@ impl KeyCache {
         self.table.hits()
     }
 
+    /// Whether there is a key within its life, or beyond it within the grace of an outage.
+    pub(crate) fn has_usable(&self) -> bool {
+        self.table.has_usable(Moment::now())
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.table.len()
     }

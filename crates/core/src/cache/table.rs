@@ -112,6 +112,10 @@ impl Table {
         count
     }
 
+    pub(super) fn has_usable(&self, now: Moment) -> bool {
+        self.shards.iter().any(|shard| shard.entries.read().values().any(|entry| now < entry.gone_at && entry.key.local().is_some()))
+    }
+
     pub(super) fn len(&self) -> usize {
         self.keys.load(Relaxed)
     }

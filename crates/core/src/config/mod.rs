@@ -100,7 +100,7 @@ impl Config {
     /// nothing, those at the top of the file. The environment fills nothing in where there are slots, nor in conformance mode.
     ///
     /// # Errors
-    /// As [`Config::load`]; slots with one id; conformance mode for anything but this machine.
+    /// As [`Config::load`]; slots with one id or one label; conformance mode for anything but this machine.
     pub fn load_slots(file: Option<&Path>) -> Result<Vec<Self>, Error> {
         let Some(file) = named_file(file) else { return Ok(vec![Self::from_env()?]) };
         let text = read_configuration(&file, FILE_MEND)?;
@@ -129,6 +129,11 @@ impl Config {
         let ids: Vec<u64> = configs.iter().enumerate().map(|(place, config)| config.slot.unwrap_or(place as u64)).collect();
         if let Some(id) = ids.iter().enumerate().find(|(place, id)| ids[..*place].contains(id)).map(|(_, id)| id) {
             return Err(problem(&file, "slot", &format!("two slots have the id {id}"), "give each of them an id of its own"));
+        }
+        let labels: Vec<&str> = configs.iter().map(|config| config.token_label.as_str()).collect();
+        if let Some(label) = labels.iter().enumerate().find(|(place, label)| labels[..*place].contains(label)).map(|(_, label)| label) {
+            let mend = "give each of them a token_label of its own: applications tell tokens apart by it";
+            return Err(problem(&file, "token_label", &format!("is `{label}` for two slots"), mend));
         }
         Ok(configs)
     }
@@ -282,6 +287,11 @@ impl Settings {
         {
             return Err(problem(file, "token_label", "must have 1 to 32 bytes", "shorten it: PKCS#11 has room for 32 bytes"));
         }
+        let login = LoginMode::parse(self.login.as_deref(), file)?;
+        if login == LoginMode::Ignore && matches!(identity, Identity::AtLogin) {
+            let mend = "add the credential, such as api_key, or let applications log in with theirs: login = \"required\"";
+            return Err(problem(file, "login", "is `ignore` without a credential", mend));
+        }
         Ok(Config {
             api_endpoint: endpoint,
             identity,
@@ -298,7 +308,7 @@ impl Settings {
             availability_grace: self.availability_grace.map_or_else(|| cache_ttl.saturating_mul(4), Duration::from_secs),
             token_label: self.token_label.unwrap_or(defaults.token_label),
             slot: self.slot,
-            login: LoginMode::parse(self.login.as_deref(), file)?,
+            login,
             mechanisms: MechanismFilter::parse(self.mechanisms, file)?,
             conformance,
             allow_plaintext: self.allow_plaintext.unwrap_or(conformance),

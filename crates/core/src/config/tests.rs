@@ -100,12 +100,15 @@ fn what_would_do_nothing_among_slots_is_refused() {
         ("slot = 3\n[[slots]]\n", ["slot", "beside [[slots]]"]),
         ("conformance = false\n[[slots]]\n", ["conformance", "beside [[slots]]"]),
         ("[[slots]]\n[slots.log]\nlevel = \"info\"\n", ["log", "top of the file"]),
+        ("[[slots]]\nlogin = \"ignore\"\n", ["login", "without a credential"]),
+        ("[[slots]]\n[[slots]]\n", ["token_label", "`Fortanix Token` for two slots"]),
+        ("token_label = \"a\"\n[[slots]]\n[[slots]]\ntoken_label = \"a\"\n", ["token_label", "`a` for two slots"]),
     ] {
         let file = file(text);
         let message = Config::load_slots(Some(file.path())).unwrap_err().to_string();
         assert!(names.iter().all(|name| message.contains(name)), "{message}");
     }
-    let file = file("[log]\nlevel = \"info\"\n[[slots]]\n[[slots]]\n");
+    let file = file("[log]\nlevel = \"info\"\n[[slots]]\n[[slots]]\ntoken_label = \"b\"\n");
     assert_eq!(Config::load_slots(Some(file.path())).unwrap().len(), 2);
 }
 

@@ -12,13 +12,19 @@ use crate::clock::Moment;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// After so many rounds of failures DSM counts as down: one alone may be a connection that had gone stale.
+const DOWN: u32 = 3;
 
 #[derive(Debug, Default)]
 pub(super) struct Breaker(Mutex<State>);
 
+/// The round of attempts that one is part of: those who failed side by side found out one thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Round(u32);
+
 #[derive(Debug, Default)]
 struct State {
-    /// Failures since the last success.
+    /// Rounds since the last success that failed.
     failures: u32,
     /// Nobody may try before.
     closed_until: Option<Moment>,
@@ -27,16 +33,17 @@ struct State {
 
 impl Breaker {
     /// Lets the caller try, or says how long to wait.
-    pub(super) fn admit(&self) -> Result<(), Duration> {
+    pub(super) fn admit(&self) -> Result<Round, Duration> {
         let mut state = self.0.lock();
-        let Some(until) = state.closed_until else { return Ok(()) };
+        let round = Round(state.failures);
+        let Some(until) = state.closed_until else { return Ok(round) };
         let now = Moment::now();
         if now < until {
             return Err(now.until(until));
         }
         // This caller probes; the others wait for what it finds.
         state.closed_until = Some(now.after(pause_after(state.failures)));
-        Ok(())
+        Ok(round)
     }
 
     pub(super) fn succeeded(&self) {
@@ -47,18 +54,30 @@ impl Breaker {
     }
 
     /// Notes a failure and says how long the pause is.
-    pub(super) fn failed(&self, reason: &Arc<str>) -> Duration {
+    pub(super) fn failed(&self, round: Round, reason: &Arc<str>) -> Duration {
         let mut state = self.0.lock();
+        state.reason = Some(Arc::clone(reason));
+        let now = Moment::now();
+        if let Some(until) = state.closed_until
+            && round != Round(state.failures)
+        {
+            // Others of the round were here before.
+            return now.until(until);
+        }
         state.failures = state.failures.saturating_add(1);
         let wait = jittered(pause_after(state.failures));
-        state.closed_until = Some(Moment::now().after(wait));
-        state.reason = Some(Arc::clone(reason));
+        state.closed_until = Some(now.after(wait));
         wait
     }
 
-    /// Whether nobody may try now.
-    pub(super) fn is_closed(&self) -> bool {
-        self.0.lock().closed_until.is_some_and(|until| Moment::now() < until)
+    /// Whether the last attempt failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.0.lock().failures > 0
+    }
+
+    /// Whether the last attempts all failed.
+    pub(super) fn is_down(&self) -> bool {
+        self.0.lock().failures >= DOWN
     }
 
     pub(super) fn last_reason(&self) -> Arc<str> {
@@ -88,12 +107,38 @@ mod tests {
         assert_eq!(pauses, [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000, 30_000]);
 
         let breaker = Breaker::default();
-        assert_eq!(breaker.admit(), Ok(()));
-        let wait = breaker.failed(&"down".into());
+        let round = breaker.admit().unwrap();
+        let wait = breaker.failed(round, &"down".into());
         assert!((75..=100).contains(&wait.as_millis()), "{wait:?}");
-        assert!(breaker.admit().is_err());
         assert_eq!(&*breaker.last_reason(), "down");
+        assert!(breaker.has_failed());
+        // A pause that no busy machine outlives between two lines.
+        fail(&breaker, 8);
+        assert!(breaker.admit().is_err());
         breaker.succeeded();
-        assert_eq!(breaker.admit(), Ok(()));
+        assert!(!breaker.has_failed());
+        breaker.admit().unwrap();
+    }
+
+    /// So many rounds fail.
+    fn fail(breaker: &Breaker, rounds: u32) {
+        for _ in 0..rounds {
+            let round = Round(breaker.0.lock().failures);
+            breaker.failed(round, &"down".into());
+        }
+    }
+
+    #[test]
+    fn those_who_fail_side_by_side_make_no_longer_pause_than_one() {
+        let breaker = Breaker::default();
+        let rounds = [(); 50].map(|()| breaker.admit().unwrap());
+        for round in rounds {
+            assert!(breaker.failed(round, &"down".into()) <= FIRST_PAUSE);
+        }
+        assert!(!breaker.is_down());
+        fail(&breaker, DOWN - 1);
+        assert!(breaker.is_down());
+        breaker.succeeded();
+        assert!(!breaker.is_down());
     }
 }

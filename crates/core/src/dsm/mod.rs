@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use self::approval::Approvals;
-use self::breaker::Breaker;
+use self::breaker::{Breaker, Round};
 use self::session::Session;
 use self::transport::{Failure, Outgoing, Transport};
 use crate::clock::Moment;
@@ -87,10 +87,26 @@ impl Dsm {
         self.transport.endpoint()
     }
 
-    /// Whether DSM could not be reached when it was asked last, and it is too early to ask again. Never the network.
+    /// Whether DSM could not be reached when it was asked the last few times. Never the network.
     #[must_use]
     pub fn is_down(&self) -> bool {
-        self.breaker.is_closed()
+        self.breaker.is_down()
+    }
+
+    /// Asks DSM once whether it is there, without a session, and remembers what comes of it; not within the pause after a failure. May
+    /// take as long as a call is repeated.
+    pub fn ask(&self) {
+        if let Ok(round) = self.breaker.admit() {
+            let health = Outgoing { method: "GET", path: "/sys/v1/health", authorization: None, body: None };
+            let _remembered = self.attempt(round, health, self.retry_timeout);
+        }
+    }
+
+    /// [`Self::ask`] where DSM's last answer is missing.
+    pub fn ask_after_failure(&self) {
+        if self.breaker.has_failed() {
+            self.ask();
+        }
     }
 
     /// Sends one request in our session; `path` begins with a slash. May be sent more than once when DSM cannot be reached.
@@ -164,25 +180,18 @@ impl Dsm {
     fn send(&self, outgoing: Outgoing<'_>, deadline: Moment, repeat: Repeat) -> Result<Reply, Error> {
         loop {
             let left = Moment::now().until(deadline);
-            if let Err(wait) = self.breaker.admit() {
-                if wait > left / 2 {
-                    return Err(self.transport.unreachable(&self.breaker.last_reason()));
+            let round = match self.breaker.admit() {
+                Ok(round) => round,
+                Err(wait) if wait > left / 2 => return Err(self.transport.unreachable(&self.breaker.last_reason())),
+                Err(wait) => {
+                    pause(wait);
+                    continue;
                 }
-                pause(wait);
-                continue;
-            }
-            let exchange = |channel| self.transport.exchange(&channel, outgoing, left);
-            let Failure { reason, may_be_done } = match self.transport.channel().map_err(Failure::unsent).and_then(exchange) {
-                Ok(reply) if !matches!(reply.status, 429 | 502..=504) => {
-                    self.breaker.succeeded();
-                    return Ok(reply);
-                }
-                // A gateway whose own server did not answer it; the others have not begun.
-                Ok(reply) => Failure { reason: format!("status {}", reply.status).into(), may_be_done: matches!(reply.status, 502 | 504) },
-                Err(failure) => failure,
             };
-            let wait = self.breaker.failed(&reason);
-            tracing::warn!(target: "dsma::dsm", "DSM at {} cannot be reached: {reason}. Connection will retry in: {} millis", self.endpoint(), wait.as_millis());
+            let (Failure { reason, may_be_done }, wait) = match self.attempt(round, outgoing, left) {
+                Ok(reply) => return Ok(reply),
+                Err(failed) => failed,
+            };
             if may_be_done && repeat == Repeat::Undone {
                 let reason = format!("its answer was lost ({reason}), so what was asked may have been done: look before you ask again");
                 return Err(self.transport.unreachable(&reason.into()));
@@ -191,6 +200,23 @@ impl Dsm {
                 return Err(self.transport.unreachable(&reason));
             }
         }
+    }
+
+    /// One exchange, and what it says about whether DSM is there; after a failure, for how long nobody should try.
+    fn attempt(&self, round: Round, outgoing: Outgoing<'_>, within: Duration) -> Result<Reply, (Failure, Duration)> {
+        let exchange = |channel| self.transport.exchange(&channel, outgoing, within);
+        let failure = match self.transport.channel().map_err(Failure::unsent).and_then(exchange) {
+            Ok(reply) if !matches!(reply.status, 429 | 502..=504) => {
+                self.breaker.succeeded();
+                return Ok(reply);
+            }
+            // A gateway whose own server did not answer it; the others have not begun.
+            Ok(reply) => Failure { reason: format!("status {}", reply.status).into(), may_be_done: matches!(reply.status, 502 | 504) },
+            Err(failure) => failure,
+        };
+        let wait = self.breaker.failed(round, &failure.reason);
+        tracing::warn!(target: "dsma::dsm", "DSM at {} cannot be reached: {}. Connection will retry in: {} millis", self.endpoint(), failure.reason, wait.as_millis());
+        Err((failure, wait))
     }
 
     fn parse<T: DeserializeOwned>(&self, reply: &Reply) -> Result<T, Error> {

@@ -156,6 +156,6 @@ fn a_denial_is_an_answer() {
         let expected = format!("app {} has denied approval request", id_of(&guarded.client(0)));
         assert!(text.contains(&expected) && text.contains("not on a Friday"), "{text}");
     }
-    assert!(begin.elapsed() < Duration::from_secs(30));
+    assert!(begin.elapsed() < Duration::from_secs(60));
     assert_eq!(guarded.requests().len(), 1);
 }

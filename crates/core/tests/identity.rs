@@ -13,7 +13,7 @@ use dsma_testkit::{Authority, Stack};
 use serde_json::json;
 use uuid::Uuid;
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A DSM with an app that trusts a CA, and the two files of a certificate.
 struct Setting {
@@ -60,7 +60,9 @@ impl Setting {
             api_endpoint: self.stack.apps_endpoint(),
             identity: Identity::Certificate(files),
             ca_certs_file: Some(self.stack.ca_file()),
-            retry_timeout: Duration::from_millis(500),
+            // Many connect at once.
+            connect_timeout: DEADLINE,
+            retry_timeout: DEADLINE,
             ..Config::default()
         }
     }

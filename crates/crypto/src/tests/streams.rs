@@ -64,7 +64,7 @@ proptest! {
 
     #[test]
     fn parts_do_not_matter(
-        mode in 0..11usize,
+        mode in 0..modes().len(),
         plain in prop::collection::vec(any::<u8>(), 0..400),
         cuts in prop::collection::vec(0..60usize, 0..20),
     ) {

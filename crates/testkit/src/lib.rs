@@ -9,6 +9,7 @@
 mod authority;
 mod dsm;
 mod host;
+mod ports;
 mod process;
 mod programs;
 mod stack;
@@ -16,6 +17,7 @@ mod stack;
 pub use authority::{Authority, Identity};
 pub use dsm::{Credential, Dsm, Reply};
 pub use host::Host;
+pub use ports::free_port;
 pub use process::Process;
 pub use programs::{library, target_dir};
 pub use rcgen;

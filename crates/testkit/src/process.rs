@@ -93,16 +93,21 @@ impl Process {
     /// With the whole output, if the program ends before, or after a minute.
     #[track_caller]
     pub fn wait_for(&self, needle: &str) -> String {
+        self.until(needle).unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// As [`Process::wait_for`]; an error is the whole output and why it is that.
+    pub(crate) fn until(&self, needle: &str) -> Result<String, String> {
         let deadline = Instant::now() + PATIENCE;
         let mut content = self.log.lock();
         loop {
             if let Some(line) = content.text.lines().find(|line| line.contains(needle)) {
-                return line.to_owned();
+                return Ok(line.to_owned());
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if content.ended || left.is_zero() {
                 let what = if content.ended { "ended" } else { "said nothing for a minute" };
-                panic!("{} {what} before it printed {needle:?}. Its output:\n{}", self.name, content.text);
+                return Err(format!("{} {what} before it printed {needle:?}. Its output:\n{}", self.name, content.text));
             }
             content = self.log.changed.wait_timeout(content, left).expect("the reader does not panic").0;
         }
@@ -125,7 +130,12 @@ impl Process {
     ///
     /// # Panics
     /// Where it does not end within a minute.
-    pub fn stop(mut self) -> i32 {
+    pub fn stop(self) -> i32 {
+        self.end().0
+    }
+
+    /// As [`Process::stop`], with the whole output.
+    pub(crate) fn end(mut self) -> (i32, String) {
         self.pid();
         if let Some(mut control) = self.control.take() {
             // A program that has ended already leaves a shell that still reads.
@@ -138,8 +148,9 @@ impl Process {
             assert!(!left.is_zero(), "{} did not stop within a minute of SIGTERM. Its output:\n{}", self.name, content.text);
             content = self.log.changed.wait_timeout(content, left).expect("the reader does not panic").0;
         }
+        let log = std::mem::take(&mut content.text);
         drop(content);
-        self.shell.wait().expect("the shell is our child").code().unwrap_or(-1)
+        (self.shell.wait().expect("the shell is our child").code().unwrap_or(-1), log)
     }
 }
 
@@ -202,7 +213,7 @@ mod tests {
         command.args(["-c", "trap 'echo bye; exit 7' TERM; echo ready $WORD; while :; do sleep 0.05; done"]).env("WORD", "steady");
         let process = Process::start("sh", &command, None);
         assert_eq!(process.wait_for("ready"), "ready steady");
-        assert_eq!(process.stop(), 7);
+        assert_eq!(process.end(), (7, "ready steady\nbye\n".to_owned()));
     }
 
     #[test]

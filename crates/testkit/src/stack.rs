@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
 
 use crate::dsm::Account;
+use crate::ports::Ports;
 use crate::process::Process;
 use crate::{Credential, Dsm, Identity, programs};
 
@@ -19,6 +20,7 @@ pub struct Stack {
     state: Option<TempDir>,
     /// Further arguments, for this start and each restart.
     args: Vec<String>,
+    ports: Ports,
     owner: u32,
 }
 
@@ -40,9 +42,14 @@ impl Stack {
     pub fn start_with(args: &[&str]) -> Self {
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         let state = tempfile::Builder::new().prefix("dsma-local.").tempdir().expect("a temporary directory");
-        let process = launch(state.path(), 0, &args);
+        let launched = Ports::free().find_map(|ports| match launch(state.path(), ports.base, &args) {
+            Ok(process) => Some((ports, process)),
+            Err(why) if why.contains("cannot be bound") => None,
+            Err(why) => panic!("{why}"),
+        });
+        let (ports, process) = launched.expect("free ports");
         let env = read_env(state.path());
-        Self { process: Mutex::new(Some(process)), env, state: Some(state), args, owner: std::process::id() }
+        Self { process: Mutex::new(Some(process)), env, state: Some(state), args, ports, owner: std::process::id() }
     }
 
     /// The state directory.
@@ -132,16 +139,15 @@ impl Stack {
         self.dsm_as(&self.admin_key())
     }
 
-    /// Stops the program cleanly (SIGTERM) and keeps its state. Does nothing where it is stopped already.
+    /// Stops the program cleanly (SIGTERM) and keeps its state. Does nothing where it is stopped already. Returns what it had printed.
     ///
     /// # Panics
     /// Where it does not stop within a minute, or not with success.
-    pub fn stop(&self) {
-        if let Some(process) = self.process().take() {
-            let log = process.log();
-            let code = process.stop();
-            assert_eq!(code, 0, "dsma-local did not end cleanly on SIGTERM:\n{log}");
-        }
+    pub fn stop(&self) -> String {
+        let Some(process) = self.process().take() else { return String::new() };
+        let (code, log) = process.end();
+        assert_eq!(code, 0, "dsma-local did not end cleanly on SIGTERM:\n{log}");
+        log
     }
 
     /// Stops it, if it runs, and starts it again on the same state and the same ports.
@@ -150,9 +156,8 @@ impl Stack {
     /// As [`Stack::stop`] and [`Stack::start`].
     pub fn restart(&self) {
         self.stop();
-        let endpoint = self.endpoint();
-        let port = endpoint.rsplit(':').next().and_then(|port| port.parse().ok());
-        *self.process() = Some(launch(self.state_dir(), port.unwrap_or_else(|| panic!("{endpoint} has no port")), &self.args));
+        let process = launch(self.state_dir(), self.ports.base, &self.args);
+        *self.process() = Some(process.unwrap_or_else(|why| panic!("{why}")));
     }
 
     /// What the program has printed since it was started last.
@@ -187,12 +192,18 @@ impl Drop for Stack {
     }
 }
 
-fn launch(state: &Path, port_base: u16, args: &[String]) -> Process {
+fn launch(state: &Path, port_base: u16, args: &[String]) -> Result<Process, String> {
     let mut command = Command::new(programs::dsma_local());
     command.arg("--state").arg(state).args(["--port-base", &port_base.to_string()]).args(args);
     let process = Process::start("dsma-local", &command, Some(state));
-    process.wait_for("ready");
-    process
+    match process.until("ready") {
+        Ok(_) => Ok(process),
+        Err(why) => {
+            // Unlike a drop, it leaves the state alone.
+            process.stop();
+            Err(why)
+        }
+    }
 }
 
 /// Reads `export NAME='value'` lines, as dsma-local writes them.

@@ -1,7 +1,6 @@
 //! A dsma-local with keys, and a directory to run foreign programs in.
 
 use std::ffi::OsStr;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -19,7 +18,10 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn new() -> Self {
-        Self { stack: Stack::start(), dir: tempfile::tempdir().expect("a temporary directory") }
+        let desk = Self { stack: Stack::start(), dir: tempfile::tempdir().expect("a temporary directory") };
+        // No test waits for a timeout.
+        desk.configure("connect_timeout_millis = 60000\nrequest_timeout_millis = 120000\nretry_timeout_millis = 60000");
+        desk
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -135,11 +137,6 @@ pub(crate) fn private_uri(name: &str) -> String {
 /// The token.
 pub(crate) fn token_uri() -> &'static str {
     TOKEN
-}
-
-/// A port that nobody listens on now. For servers that cannot choose one by themselves and say which.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
 }
 
 /// Runs it to its end and returns all that it printed.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::desk::{Desk, fetch_with_both_versions, finish, free_port, private_uri, token_uri};
+use crate::desk::{Desk, fetch_with_both_versions, finish, private_uri, token_uri};
 
 #[test]
 fn p11tool_lists_and_signs() {
@@ -71,7 +71,7 @@ fn gnutls_serves_tls() {
         certtool.arg(&provider).env("GNUTLS_PIN", "any").args(["--generate-self-signed", "--template", "template", "--outfile", "crt"]);
         certtool.arg("--load-privkey").arg(private_uri(name));
         finish(certtool.arg("--load-pubkey").arg(format!("{};object={name};type=public", token_uri())));
-        let port = free_port();
+        let port = dsma_testkit::free_port();
         let mut serv = desk.command("gnutls-serv");
         serv.arg(&provider).args(["--http", "--port", &port.to_string(), "--x509certfile"]).arg(desk.path("crt")).arg("--x509keyfile");
         let server = desk.serve("gnutls-serv", serv.arg(format!("{};pin-value=any", private_uri(name))));

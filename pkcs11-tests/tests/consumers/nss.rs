@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::desk::{Desk, fetch_with_both_versions, finish, free_port, output};
+use crate::desk::{Desk, fetch_with_both_versions, finish, output};
 
 /// A desk with a database of NSS's that knows the module.
 fn with_database() -> Desk {
@@ -66,7 +66,7 @@ fn nss_generates_pairs_on_the_token_and_serves_tls() {
     for (name, option) in [("made-by-dsm", "-n"), ("rsa", "-n"), ("ec", "-e")] {
         let nickname = format!("Fortanix Token:{name}");
         let certificate = desk.write("certificate.pem", certutil(&desk, &["-L", "-n", &nickname, "-a"]));
-        let port = free_port();
+        let port = dsma_testkit::free_port();
         let mut selfserv = desk.command("selfserv");
         selfserv.arg("-d").arg(format!("sql:{}", desk.path("db").display())).arg("-f").arg(desk.path("pin"));
         selfserv.args(["-v", "-V", "tls1.2:tls1.3", "-p", &port.to_string(), option, &nickname]);

@@ -1,6 +1,6 @@
 //! OpenSSH: `ssh-keygen -D`, and a login at a real sshd with a key in DSM.
 
-use crate::desk::{Desk, finish, free_port};
+use crate::desk::{Desk, finish};
 
 #[test]
 fn ssh_logs_in_with_keys_in_dsm() {
@@ -16,7 +16,7 @@ fn ssh_logs_in_with_keys_in_dsm() {
         desk.write("authorized_keys", public);
         let _ = std::fs::remove_file(desk.path("host"));
         finish(desk.command("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", "host"]));
-        let port = free_port();
+        let port = dsma_testkit::free_port();
         let root = desk.path("").display().to_string();
         desk.write(
             "sshd_config",

@@ -5,7 +5,7 @@
 
 use std::process::Command;
 
-use crate::desk::{Desk, fetch, finish, free_port, port_in, private_uri};
+use crate::desk::{Desk, fetch, finish, port_in, private_uri};
 
 #[test]
 fn s_server_serves_rsa_and_ec() {
@@ -28,7 +28,7 @@ fn nginx_serves_and_reloads_under_load() {
     let desk = Desk::new();
     desk.rsa("rsa");
     let certificate = desk.certificate("rsa");
-    let port = free_port();
+    let port = dsma_testkit::free_port();
     let conf = format!(
         "daemon off; worker_processes 2; error_log stderr notice; pid nginx.pid; ssl_engine pkcs11;\n\
          env FORTANIX_PKCS11_CONFIG; env OPENSSL_CONF;\n\
@@ -61,7 +61,7 @@ fn apache_prefork_serves_and_restarts_under_load() {
     let desk = Desk::new();
     desk.ec("ec");
     let certificate = desk.certificate("ec");
-    let port = free_port();
+    let port = dsma_testkit::free_port();
     let modules =
         ["mpm_prefork", "authz_core", "ssl"].map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"));
     desk.write("index.html", "served");

@@ -275,7 +275,7 @@ fn configurations_that_cannot_be_used() {
     let wrong = base64_simd::STANDARD.encode_to_string(format!("{}:{}", uuid::Uuid::new_v4(), "not the secret of anybody"));
     let stranger = open("stranger.conf", &conf.replace(&stack.api_key(), &wrong)).expect("opens without the network");
     assert_eq!(refused(stranger.login(), "api_key"), CREDENTIAL);
-    let down = conf.replace(&stack.endpoint(), "https://localhost:1").replace("cache_ttl", "retry_timeout_millis = 0\ncache_ttl");
+    let down = conf.replace(&stack.endpoint(), "https://localhost:1").replace("retry_timeout_millis = 60000", "retry_timeout_millis = 0");
     let down = open("down.conf", &down).expect("opens without the network");
     assert_eq!(refused(down.login(), "https://localhost:1"), UNREACHABLE);
     shared().client.login().expect("logs in");

@@ -22,19 +22,17 @@ pub(crate) fn shared() -> &'static Bench {
 impl Bench {
     /// A DSM of one's own, for a test that stops it.
     pub(crate) fn start() -> Self {
-        let stack = Stack::start();
-        let client = Client::open(&stack.pkcs11_conf()).expect("the client opens");
-        Self { stack, client }
+        Self::start_with("retry_timeout_millis = 60000")
     }
 
     /// The same with a line more in the configuration.
     pub(crate) fn start_with(line: &str) -> Self {
         let stack = Stack::start();
         let conf = std::fs::read_to_string(stack.pkcs11_conf()).expect("a configuration");
-        let own = stack.state_dir().join("own.conf");
-        // At the top, because a table may come below.
-        std::fs::write(&own, format!("{line}\n{conf}")).expect("a file is written");
-        let client = Client::open(&own).expect("the client opens");
+        // At the top, because a table may come below. No test waits for a timeout unless it sets one.
+        let conf = format!("{line}\nconnect_timeout_millis = 60000\nrequest_timeout_millis = 120000\n{conf}");
+        std::fs::write(stack.pkcs11_conf(), conf).expect("a file is written");
+        let client = Client::open(&stack.pkcs11_conf()).expect("the client opens");
         Self { stack, client }
     }
 

@@ -189,7 +189,7 @@ fn a_credential_of_the_configuration_consents() {
 #[test]
 fn a_pin_of_conformance_mode_is_checked_each_time() {
     let stack = dsma_testkit::Stack::start();
-    let module = Module::with_config(&stack.state_dir().join("conformance.conf"));
+    let module = Module::with_config(&crate::keys::conformance(&stack));
     let label = [b' '; 32];
     assert_eq!(call!(module, C_InitToken(0, bytes(b"so pin"), 6, bytes(&label))), CKR_OK);
     let session = module.open(CKF_SERIAL_SESSION | CKF_RW_SESSION);

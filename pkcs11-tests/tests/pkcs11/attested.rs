@@ -9,6 +9,7 @@ use base64_simd::STANDARD;
 use dsma_testkit::{Credential, Dsm, Stack, library, target_dir};
 use serde_json::{Value, json};
 
+use crate::keys::patient;
 use crate::openssl::Openssl;
 
 /// CCM, as its provisioned user in the provisioned account.
@@ -78,11 +79,12 @@ fn fails(output: &Output, words: &[&str]) {
     assert!(!output.status.success() && words.iter().all(|word| printed.contains(word)), "{words:?} are not all in: {printed}");
 }
 
-/// The provisioned configuration, with a log, and this line changed.
+/// The provisioned configuration, with a log, and this line changed. It is patient where a node agent answers.
 fn configure(stack: &Stack, dir: &Path, key: &str, line: &str) {
     let text = fs::read_to_string(stack.state_dir().join("attested.conf")).unwrap();
     let text: String = text.lines().map(|old| format!("{}\n", if old.starts_with(key) { line } else { old })).collect();
     assert!(!text.contains("api_key") && !text.contains(&stack.api_key()));
+    let text = if key == "node_agent" { text } else { patient(&text) };
     fs::write(dir.join("attested.conf"), format!("{text}[log]\nlevel = \"warn\"\n")).unwrap();
 }
 

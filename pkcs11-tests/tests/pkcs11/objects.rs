@@ -109,7 +109,7 @@ fn a_key_that_was_just_made_is_found_and_keeps_its_handle() {
     let first = bench.aes();
     let object = module.object(session, CKO_SECRET_KEY, &first.label);
     let second = bench.aes();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     let template: &[(CK_ATTRIBUTE_TYPE, &[u8])] = &[(CKA_LABEL, second.label.as_bytes())];
     while module.find(session, template).is_empty() {
         assert!(std::time::Instant::now() < deadline, "the listing is refreshed after two seconds");

@@ -32,7 +32,7 @@ fn initialize_does_not_need_dsm() {
 #[test]
 fn sessions_and_cached_keys_live_through_an_outage() {
     // Few attempts, so that the pauses between them stay short.
-    let bench = Bench::start_with("retry_timeout_millis = 2000\n");
+    let bench = Bench::start_with("retry_timeout_millis = 5000\n");
     let (cached, uncached) = (bench.aes(), bench.aes());
     let (module, session, [key, other]) = bench.use_keys([&cached, &uncached]);
     let encrypted = module.encrypt(session, &gcm(), key, b"data").expect("it encrypts");
@@ -54,7 +54,7 @@ fn sessions_and_cached_keys_live_through_an_outage() {
 /// than a cached key lives.
 #[test]
 fn a_public_key_that_was_disabled_is_refused_in_time() {
-    let bench = Bench::start_with("retry_timeout_millis = 2000\n");
+    let bench = Bench::start_with("retry_timeout_millis = 5000\n");
     let given = std::fs::read_to_string(bench.stack.pkcs11_conf()).expect("a configuration");
     std::fs::write(bench.stack.pkcs11_conf(), given.replace("cache_ttl = 900", "cache_ttl = 1")).expect("a file is written");
     let key = bench.rsa_with(&["SIGN", "VERIFY", "ENCRYPT", "DECRYPT", "WRAPKEY", "APPMANAGEABLE"]);

@@ -173,7 +173,7 @@ fn mechanisms_are_offered_by_list() {
 
 #[test]
 fn a_token_goes_and_comes_with_dsm() {
-    let bench = Bench::start_with("retry_timeout_millis = 2000\n");
+    let bench = Bench::start_with("retry_timeout_millis = 5000\n");
     let module = bench.another();
     let mut slot = 4711;
     let poll = |slot: &mut CK_SLOT_ID| call!(module, C_WaitForSlotEvent(CKF_DONT_BLOCK, slot, null_mut()));
@@ -266,7 +266,7 @@ fn conformance_mode_empties_its_own_group() {
     let path = stack.state_dir().join("two.conf");
     let (endpoint, ca) = (stack.endpoint(), stack.ca_file());
     let text = format!("api_endpoint = {endpoint:?}\napi_key = {api_key:?}\nca_certs_file = {ca:?}\nconformance = true\n");
-    std::fs::write(&path, text).expect("a file is written");
+    std::fs::write(&path, patient(&text)).expect("a file is written");
     let module = Module::with_config(&path);
     for _ in 0..2 {
         assert_eq!(call!(module, C_InitToken(0, bytes(b"so pin"), 6, bytes(&[b' '; 32]))), CKR_OK);

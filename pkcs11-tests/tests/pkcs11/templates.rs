@@ -195,7 +195,7 @@ fn arrays_of_attributes_that_cannot_be_are_refused() {
 #[test]
 fn a_key_for_trusted_keys_waits_for_the_security_officer_s_word() {
     let stack = dsma_testkit::Stack::start();
-    let module = Module::with_config(&stack.state_dir().join("conformance.conf"));
+    let module = Module::with_config(&crate::keys::conformance(&stack));
     let label = [b' '; 32];
     assert_eq!(call!(module, C_InitToken(0, bytes(b"so pin"), 6, bytes(&label))), CKR_OK);
     let session = module.open(CKF_SERIAL_SESSION | CKF_RW_SESSION);

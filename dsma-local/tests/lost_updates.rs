@@ -9,7 +9,7 @@ use ccm::{Ccm, Node};
 use dsma_testkit::{Credential, Stack};
 use serde_json::{Value, json};
 
-/// Runs `beside` again and again, in several threads, until `change` is through.
+/// Runs `beside` again and again, in several threads, until `change` is through, which begins when each thread has done it once.
 fn beside<T>(beside: impl Fn() + Sync, change: impl FnOnce() -> T) -> T {
     struct Done<'a>(&'a AtomicBool);
     impl Drop for Done<'_> {
@@ -19,14 +19,21 @@ fn beside<T>(beside: impl Fn() + Sync, change: impl FnOnce() -> T) -> T {
     }
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let _done = Done(&done);
+        let (begun, begins) = std::sync::mpsc::channel();
         for _ in 0..4 {
-            scope.spawn(|| {
+            let (begun, done, beside) = (begun.clone(), &done, &beside);
+            scope.spawn(move || {
+                beside();
+                drop(begun);
                 while !done.load(Ordering::Relaxed) {
                     beside();
                 }
             });
         }
-        let _done = Done(&done);
+        drop(begun);
+        // It ends when each has done it.
+        begins.iter().for_each(|()| ());
         change()
     })
 }

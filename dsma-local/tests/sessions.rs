@@ -119,12 +119,14 @@ fn an_app_that_is_disabled_deleted_or_has_a_new_secret_loses_its_sessions() {
 /// The one test that waits for time itself to pass.
 #[test]
 fn an_idle_session_ends_and_a_used_one_does_not() {
-    let stack = Stack::start_with(&["--session-idle-seconds", "2"]);
+    // Long enough for a machine that stands still for a while between two calls.
+    let life = Duration::from_secs(10);
+    let stack = Stack::start_with(&["--session-idle-seconds", "10"]);
     let dsm = stack.dsm();
-    assert_eq!(dsm.request("POST", "/sys/v1/session/auth", None).json()["expires_in"], 2);
+    assert_eq!(dsm.request("POST", "/sys/v1/session/auth", None).json()["expires_in"], 10);
     let (used, idle) = (dsm.login(), dsm.login());
     let begin = Instant::now();
-    while begin.elapsed() < Duration::from_secs(3) {
+    while begin.elapsed() < life + Duration::from_secs(1) {
         assert_eq!(used.request("POST", "/sys/v1/session/refresh", None).status, 204);
     }
     assert_eq!(status_and_text(&idle, "GET", WHO), (401, "Session does not exist".into()));

@@ -76,6 +76,8 @@ def schemathesis(document, paths, token, seconds):
         schema.write_text(json.dumps(part), encoding="utf-8")
         command = [
             str(Path(sys.executable).with_name("schemathesis")), "run", str(schema),
+            # A large RSA key takes its time on a loaded machine.
+            "--request-timeout", "120",
             "--url", os.environ["FORTANIX_API_ENDPOINT"], "--tls-verify", os.environ["FORTANIX_CA_FILE"],
             "--header", f"Authorization: Bearer {token}",
             "--checks", "not_a_server_error,response_schema_conformance",

@@ -11,7 +11,7 @@ use dsma_testkit::{Credential, Host, Stack};
 use serde_json::json;
 
 /// Longer than any TTL here, on a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn the_start_is_told_line_by_line() {

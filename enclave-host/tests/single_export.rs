@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::sync::Barrier;
+use std::sync::{Barrier, Mutex};
 
 use common::{MESSAGE, base64, exportable_aes, exportable_ec, exportable_rsa, gcm, open_gcm, sign, token};
 use dsma_testkit::{Host, Stack};
@@ -14,11 +14,19 @@ const CALLERS: usize = 1000;
 #[test]
 fn a_thousand_first_uses_of_a_key_export_it_once() {
     let (stack, host) = start(&[]);
-    let (dsm, client) = (stack.dsm(), host.client(&stack));
+    let dsm = stack.dsm();
     let kid = exportable_aes(&dsm);
-    let start = Barrier::new(CALLERS);
+    // Connected before, one after the other: a thousand handshakes at once would take longer than the service waits for one.
+    let (turn, start) = (Mutex::new(()), Barrier::new(CALLERS));
+    let connected = || {
+        let _turn = turn.lock().unwrap();
+        let client = host.client(&stack);
+        client.request("GET", "/", None).success();
+        client
+    };
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let call = || {
+            let client = connected();
             start.wait();
             client.request("POST", "/crypto/v1/encrypt", Some(gcm(&kid))).status
         };

@@ -47,7 +47,8 @@ async fn a_client_of_http_1_that_never_reads_loses_its_connection() {
 #[tokio::test]
 async fn a_client_of_http_2_that_gives_no_window_loses_its_connection() {
     let stack = Stack::start();
-    let host = Host::start(&stack, &[("IDLE_TIMEOUT", "1"), ("MAX_CONNECTIONS", "1")]);
+    // Between the handshake and the request the client is idle too.
+    let host = Host::start(&stack, &[("IDLE_TIMEOUT", "8"), ("MAX_CONNECTIONS", "1")]);
     let io = TokioIo::new(connect(&host, b"h2").await);
     let mut client = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
     // The client answers pings, reads heads, and has no room for a byte of an answer.

@@ -41,6 +41,7 @@ mod templates;
 mod token_objects;
 mod tokens;
 mod traps;
+mod unique_ids;
 mod unloading;
 mod wrapping;
 mod wycheproof;

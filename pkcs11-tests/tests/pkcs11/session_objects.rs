@@ -147,7 +147,7 @@ fn trap_23_templates_are_refused_for_the_right_reason() {
         (&[(CKA_ALWAYS_SENSITIVE, TRUE)], CKR_ATTRIBUTE_READ_ONLY),
         (&[(CKA_NEVER_EXTRACTABLE, TRUE)], CKR_ATTRIBUTE_READ_ONLY),
         (&[(CKA_KEY_GEN_MECHANISM, &[0; 8])], CKR_ATTRIBUTE_READ_ONLY),
-        (&[(CKA_UNIQUE_ID, b"id")], CKR_ATTRIBUTE_TYPE_INVALID),
+        (&[(CKA_UNIQUE_ID, b"id")], CKR_ATTRIBUTE_READ_ONLY),
         (&[(CKA_TRUSTED, TRUE)], CKR_ATTRIBUTE_READ_ONLY),
     ] {
         assert_eq!(wrong(more), Some(expected), "{more:?}");

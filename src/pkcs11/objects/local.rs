@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use cryptoki_sys::*;
 use dsma_core::PointEncoding;
+use uuid::Uuid;
 
 use super::KeyKind;
 use super::key::LocalKey;
@@ -23,14 +24,22 @@ pub(in crate::pkcs11) struct LocalObject {
 }
 
 impl LocalObject {
-    pub(super) const fn new(
+    /// A new object of a session. Its CKA_UNIQUE_ID is random, so that it differs from those of every process, a forked one too; what
+    /// the attributes say of it, as where they are copied, is another object's.
+    pub(super) fn new(
         session: CK_SESSION_HANDLE,
         class: CK_OBJECT_CLASS,
-        attributes: Attributes,
+        mut attributes: Attributes,
         key: Option<Arc<LocalKey>>,
         points: PointEncoding,
     ) -> Self {
+        attributes.set(CKA_UNIQUE_ID, Uuid::new_v4().to_string().as_bytes());
         Self { session, class, attributes, key, points }
+    }
+
+    /// An object that was always there, of no session: all of it is in its attributes.
+    pub(super) const fn built_in(class: CK_OBJECT_CLASS, attributes: Attributes) -> Self {
+        Self { session: CK_INVALID_HANDLE, class, attributes, key: None, points: PointEncoding::Raw }
     }
 
     /// The same object with other attributes.

@@ -1,7 +1,6 @@
 //! Profile objects (section 4.12): what the token says it conforms to.
 
 use cryptoki_sys::*;
-use dsma_core::PointEncoding;
 
 use super::local::LocalObject;
 use super::next_handle;
@@ -19,10 +18,11 @@ pub(in crate::pkcs11) fn profiles() -> impl Iterator<Item = Object> {
         attributes.set_number(CKA_PROFILE_ID, profile);
         attributes.set_flag(CKA_TOKEN, true);
         attributes.set(CKA_LABEL, b"");
+        attributes.set(CKA_UNIQUE_ID, format!("profile/{profile}").as_bytes());
         for kind in [CKA_PRIVATE, CKA_MODIFIABLE, CKA_COPYABLE, CKA_DESTROYABLE] {
             attributes.set_flag(kind, false);
         }
-        let object = LocalObject::new(CK_INVALID_HANDLE, CKO_PROFILE, attributes, None, PointEncoding::Raw);
+        let object = LocalObject::built_in(CKO_PROFILE, attributes);
         Object { handle: next_handle(), body: Body::Local(Box::new(object)) }
     })
 }

@@ -27,6 +27,8 @@ macro_rules! errors {
 errors! {
     /// A pointer or a length that cannot be.
     ArgumentsBad = CKR_ARGUMENTS_BAD,
+    /// A wrong tag, where the standard names it so: in the functions for messages alone.
+    AeadDecryptFailed = CKR_AEAD_DECRYPT_FAILED,
     ActionProhibited = CKR_ACTION_PROHIBITED,
     AttributeReadOnly = CKR_ATTRIBUTE_READ_ONLY,
     AttributeSensitive = CKR_ATTRIBUTE_SENSITIVE,

@@ -1,5 +1,9 @@
 //! Message encryption and decryption functions (sections 5.9 and 5.11 of version 3.0): authenticated encryption of many messages under
-//! one key, in one call each or in parts. A message that fails does not end the operation: the next one may follow.
+//! one key, in one call each or in parts. An error in a part ends the message (CKR_BUFFER_TOO_SMALL is none), and a message that fails
+//! does not end the operation: the next one may follow.
+//!
+//! The tag is looked at by the call that ends a message alone: until then its place may be unset (section 6.13 of version 3.2). A wrong one
+//! is CKR_AEAD_DECRYPT_FAILED here and nowhere else: the standard does not name it for C_Decrypt and for unwrapping.
 
 use std::sync::Arc;
 
@@ -143,6 +147,7 @@ impl Sealing {
             return Err(Error::OperationActive);
         }
         let mut params = self.read(parameter)?;
+        self.check_tag(&mut params)?;
         let len = data.len()?;
         self.check_announced(&params, len)?;
         if let Room::Told(answer) = output.room(len)? {
@@ -156,7 +161,7 @@ impl Sealing {
         let tag = tag.get_mut(..params.tag.bytes()?.len()).ok_or(Error::MechanismParamInvalid)?;
         let written = if self.decrypting {
             tag.copy_from_slice(params.tag.bytes()?);
-            self.object.decrypt(&cipher, output.cipher(&data, 0..len)?, tag)?
+            self.object.decrypt(&cipher, output.cipher(&data, 0..len)?, tag).map_err(wrong_tag)?
         } else {
             let written = self.object.encrypt(&cipher, output.cipher(&data, 0..len)?, tag)?;
             params.tag.bytes()?.copy_from_slice(tag);
@@ -183,12 +188,23 @@ impl Sealing {
         Ok(())
     }
 
-    fn next(&mut self, parameter: MessageParameter<'_>, part: Input<'_>, mut output: Output<'_>, flags: CK_FLAGS) -> Result {
-        let last = flags & CKF_END_OF_MESSAGE != 0;
+    fn next(&mut self, parameter: MessageParameter<'_>, part: Input<'_>, output: Output<'_>, flags: CK_FLAGS) -> Result {
+        let result = self.part(parameter, part, output, flags & CKF_END_OF_MESSAGE != 0);
+        if !matches!(result, Ok(()) | Err(Error::BufferTooSmall)) {
+            self.message = None;
+        }
+        result
+    }
+
+    fn part(&mut self, parameter: MessageParameter<'_>, part: Input<'_>, mut output: Output<'_>, last: bool) -> Result {
+        let made_in = self.message.as_ref().ok_or(Error::OperationNotInitialized)?.made_in;
+        if made_in.is_some_and(|generation| generation != gate::generation()) {
+            return Err(Error::OperationNotInitialized);
+        }
         let (len, during) = (part.len()?, if self.decrypting { During::Decrypt } else { During::Protect });
         let mut params = self.read(parameter)?;
-        if self.message.as_ref().and_then(|message| message.made_in).is_some_and(|generation| generation != gate::generation()) {
-            return Err(self.failed(Error::OperationNotInitialized));
+        if last {
+            self.check_tag(&mut params)?;
         }
         let message = self.message.as_mut().ok_or(Error::OperationNotInitialized)?;
         match &mut message.stage {
@@ -197,8 +213,7 @@ impl Sealing {
                     return answer;
                 }
                 let written = stream.update(output.cipher(&part, 0..len)?);
-                let written = written.map_err(|error| self.failed(Error::from_crypto(error, during)))?;
-                output.tell(written);
+                output.tell(written.map_err(|error| Error::from_crypto(error, during))?);
             }
             Stage::Collecting(data) => {
                 let total = data.len().checked_add(len).filter(|total| *total <= MOST_KEPT).ok_or(Error::DataLenRange)?;
@@ -225,14 +240,14 @@ impl Sealing {
         match stage {
             Stage::Streaming(stream) => {
                 let ended = if self.decrypting { stream.finish_decrypt(&mut [], tag) } else { stream.finish_encrypt(&mut [], tag) };
-                ended.map_err(|error| Error::from_crypto(error, during))?;
+                ended.map_err(|error| wrong_tag(Error::from_crypto(error, during)))?;
             }
             Stage::Collecting(data) => {
                 self.check_announced(params, data.len())?;
                 let mut result = Zeroizing::new(vec![0; data.len()]);
                 let (cipher, io) = (self.kind.params(iv.as_bytes(), &aad), Buffers::new(&data, &mut result));
-                let written =
-                    if self.decrypting { self.object.decrypt(&cipher, io, tag)? } else { self.object.encrypt(&cipher, io, tag)? };
+                let made = if self.decrypting { self.object.decrypt(&cipher, io, tag) } else { self.object.encrypt(&cipher, io, tag) };
+                let written = made.map_err(wrong_tag)?;
                 output.write(result.get(..written).ok_or(Error::GeneralError)?)?;
             }
         }
@@ -242,26 +257,30 @@ impl Sealing {
         Ok(())
     }
 
-    /// A message that fails in the middle is over.
-    fn failed(&mut self, error: Error) -> Error {
-        self.message = None;
-        error
-    }
-
     fn read<'p>(&self, parameter: MessageParameter<'p>) -> Result<MessageParams<'p>> {
         let mut params = match self.kind {
             Kind::Gcm => parameter.gcm(),
             Kind::Ccm => parameter.ccm(),
             Kind::ChaCha20Poly1305 => parameter.chacha20_poly1305(),
         }?;
-        let (iv, tag) = (params.iv.bytes().map(|iv| iv.len()), params.tag.bytes().map(|tag| tag.len()));
-        let (iv, tag) = (iv.map_err(|_| Error::MechanismParamInvalid)?, tag.map_err(|_| Error::MechanismParamInvalid)?);
+        let iv = params.iv.bytes().map_err(|_| Error::MechanismParamInvalid)?.len();
         let good = match self.kind {
-            Kind::Gcm => (1..=LONGEST_IV).contains(&iv) && (4..=TAG).contains(&tag),
-            Kind::Ccm => (7..=13).contains(&iv) && (4..=TAG).contains(&tag) && tag.is_multiple_of(2),
+            Kind::Gcm => (1..=LONGEST_IV).contains(&iv),
+            Kind::Ccm => (7..=13).contains(&iv),
             Kind::ChaCha20Poly1305 => iv == 12,
         };
         if good { Ok(params) } else { Err(Error::MechanismParamInvalid) }
+    }
+
+    /// Makes sure that the tag has its place, and a length of the mechanism's.
+    fn check_tag(&self, params: &mut MessageParams<'_>) -> Result {
+        let tag = params.tag.bytes().map_err(|_| Error::MechanismParamInvalid)?.len();
+        let good = match self.kind {
+            Kind::Gcm => (4..=TAG).contains(&tag) && params.tag_bits.is_multiple_of(8),
+            Kind::Ccm => (4..=TAG).contains(&tag) && tag.is_multiple_of(2),
+            Kind::ChaCha20Poly1305 => tag == TAG,
+        };
+        if good { Ok(()) } else { Err(Error::MechanismParamInvalid) }
     }
 
     fn check_announced(&self, params: &MessageParams<'_>, len: usize) -> Result {
@@ -290,6 +309,14 @@ impl Sealing {
         nonces::make(iv.as_bytes_mut(), params.fixed_bits, wish)?;
         place.copy_from_slice(iv.as_bytes());
         Ok(iv)
+    }
+}
+
+/// What a decryption calls bad data is a tag that does not fit: every mechanism here has one, and no padding.
+const fn wrong_tag(error: Error) -> Error {
+    match error {
+        Error::EncryptedDataInvalid => Error::AeadDecryptFailed,
+        error => error,
     }
 }
 

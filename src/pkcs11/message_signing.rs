@@ -1,6 +1,7 @@
 //! Message signing and verifying functions (sections 5.21 and 5.22 of version 3.0): one key and mechanism for many messages.
 //!
-//! No mechanism here has a parameter per message. A message that fails does not end the operation: the next one may follow.
+//! No mechanism here has a parameter per message. An error in a part ends the message (CKR_BUFFER_TOO_SMALL is none), and a message that
+//! fails does not end the operation: the next one may follow.
 
 use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SESSION_HANDLE, CKF_MESSAGE_SIGN, CKF_MESSAGE_VERIFY};
 
@@ -33,6 +34,13 @@ impl Messages {
     fn between(&self) -> Result {
         if self.begun { Err(Error::OperationActive) } else { Ok(()) }
     }
+
+    fn begin(&mut self, parameter: &Input<'_>) -> Result {
+        no_parameter(parameter)?;
+        self.between()?;
+        self.begun = true;
+        Ok(())
+    }
 }
 
 /// C_MessageSignInit.
@@ -50,7 +58,8 @@ pub(super) fn message_sign_init(session: CK_SESSION_HANDLE, mechanism: Mechanism
 
 /// C_SignMessage.
 pub(super) fn sign_message(session: CK_SESSION_HANDLE, parameter: Input<'_>, data: Input<'_>, mut signature: Output<'_>) -> Result {
-    with(&session_table::get(session)?.message_sign, parameter, |messages| {
+    with(&session_table::get(session)?.message_sign, |messages| {
+        no_parameter(&parameter)?;
         messages.between()?;
         match signature.room(messages.signing.signature_len())? {
             Room::Told(answer) => answer,
@@ -61,15 +70,12 @@ pub(super) fn sign_message(session: CK_SESSION_HANDLE, parameter: Input<'_>, dat
 
 /// C_SignMessageBegin.
 pub(super) fn sign_message_begin(session: CK_SESSION_HANDLE, parameter: Input<'_>) -> Result {
-    with(&session_table::get(session)?.message_sign, parameter, begin)
+    with(&session_table::get(session)?.message_sign, |messages| messages.begin(&parameter))
 }
 
 /// C_SignMessageNext; the last part comes with a place for the signature.
 pub(super) fn sign_message_next(session: CK_SESSION_HANDLE, parameter: Input<'_>, part: Input<'_>, mut signature: Output<'_>) -> Result {
-    with(&session_table::get(session)?.message_sign, parameter, |messages| {
-        if !messages.begun {
-            return Err(Error::OperationNotInitialized);
-        }
+    with_part(&session_table::get(session)?.message_sign, &parameter, |messages| {
         if signature.is_absent() {
             return messages.signing.add(part.bytes()?);
         }
@@ -102,7 +108,8 @@ pub(super) fn message_verify_init(session: CK_SESSION_HANDLE, mechanism: Mechani
 
 /// C_VerifyMessage.
 pub(super) fn verify_message(session: CK_SESSION_HANDLE, parameter: Input<'_>, data: Input<'_>, signature: Input<'_>) -> Result {
-    with(&session_table::get(session)?.message_verify, parameter, |messages| {
+    with(&session_table::get(session)?.message_verify, |messages| {
+        no_parameter(&parameter)?;
         messages.between()?;
         messages.signing.verify_whole(data.bytes()?, signature.bytes()?)
     })
@@ -110,15 +117,12 @@ pub(super) fn verify_message(session: CK_SESSION_HANDLE, parameter: Input<'_>, d
 
 /// C_VerifyMessageBegin.
 pub(super) fn verify_message_begin(session: CK_SESSION_HANDLE, parameter: Input<'_>) -> Result {
-    with(&session_table::get(session)?.message_verify, parameter, begin)
+    with(&session_table::get(session)?.message_verify, |messages| messages.begin(&parameter))
 }
 
 /// C_VerifyMessageNext; the last part comes with the signature.
 pub(super) fn verify_message_next(session: CK_SESSION_HANDLE, parameter: Input<'_>, part: Input<'_>, signature: Input<'_>) -> Result {
-    with(&session_table::get(session)?.message_verify, parameter, |messages| {
-        if !messages.begun {
-            return Err(Error::OperationNotInitialized);
-        }
+    with_part(&session_table::get(session)?.message_verify, &parameter, |messages| {
         if signature.is_absent() {
             // NULL with a length is no way to say that more comes.
             signature.len()?;
@@ -135,27 +139,32 @@ pub(super) fn message_verify_final(session: CK_SESSION_HANDLE) -> Result {
     session_table::get(session)?.message_verify.take()?.end().map(drop)
 }
 
-fn begin(messages: &mut Messages) -> Result {
-    messages.between()?;
-    messages.begun = true;
-    Ok(())
-}
-
 /// Runs `step` on the operation, which goes on whatever comes of it.
-fn with(slot: &Slot<Messages>, parameter: Input<'_>, step: impl FnOnce(&mut Messages) -> Result) -> Result {
+fn with(slot: &Slot<Messages>, step: impl FnOnce(&mut Messages) -> Result) -> Result {
     let mut taken: Taken<'_, Messages> = slot.take()?;
-    let result = match parameter.len() {
-        Ok(0) => step(taken.get()?),
-        Ok(_) => Err(Error::MechanismParamInvalid),
-        Err(error) => Err(error),
-    };
-    if result.is_err() {
-        let messages = taken.get()?;
-        // What was given of a message that failed is no part of the next one.
-        if !messages.begun {
-            messages.signing.forget_parts();
-        }
+    let messages = taken.get()?;
+    let result = step(messages);
+    // What was given of a message that failed is no part of the next one.
+    if result.is_err() && !messages.begun {
+        messages.signing.forget_parts();
     }
     taken.keep();
     result
+}
+
+/// Runs `step` on the message that is under way: an error ends it, unless the place for the signature is too small (sections 5.14 and 5.16
+/// of version 3.2).
+fn with_part(slot: &Slot<Messages>, parameter: &Input<'_>, step: impl FnOnce(&mut Messages) -> Result) -> Result {
+    with(slot, |messages| {
+        if !messages.begun {
+            return Err(Error::OperationNotInitialized);
+        }
+        let result = no_parameter(parameter).and_then(|()| step(messages));
+        messages.begun &= matches!(result, Ok(()) | Err(Error::BufferTooSmall));
+        result
+    })
+}
+
+fn no_parameter(parameter: &Input<'_>) -> Result {
+    if parameter.len()? == 0 { Ok(()) } else { Err(Error::MechanismParamInvalid) }
 }

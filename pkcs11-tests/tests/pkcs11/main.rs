@@ -22,6 +22,7 @@ mod in_dsm;
 mod isolated;
 mod keys;
 mod macs;
+mod message_parts;
 mod messages;
 mod module;
 mod objects;

@@ -66,7 +66,7 @@ fn gcm_messages_here_and_in_dsm() {
                 unsafe { *params.pTag.add(3) ^= 1 }
             };
             spoil();
-            assert_eq!(decrypt(), Err(CKR_ENCRYPTED_DATA_INVALID));
+            assert_eq!(decrypt(), Err(CKR_AEAD_DECRYPT_FAILED));
             // The operation goes on after a message that failed.
             spoil();
             assert_eq!(decrypt().as_deref(), Ok(DATA));
@@ -143,7 +143,7 @@ fn messages_in_parts() {
         assert_eq!([&encrypted[..], made].concat(), tagged, "{kind:#x}");
         let mut wrong = encrypted.clone();
         wrong[0] ^= 1;
-        assert_eq!(run(true, &wrong), Err(CKR_ENCRYPTED_DATA_INVALID), "{kind:#x}");
+        assert_eq!(run(true, &wrong), Err(CKR_AEAD_DECRYPT_FAILED), "{kind:#x}");
         assert_eq!(run(true, &encrypted).as_deref(), Ok(DATA), "the next message may follow");
         assert_eq!(call!(module, C_MessageEncryptFinal(session)), CKR_OK);
         assert_eq!(call!(module, C_MessageDecryptFinal(session)), CKR_OK);

@@ -23,8 +23,10 @@ pub(in crate::pkcs11) struct MessageParams<'a> {
     pub(in crate::pkcs11) fixed_bits: CK_ULONG,
     /// Who makes the IV (`CKG_`).
     pub(in crate::pkcs11) generator: CK_GENERATOR_FUNCTION,
-    /// Written by an encryption, read by a decryption.
+    /// Written by an encryption, read by a decryption; unset until the call that ends the message.
     pub(in crate::pkcs11) tag: Fill<'a>,
+    /// Length of the tag, which is good for no mechanism where these are no whole bytes.
+    pub(in crate::pkcs11) tag_bits: CK_ULONG,
     /// Length of the data, where the mechanism must know it.
     pub(in crate::pkcs11) announced: Option<CK_ULONG>,
 }
@@ -40,15 +42,13 @@ impl<'a> MessageParameter<'a> {
     /// `CK_GCM_MESSAGE_PARAMS`.
     ///
     /// # Errors
-    /// [`Error::MechanismParamInvalid`] for any other length, and for a tag that is not of whole bytes.
+    /// [`Error::MechanismParamInvalid`] for any other length.
     pub(in crate::pkcs11) fn gcm(&self) -> Result<MessageParams<'a>> {
         let given: CK_GCM_MESSAGE_PARAMS = self.read()?;
-        if !given.ulTagBits.is_multiple_of(8) {
-            return Err(Error::MechanismParamInvalid);
-        }
         // SAFETY: by `new`'s contract the structure is the standard's, so its pointers are NULL or valid for their lengths.
         let (iv, tag) = unsafe { (Fill::new(given.pIv, given.ulIvLen), Fill::new(given.pTag, given.ulTagBits / 8)) };
-        Ok(MessageParams { iv, fixed_bits: given.ulIvFixedBits, generator: given.ivGenerator, tag, announced: None })
+        let (fixed_bits, generator) = (given.ulIvFixedBits, given.ivGenerator);
+        Ok(MessageParams { iv, fixed_bits, generator, tag, tag_bits: given.ulTagBits, announced: None })
     }
 
     /// `CK_CCM_MESSAGE_PARAMS`.
@@ -59,8 +59,9 @@ impl<'a> MessageParameter<'a> {
         let given: CK_CCM_MESSAGE_PARAMS = self.read()?;
         // SAFETY: by `new`'s contract the structure is the standard's, so its pointers are NULL or valid for their lengths.
         let (iv, tag) = unsafe { (Fill::new(given.pNonce, given.ulNonceLen), Fill::new(given.pMAC, given.ulMACLen)) };
-        let announced = Some(given.ulDataLen);
-        Ok(MessageParams { iv, fixed_bits: given.ulNonceFixedBits, generator: given.nonceGenerator, tag, announced })
+        let (fixed_bits, generator) = (given.ulNonceFixedBits, given.nonceGenerator);
+        let (tag_bits, announced) = (given.ulMACLen.saturating_mul(8), Some(given.ulDataLen));
+        Ok(MessageParams { iv, fixed_bits, generator, tag, tag_bits, announced })
     }
 
     /// `CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS`: the nonce is the caller's, the tag has 16 bytes.
@@ -71,7 +72,7 @@ impl<'a> MessageParameter<'a> {
         let given: CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS = self.read()?;
         // SAFETY: by `new`'s contract the structure is the standard's, so its pointers are NULL or valid for their lengths.
         let (iv, tag) = unsafe { (Fill::new(given.pNonce, given.ulNonceLen), Fill::new(given.pTag, 16)) };
-        Ok(MessageParams { iv, fixed_bits: 0, generator: CKG_NO_GENERATE, tag, announced: None })
+        Ok(MessageParams { iv, fixed_bits: 0, generator: CKG_NO_GENERATE, tag, tag_bits: 128, announced: None })
     }
 
     fn read<T: Copy>(&self) -> Result<T> {

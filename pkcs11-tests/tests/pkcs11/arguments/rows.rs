@@ -103,13 +103,9 @@ const OUTPUT: Argument = Output { short: CKR_BUFFER_TOO_SMALL };
 const NO_OUTPUT: Argument = Output { short: CKR_OK };
 
 impl Row {
-    /// A search, and operations of many messages, are not ended by bad arguments.
-    pub(super) const GOES_ON: Running = running::FIND
-        | running::MESSAGE_ENCRYPT
-        | running::MESSAGE_DECRYPT
-        | running::MESSAGE_SIGN
-        | running::MESSAGE_VERIFY
-        | running::BEGUN;
+    /// A search, and operations of many messages, are not ended by bad arguments; a message that has been begun is.
+    pub(super) const GOES_ON: Running =
+        running::FIND | running::MESSAGE_ENCRYPT | running::MESSAGE_DECRYPT | running::MESSAGE_SIGN | running::MESSAGE_VERIFY;
 
     /// Whether it may be called before C_Initialize.
     pub(super) fn is_for_any_time(&self) -> bool {
@@ -239,9 +235,9 @@ rows! {
     C_EncryptMessageNext: running::BEGUN_ENCRYPT, [Session, Parameter, BLOCK, OUTPUT, Number(0)] = Some(CKR_OK);
     C_MessageEncryptFinal: running::MESSAGE_ENCRYPT, [Session] = Some(CKR_OK);
     C_MessageDecryptInit: NOTHING, [Session, for_messages(CKM_AES_GCM), key(Role::Aes)] = Some(CKR_OK);
-    C_DecryptMessage: running::MESSAGE_DECRYPT, [Session, Parameter, Input(Bytes::Block, CKR_ENCRYPTED_DATA_INVALID),
-        Input(Bytes::Block, CKR_ENCRYPTED_DATA_INVALID), OUTPUT]
-        = Some(CKR_ENCRYPTED_DATA_INVALID);
+    C_DecryptMessage: running::MESSAGE_DECRYPT, [Session, Parameter, Input(Bytes::Block, CKR_AEAD_DECRYPT_FAILED),
+        Input(Bytes::Block, CKR_AEAD_DECRYPT_FAILED), OUTPUT]
+        = Some(CKR_AEAD_DECRYPT_FAILED);
     C_DecryptMessageBegin: running::MESSAGE_DECRYPT, [Session, Parameter, BLOCK] = Some(CKR_OK);
     C_DecryptMessageNext: running::BEGUN_DECRYPT, [Session, Parameter, BLOCK, OUTPUT, Number(0)] = Some(CKR_OK);
     C_MessageDecryptFinal: running::MESSAGE_DECRYPT, [Session] = Some(CKR_OK);

@@ -170,13 +170,22 @@ fn of(ground: &Ground, row: &Row, argument: &Argument) -> Vec<Spoiling> {
             Spoiling::new("a byte more", Instead::Second(size_of::<CK_GCM_MESSAGE_PARAMS>() + 1), CKR_MECHANISM_PARAM_INVALID),
             Spoiling::new("at an odd address", Instead::ParameterOff, good),
             Spoiling::new("without an IV", Instead::ParameterWithout { tag: false }, CKR_MECHANISM_PARAM_INVALID),
-            Spoiling::new("without a tag", Instead::ParameterWithout { tag: true }, CKR_MECHANISM_PARAM_INVALID),
+            Spoiling::new(
+                "without a tag",
+                Instead::ParameterWithout { tag: true },
+                if is_whole(row) { CKR_MECHANISM_PARAM_INVALID } else { good },
+            ),
         ],
         Argument::NoParameter => vec![
             Spoiling::words("NULL with a length", vec![NULL, 16], CKR_ARGUMENTS_BAD),
             Spoiling::words("~0 bytes", vec![NOWHERE, UNAVAILABLE], CKR_ARGUMENTS_BAD),
         ],
     }
+}
+
+/// The beginning of a message, and each part but the last, do without its tag. (The rows of parts say that more comes.)
+fn is_whole(row: &Row) -> bool {
+    matches!(row.name, "C_EncryptMessage" | "C_DecryptMessage")
 }
 
 const fn refuses_first(good: CK_RV) -> bool {

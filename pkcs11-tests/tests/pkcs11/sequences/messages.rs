@@ -1,4 +1,4 @@
-//! Operations of many messages, in one call each and in parts. A message that fails does not end them.
+//! Operations of many messages, in one call each and in parts. A part that fails ends its message, and no message ends the operation.
 
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -7,8 +7,8 @@ use cryptoki_sys::*;
 
 use super::operations::{PART, settled};
 use super::run::{Answer, NO_HANDLE, Operation, Room, Run, State, forged};
-use super::steps::{Buffer, MESSAGES, Messages};
-use crate::module::{Mechanism, bytes, call, message_parameter};
+use super::steps::{Buffer, Fault, MESSAGES, Messages};
+use crate::module::{Mechanism, bytes, call, message_parameter, nowhere};
 
 const LEN: CK_ULONG = PART.len() as CK_ULONG;
 
@@ -28,6 +28,13 @@ impl Parameter {
     fn lend(&mut self) -> (*mut c_void, CK_ULONG) {
         self.params = message_parameter(&mut self.memory);
         ((&raw mut self.params).cast(), size_of::<CK_GCM_MESSAGE_PARAMS>() as CK_ULONG)
+    }
+
+    /// Without a place for the tag, which only the last part needs.
+    fn lend_untagged(&mut self) -> (*mut c_void, CK_ULONG) {
+        let lent = self.lend();
+        (self.params.pTag, self.params.ulTagBits) = (null_mut(), 0);
+        lent
     }
 }
 
@@ -92,7 +99,7 @@ impl Run<'_> {
 
     pub(super) fn begin(&mut self, session: usize, kind: Messages) -> Answer {
         let (module, handle, mut parameter) = (self.module, self.handle(session), Parameter::new());
-        let ((params, size), data, none) = (parameter.lend(), bytes(&PART), null_mut());
+        let ((params, size), data, none) = (parameter.lend_untagged(), bytes(&PART), null_mut());
         let code = match kind {
             Messages::Encrypt => call!(module, C_EncryptMessageBegin(handle, params, size, data, LEN)),
             Messages::Decrypt => call!(module, C_DecryptMessageBegin(handle, params, size, data, LEN)),
@@ -113,8 +120,9 @@ impl Run<'_> {
 
     pub(super) fn next(&mut self, session: usize, kind: Messages, buffer: Buffer, last: bool) -> Answer {
         let (module, handle, mut room, mut parameter) = (self.module, self.handle(session), Room::new(buffer), Parameter::new());
-        let ((params, size), data, none) = (parameter.lend(), bytes(&PART), null_mut());
-        let (out, len, flags) = (room.out(), room.len(), if last { CKF_END_OF_MESSAGE } else { 0 });
+        let (params, size) = if last { parameter.lend() } else { parameter.lend_untagged() };
+        let (data, none, flags) = (bytes(&PART), null_mut(), if last { CKF_END_OF_MESSAGE } else { 0 });
+        let (out, len) = (room.out(), room.len());
         let code = match (kind, last) {
             (Messages::Encrypt, _) => call!(module, C_EncryptMessageNext(handle, params, size, data, LEN, out, len, flags)),
             (Messages::Decrypt, _) => call!(module, C_DecryptMessageNext(handle, params, size, data, LEN, out, len, flags)),
@@ -134,6 +142,38 @@ impl Run<'_> {
             operation.state = State::Fresh;
         }
         (settled(code), expected)
+    }
+
+    /// Whatever is wrong with a part, the message is over.
+    pub(super) fn bad_next(&mut self, session: usize, kind: Messages, fault: Fault, last: bool) -> Answer {
+        let (module, handle, mut room, mut parameter) = (self.module, self.handle(session), Room::new(Buffer::Enough), Parameter::new());
+        let (params, size) = if last { parameter.lend() } else { parameter.lend_untagged() };
+        let (size, none) = if fault == Fault::Parameter { (size - 1, bytes(&PART).cast()) } else { (size, null_mut()) };
+        let none_len = if fault == Fault::Parameter { 1 } else { 0 };
+        let (data, flags) = (if fault == Fault::Data { null_mut() } else { bytes(&PART) }, if last { CKF_END_OF_MESSAGE } else { 0 });
+        let (out, len) = if fault == Fault::Place { (room.out(), null_mut()) } else { (room.out(), room.len()) };
+        let code = match kind {
+            Messages::Encrypt => call!(module, C_EncryptMessageNext(handle, params, size, data, LEN, out, len, flags)),
+            Messages::Decrypt => call!(module, C_DecryptMessageNext(handle, params, size, data, LEN, out, len, flags)),
+            Messages::Sign if last || fault == Fault::Place => {
+                call!(module, C_SignMessageNext(handle, none, none_len, data, LEN, out, len))
+            }
+            Messages::Sign => call!(module, C_SignMessageNext(handle, none, none_len, data, LEN, null_mut(), null_mut())),
+            Messages::Verify => {
+                let (signature, len) = match fault {
+                    Fault::Place => (nowhere(), CK_UNAVAILABLE_INFORMATION),
+                    _ if last => (forged(), 32),
+                    _ => (null_mut(), 0),
+                };
+                call!(module, C_VerifyMessageNext(handle, none, none_len, data, LEN, signature, len))
+            }
+        };
+        let operation = self.messages(session, kind);
+        if operation.state != State::Parts {
+            return (code, CKR_OPERATION_NOT_INITIALIZED);
+        }
+        operation.state = State::Fresh;
+        (code, if fault == Fault::Parameter { CKR_MECHANISM_PARAM_INVALID } else { CKR_ARGUMENTS_BAD })
     }
 
     pub(super) fn end_messages(&mut self, session: usize, kind: Messages) -> Answer {

@@ -158,6 +158,7 @@ impl<'m> Run<'m> {
             Step::Message(kind, buffer) => self.message(session, kind, buffer),
             Step::Begin(kind) => self.begin(session, kind),
             Step::Next(kind, buffer, last) => self.next(session, kind, buffer, last),
+            Step::BadNext(kind, fault, last) => self.bad_next(session, kind, fault, last),
             Step::EndMessages(kind) => self.end_messages(session, kind),
             Step::FindInit => self.find_init(session),
             Step::FindNext => self.find_next(session),

@@ -47,6 +47,17 @@ pub(super) enum Buffer {
     Short,
 }
 
+/// What is wrong with a part of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// NULL with a length.
+    Data,
+    /// A parameter of another length than the mechanism's.
+    Parameter,
+    /// No place for what comes out, or for its length; a signature of an impossible length.
+    Place,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KeyKind {
     Aes,
@@ -81,6 +92,7 @@ pub(super) enum Step {
     Message(Messages, Buffer),
     Begin(Messages),
     Next(Messages, Buffer, bool),
+    BadNext(Messages, Fault, bool),
     EndMessages(Messages),
     FindInit,
     FindNext,
@@ -127,6 +139,10 @@ fn buffer() -> impl Strategy<Value = Buffer> {
     prop::sample::select(vec![Buffer::Enough, Buffer::Enough, Buffer::Query, Buffer::Short])
 }
 
+fn fault() -> impl Strategy<Value = Fault> {
+    prop::sample::select(vec![Fault::Data, Fault::Parameter, Fault::Place])
+}
+
 fn key() -> impl Strategy<Value = usize> {
     0..6_usize
 }
@@ -161,6 +177,7 @@ fn messages(kinds: Vec<Messages>) -> impl Strategy<Value = Step> {
         4 => (kind(), buffer()).prop_map(|(kind, buffer)| Step::Message(kind, buffer)),
         4 => kind().prop_map(Step::Begin),
         6 => (kind(), buffer(), any::<bool>()).prop_map(|(kind, buffer, last)| Step::Next(kind, buffer, last)),
+        2 => (kind(), fault(), any::<bool>()).prop_map(|(kind, fault, last)| Step::BadNext(kind, fault, last)),
         1 => kind().prop_map(Step::EndMessages),
     ]
 }

@@ -3,6 +3,11 @@
 //! Random ones have 96 free bits, so that no process ever meets another's. Counted ones do not repeat in a process: the counter is one for
 //! all keys, and ends where its free bits are used up. It begins at a random number, drawn anew after a fork, so that two processes do not
 //! begin alike; where few bits are free they may meet all the same, and the fixed bits have to set them apart (NIST SP 800-38D, 8.2.1).
+//!
+//! The standard lets a counter begin at zero (section 6.13 of version 3.2), with IVs that differ in a session alone. Here that is not
+//! followed on purpose: the next session with the same key, the process after a restart or fork, and the next host would all begin with
+//! the same IVs, and an IV that comes twice gives away GCM's authentication key and the difference of two messages. Whoever decrypts
+//! is given the IV, and needs no number of its own.
 
 use std::sync::Mutex;
 

@@ -9,6 +9,7 @@
 mod authority;
 mod dsm;
 mod host;
+mod liar;
 mod ports;
 mod process;
 mod programs;
@@ -17,6 +18,7 @@ mod stack;
 pub use authority::{Authority, Identity};
 pub use dsm::{Credential, Dsm, Reply};
 pub use host::Host;
+pub use liar::{Answer, Liar};
 pub use ports::free_port;
 pub use process::Process;
 pub use programs::{library, target_dir};

@@ -88,7 +88,7 @@ impl Dsm {
             self.approvals.0.lock().pop(&kid);
             let path = format!("{REQUESTS}/{}/result", request.request_id);
             let reply = self.request_within("POST", &path, None::<&()>, left(), Repeat::Always)?;
-            return self.approved_result(&reply);
+            return self.approved_result(&path, &reply);
         }
         let error = unapproved(kid, &request, us);
         tracing::warn!(target: "dsma::dsm", "{error}");
@@ -123,7 +123,7 @@ impl Dsm {
     }
 
     /// Two readings, so that the key's bytes go from the reply into their own buffer and nowhere else.
-    fn approved_result(&self, reply: &Reply) -> Result<Sobject, Error> {
+    fn approved_result(&self, path: &str, reply: &Reply) -> Result<Sobject, Error> {
         #[derive(Deserialize)]
         struct Outcome {
             status: u16,
@@ -136,11 +136,11 @@ impl Dsm {
         struct Refused {
             body: String,
         }
-        let status = self.parse::<Outcome>(reply)?.status;
+        let status = self.parse::<Outcome>(path, reply)?.status;
         if (200..300).contains(&status) {
-            return Ok(self.parse::<Done>(reply)?.body);
+            return Ok(self.parse::<Done>(path, reply)?.body);
         }
-        let text = self.parse::<Refused>(reply)?.body.chars().filter(|c| !c.is_control()).take(500).collect::<String>();
+        let text = self.parse::<Refused>(path, reply)?.body.chars().filter(|c| !c.is_control()).take(500).collect::<String>();
         Err(ApiError::new(status, text).into())
     }
 }

@@ -18,6 +18,10 @@ use crate::{Error, KeyRef};
 /// DSM's own limit on one page.
 const PAGE: usize = 1000;
 
+const LISTING: &str = "/crypto/v1/keys";
+/// The most that a whole listing may be, in bytes of JSON: a million sobjects. One that never ends is none.
+const LONGEST_LISTING: usize = 1 << 30;
+
 impl Dsm {
     /// `POST /crypto/v1/keys/info`: the sobject without its `value`.
     pub(crate) fn info(&self, key: &KeyRef, within: Duration) -> Result<Sobject, Error> {
@@ -48,15 +52,20 @@ impl Dsm {
     /// which are no secrets. Each page begins after the last kid of the one before: what is deleted meanwhile moves nothing.
     pub(crate) fn list(&self) -> Result<Vec<Sobject>, Error> {
         let (mut all, mut seen) = (Vec::new(), HashSet::new());
-        let mut start = String::new();
+        let (mut start, mut bytes) = (String::new(), 0);
         loop {
-            let path = format!("/crypto/v1/keys?limit={PAGE}{start}&sort=kid:asc&show_newer_types=true&show_value=true");
-            let page: Vec<Sobject> = self.call("GET", &path, None::<&()>, self.retry_timeout)?;
+            let path = format!("{LISTING}?limit={PAGE}{start}&sort=kid:asc&show_newer_types=true&show_value=true");
+            let reply = self.request("GET", &path, None::<&()>)?;
+            bytes += reply.body.len();
+            if bytes > LONGEST_LISTING {
+                return Err(self.bad_reply(LISTING, "a listing without end"));
+            }
+            let page: Vec<Sobject> = self.parse(LISTING, &reply)?;
             let (length, before) = (page.len(), all.len());
             all.extend(page.into_iter().filter(|sobject| sobject.kid.is_some_and(|kid| seen.insert(kid))));
             match all.last().and_then(|last| last.kid) {
                 Some(last) if length >= PAGE && all.len() > before => start = format!("&start={last}"),
-                _ if length >= PAGE => return Err(self.bad_reply("a page of a listing that shows what the one before showed")),
+                _ if length >= PAGE => return Err(self.bad_reply(LISTING, "a page of a listing that shows what the one before showed")),
                 _ => return Ok(all),
             }
         }

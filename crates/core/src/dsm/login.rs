@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dsma_api::{ApiError, AuthResponse, text};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::session::Token;
 use super::transport::Outgoing;
@@ -38,15 +38,28 @@ impl Dsm {
         {
             self.renew(&duty);
         }
-        self.session.token(|| self.log_in(within))
+        self.session.token(|| self.accept(self.log_in(within)?))
     }
 
     /// Another session in the place of the one that is open.
     pub(crate) fn login_again(&self) -> Result<uuid::Uuid, Error> {
-        let token = Token::new(self.log_in(self.retry_timeout)?)?;
+        let token = self.accept(self.log_in(self.retry_timeout)?)?;
         let app_id = token.app_id();
         self.session.replace(token);
         Ok(app_id)
+    }
+
+    /// The token of a session that DSM has opened.
+    fn accept(&self, mut session: AuthResponse) -> Result<Token, Error> {
+        let secret = &session.access_token;
+        // It goes into a header: one that does not fit there would be refused by ourselves, again and again.
+        let token = if !secret.is_empty() && secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Token::new(&session)
+        } else {
+            Err(self.bad_reply(LOGIN, "`access_token` is no bearer token"))
+        };
+        session.access_token.zeroize();
+        token
     }
 
     fn log_in(&self, within: Duration) -> Result<AuthResponse, Error> {
@@ -54,7 +67,7 @@ impl Dsm {
             Identity::Nobody => Err(ApiError::unauthorized(text::NO_CREDENTIALS).into()),
             Identity::ApiKey(key) => {
                 let authorization = Zeroizing::new(format!("Basic {}", key.expose()));
-                self.parse(&self.send(login(Some(&authorization)), Moment::now().after(within), Repeat::Always)?)
+                self.parse(LOGIN, &self.send(login(Some(&authorization)), Moment::now().after(within), Repeat::Always)?)
             }
             Identity::Certified(certified) => self.log_in_certified(certified, within),
         }
@@ -65,7 +78,7 @@ impl Dsm {
         self.transport.present(&certificate).map_err(|reason| self.transport.unreachable(&reason))?;
         let authorization = certified.authorization();
         let reply = self.send(login(authorization.as_deref()), Moment::now().after(within), Repeat::Always)?;
-        let answer = self.parse(&reply);
+        let answer = self.parse(LOGIN, &reply);
         if let Err(error) = &answer
             && error.status() == 401
         {
@@ -93,7 +106,7 @@ impl Dsm {
         let left = Moment::now().until(deadline);
         let reply = self.transport.exchange(&channel, login(authorization.as_deref()), left);
         let reply = reply.map_err(|failure| unreachable(failure.reason))?;
-        let token = Token::new(self.parse(&reply)?)?;
+        let token = self.accept(self.parse(LOGIN, &reply)?)?;
         self.transport.switch(channel);
         duty.keep(certificate);
         self.session.replace(token);

@@ -133,13 +133,13 @@ impl Dsm {
     /// [`Self::request`], with a body and an answer in JSON; a refusal is an error.
     fn call<T: DeserializeOwned>(&self, method: &str, path: &str, body: Option<&impl Serialize>, within: Duration) -> Result<T, Error> {
         let reply = self.request_within(method, path, body, within, Repeat::Always)?;
-        self.parse(&reply)
+        self.parse(path, &reply)
     }
 
     /// [`Self::call`] for what makes something new: it is not sent again once it may have been done.
     fn make<T: DeserializeOwned>(&self, method: &str, path: &str, body: &impl Serialize, within: Duration) -> Result<T, Error> {
         let reply = self.request_within(method, path, Some(body), within, Repeat::Undone)?;
-        self.parse(&reply)
+        self.parse(path, &reply)
     }
 
     fn request_within(
@@ -153,7 +153,7 @@ impl Dsm {
         let body = match body {
             Some(body) => {
                 let mut json = WipedBuffer::default();
-                serde_json::to_writer(&mut json, body).map_err(|_| self.bad_reply("the request does not serialise"))?;
+                serde_json::to_writer(&mut json, body).map_err(|_| self.bad_reply(path, "the request does not serialise"))?;
                 Some(json.into_bytes())
             }
             None => None,
@@ -188,8 +188,9 @@ impl Dsm {
                     continue;
                 }
             };
-            let (Failure { reason, may_be_done }, wait) = match self.attempt(round, outgoing, left) {
+            let (Failure { reason, may_be_done, .. }, wait) = match self.attempt(round, outgoing, left) {
                 Ok(reply) => return Ok(reply),
+                Err((failure, _)) if failure.too_long => return Err(self.bad_reply(outgoing.path, &failure.reason)),
                 Err(failed) => failed,
             };
             if may_be_done && repeat == Repeat::Undone {
@@ -211,7 +212,16 @@ impl Dsm {
                 return Ok(reply);
             }
             // A gateway whose own server did not answer it; the others have not begun.
-            Ok(reply) => Failure { reason: format!("status {}", reply.status).into(), may_be_done: matches!(reply.status, 502 | 504) },
+            Ok(reply) => Failure {
+                reason: format!("status {}", reply.status).into(),
+                may_be_done: matches!(reply.status, 502 | 504),
+                too_long: false,
+            },
+            // It is there, and would say as much the next time.
+            Err(failure) if failure.too_long => {
+                self.breaker.succeeded();
+                return Err((failure, Duration::ZERO));
+            }
             Err(failure) => failure,
         };
         let wait = self.breaker.failed(round, &failure.reason);
@@ -219,20 +229,43 @@ impl Dsm {
         Err((failure, wait))
     }
 
-    fn parse<T: DeserializeOwned>(&self, reply: &Reply) -> Result<T, Error> {
+    fn parse<T: DeserializeOwned>(&self, path: &str, reply: &Reply) -> Result<T, Error> {
         if !(200..300).contains(&reply.status) {
             return Err(Error::Api(refusal(reply)));
         }
         // An empty body is how DSM says "nothing".
         let json: &[u8] = if reply.body.is_empty() { b"null" } else { &reply.body };
-        // The parser's message may quote the document, so only its place is told.
-        serde_json::from_slice(json)
-            .map_err(|error| self.bad_reply(&format!("not the JSON that was expected, at line {} column {}", error.line(), error.column())))
+        serde_json::from_slice(json).map_err(|error| self.bad_reply(path, &unreadable::<T>(json, &error)))
     }
 
-    fn bad_reply(&self, reason: &str) -> Error {
-        Error::BadReply { endpoint: Arc::clone(self.endpoint()), reason: reason.into() }
+    /// A reply to a request for this path that cannot be used. `problem` names the member, and holds nothing of its content.
+    pub(crate) fn bad_reply(&self, path: &str, problem: &str) -> Error {
+        let path = path.split('?').next().unwrap_or_default().trim_start_matches('/');
+        Error::BadReply { endpoint: Arc::clone(self.endpoint()), reason: format!("{path}: {problem}").into() }
     }
+}
+
+/// Which member of a document is not as it should be. The parser's message may quote the document, so only the place is told.
+fn unreadable<T: DeserializeOwned>(json: &[u8], error: &serde_json::Error) -> String {
+    let place = format!("line {} column {}", error.line(), error.column());
+    // Read once more, slowly: the parser itself does not know where it is.
+    let path = match serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_slice(json)) {
+        Err(error) => error.path().to_string(),
+        Ok(_) => String::new(),
+    };
+    let path: String = path.chars().filter(|c| !c.is_control()).take(100).collect();
+    match (path.as_str(), missing(error)) {
+        ("" | ".", Some(member)) => format!("`{member}` is missing"),
+        (path, Some(member)) => format!("`{path}.{member}` is missing"),
+        ("" | ".", None) if error.is_data() => format!("not the JSON that was expected, at {place}"),
+        ("" | ".", None) => format!("not JSON, at {place}"),
+        (path, None) => format!("`{path}` is not what was expected, at {place}"),
+    }
+}
+
+/// The member that a document lacks: one of our own names, in the words of serde.
+fn missing(error: &serde_json::Error) -> Option<String> {
+    Some(error.to_string().strip_prefix("missing field `")?.split_once('`')?.0.to_owned())
 }
 
 /// DSM's refusal. Its text comes from outside: it is kept short and printable.
@@ -243,5 +276,32 @@ fn refusal(reply: &Reply) -> ApiError {
         (401, "") => ApiError::unauthorized(text::NO_SESSION),
         (status, "") => ApiError::new(status, format!("DSM answered status {status} without a text")),
         (status, message) => ApiError::new(status, message.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dsma_api::{EncryptResponse, Sobject};
+
+    use super::*;
+
+    #[test]
+    fn a_member_is_named_and_never_shown() {
+        let said = |json: &str| unreadable::<EncryptResponse>(json.as_bytes(), &serde_json::from_str::<EncryptResponse>(json).unwrap_err());
+        for (json, start) in [
+            (r#"{"iv": "AAAA"}"#, "`cipher` is missing"),
+            (r#"{"cipher": "s3cret!"}"#, "`cipher` is not what was expected, at line 1"),
+            (r#"{"cipher": {"s3cret": 1}}"#, "`cipher` is not what was expected, at line 1"),
+            (r#""s3cret""#, "not the JSON that was expected, at line 1"),
+            ("<s3cret>", "not JSON, at line 1"),
+            ("", "not JSON, at line 1"),
+        ] {
+            let said = said(json);
+            assert!(said.starts_with(start) && !said.contains("s3cret"), "{json}: {said}");
+        }
+        let page = r#"[{"acct_id": "s3cret"}]"#;
+        let error = serde_json::from_str::<Vec<Sobject>>(page).unwrap_err();
+        let said = unreadable::<Vec<Sobject>>(page.as_bytes(), &error);
+        assert!(said.starts_with("`[0].acct_id` is not what was expected") && !said.contains("s3cret"), "{said}");
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use dsma_api::AuthResponse;
 use parking_lot::Mutex;
 use uuid::Uuid;
-use zeroize::Zeroize;
 
 use crate::{Error, Flight, SecretBytes, gate};
 
@@ -40,7 +39,7 @@ impl Token {
 
 impl Session {
     /// The token. Where there is none, one caller runs `login` and the others wait for it; no lock is held meanwhile.
-    pub(super) fn token(&self, login: impl FnOnce() -> Result<AuthResponse, Error>) -> Result<Arc<Token>, Error> {
+    pub(super) fn token(&self, login: impl FnOnce() -> Result<Token, Error>) -> Result<Arc<Token>, Error> {
         let promise = {
             let mut state = self.state.lock();
             if let Some(token) = &state.token {
@@ -60,7 +59,7 @@ impl Session {
             }
         };
         let _landing = Landing(self);
-        let answer = login().and_then(Token::new).map(Arc::new);
+        let answer = login().map(Arc::new);
         if let Ok(token) = &answer {
             self.state.lock().token = Some(Arc::clone(token));
         }
@@ -93,10 +92,9 @@ impl Drop for Landing<'_> {
 }
 
 impl Token {
-    pub(super) fn new(mut reply: AuthResponse) -> Result<Self, Error> {
-        let secret = SecretBytes::new(reply.access_token.as_bytes())
-            .map_err(|_| Error::Unsupported { what: "opening a session without memory for its token" });
-        reply.access_token.zeroize();
-        Ok(Self { secret: secret?, app_id: reply.entity_id })
+    pub(super) fn new(session: &AuthResponse) -> Result<Self, Error> {
+        let secret = SecretBytes::new(session.access_token.as_bytes())
+            .map_err(|_| Error::Unsupported { what: "opening a session without memory for its token" })?;
+        Ok(Self { secret, app_id: session.entity_id })
     }
 }

@@ -59,12 +59,14 @@ pub(super) struct Failure {
     pub(super) reason: Arc<str>,
     /// Whether DSM may have got the request and done it.
     pub(super) may_be_done: bool,
+    /// Whether DSM did it, and said more than anybody reads.
+    pub(super) too_long: bool,
 }
 
 impl Failure {
     /// Where no request was sent.
     pub(super) const fn unsent(reason: Arc<str>) -> Self {
-        Self { reason, may_be_done: false }
+        Self { reason, may_be_done: false, too_long: false }
     }
 }
 
@@ -162,7 +164,12 @@ impl Transport {
     /// One request and its reply within the smaller of `within` and the configured limit.
     pub(super) fn exchange(&self, channel: &Channel, outgoing: Outgoing<'_>, within: Duration) -> Result<Reply, Failure> {
         let (reply, sent) = watch_sending(|| self.attempt(channel, outgoing, within));
-        reply.map_err(|error| Failure { reason: reason(&error), may_be_done: sent })
+        reply.map_err(|error| match error {
+            ureq::Error::BodyExceedsLimit(limit) => {
+                Failure { reason: format!("a body of more than {limit} bytes").into(), may_be_done: true, too_long: true }
+            }
+            error => Failure { reason: reason(&error), may_be_done: sent, too_long: false },
+        })
     }
 
     fn attempt(&self, channel: &Channel, outgoing: Outgoing<'_>, within: Duration) -> Result<Reply, ureq::Error> {
@@ -185,7 +192,10 @@ impl Transport {
         let request_id = reply.headers().get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
         let status = reply.status().as_u16();
         tracing::info!(target: "dsma::dsm", "INBOUND RESP X-Request-ID: {} Status: {}", request_id.as_deref().unwrap_or("-"), reply.status());
-        let announced = reply.body().content_length().unwrap_or(0).min(REPLY_LIMIT);
+        let announced = reply.body().content_length().unwrap_or(0);
+        if announced > REPLY_LIMIT {
+            return Err(ureq::Error::BodyExceedsLimit(REPLY_LIMIT));
+        }
         // One more, to see the end without growing.
         let mut body = WipedBuffer::with_room(announced as usize + 1);
         body.fill_from(&mut reply.body_mut().with_config().limit(REPLY_LIMIT).reader())?;

@@ -15,6 +15,11 @@ use dsma_crypto::{Buffers, CipherParams, Curve, Encoding, Message, SignatureSche
 use super::{Accelerator, Inner};
 use crate::{CachedKey, Error};
 
+const ENCRYPT: &str = "crypto/v1/encrypt";
+const DECRYPT: &str = "crypto/v1/decrypt";
+pub(super) const SIGN: &str = "crypto/v1/sign";
+const ED25519_SIGNATURE: usize = 64;
+
 impl Accelerator {
     pub(super) fn forward_encrypt(
         &self,
@@ -24,7 +29,8 @@ impl Accelerator {
         tag: &mut [u8],
     ) -> Result<usize, Error> {
         let cipher = Cipher::new(params)?;
-        check_room(key.encrypted_len(params, io.input_len()), io.output_len())?;
+        let expected = key.encrypted_len(params, io.input_len());
+        check_room(expected, io.output_len())?;
         let iv = cipher.iv.clone();
         let reply = self.counted().dsm.encrypt(&EncryptRequest {
             key: Some(SobjectDescriptor::Kid(key.kid())),
@@ -36,13 +42,14 @@ impl Accelerator {
             tag_len: (!tag.is_empty()).then_some(tag.len() * 8),
             label: cipher.label,
         })?;
+        self.0.checked_use(ENCRYPT, key.kid(), reply.kid)?;
         if reply.iv.is_some_and(|used| Some(used.0) != iv.map(|iv| iv.0)) {
-            return Err(self.0.bad_reply("a ciphertext under another IV than the one that was given"));
+            return Err(self.0.dsm.bad_reply(ENCRYPT, "`iv` is another than was given"));
         }
         let got = reply.tag.unwrap_or_default().0;
-        if got.len() != tag.len() {
-            return Err(self.0.bad_reply("a tag of another length than was asked for"));
-        }
+        self.0.checked_len(ENCRYPT, "tag", got.len() == tag.len())?;
+        let is_text = matches!(params, CipherParams::Tokens { .. });
+        self.0.checked_len(ENCRYPT, "cipher", is_text || expected.is_none_or(|expected| reply.cipher.0.len() == expected))?;
         let written = io.write(&reply.cipher.0)?;
         tag.copy_from_slice(&got);
         Ok(written)
@@ -69,6 +76,14 @@ impl Accelerator {
             masked: matches!(params, CipherParams::Tokens { masked: true }).then_some(true),
             label: cipher.label,
         })?;
+        self.0.checked_use(DECRYPT, key.kid(), reply.kid)?;
+        let (cipher_len, plain_len) = (io.input_len(), reply.plain.as_ref().len());
+        let fits = match (params, params.encrypted_len(plain_len)) {
+            (CipherParams::Tokens { .. }, _) => true,
+            (_, Some(len)) => len == cipher_len,
+            (_, None) => plain_len <= cipher_len,
+        };
+        self.0.checked_len(DECRYPT, "plain", fits)?;
         Ok(io.write(reply.plain.as_ref())?)
     }
 
@@ -91,11 +106,18 @@ impl Accelerator {
             deterministic_signature: None,
             context: None,
         })?;
-        let bytes = match signature.fixed {
-            Some(curve) => {
-                curve.signature_to_fixed(&reply.signature.0).map_err(|_| self.0.bad_reply("an ECDSA signature that is not DER"))?
+        self.0.checked_use(SIGN, key.kid(), reply.kid)?;
+        let bytes = match (scheme, curve_of(key.sobject())) {
+            (SignatureScheme::Ecdsa { encoding, .. }, Ok(curve)) => {
+                let fixed = curve.signature_to_fixed(&reply.signature.0);
+                let fixed = fixed.map_err(|_| self.0.dsm.bad_reply(SIGN, "`signature` is no ECDSA signature on the key's curve"))?;
+                if *encoding == Encoding::Fixed { fixed } else { reply.signature.0 }
             }
-            None => reply.signature.0,
+            (scheme, _) => {
+                let len = if *scheme == SignatureScheme::EdDsa { Some(ED25519_SIGNATURE) } else { key.signature_len(scheme) };
+                self.0.checked_len(SIGN, "signature", len.is_none_or(|len| reply.signature.0.len() == len))?;
+                reply.signature.0
+            }
         };
         let needed = bytes.len();
         out.get_mut(..needed).ok_or(dsma_crypto::Error::OutputTooSmall { needed })?.copy_from_slice(&bytes);
@@ -127,6 +149,7 @@ impl Accelerator {
             signature: Blob(signature),
             context: None,
         })?;
+        self.0.checked_use("crypto/v1/verify", key.kid(), reply.kid)?;
         Ok(reply.result)
     }
 

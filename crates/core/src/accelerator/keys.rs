@@ -17,8 +17,10 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::forward::{Cipher, wire_hash};
-use super::{Accelerator, Peer};
+use super::{Accelerator, EXPORT, Peer};
 use crate::{Error, KeyRef};
+
+const WRAP: &str = "crypto/v1/wrapkey";
 
 /// How a key comes from another one.
 #[derive(Clone, Copy)]
@@ -63,16 +65,18 @@ impl Accelerator {
         let made = self.add(request, |request| {
             let (key_type, request) = typed(request.clone());
             let reply = self.counted().dsm.encapsulate(&EncapsulateKeyRequest { key: key.into(), key_type, request })?;
-            if reply.ciphertext.0.len() != ciphertext_len {
-                if let Some(Err(error)) = reply.key.kid.map(|kid| self.0.dsm.delete(kid)) {
-                    tracing::warn!(%error, "a secret stays in DSM whose encapsulation is none");
-                }
-                return Err(self.0.bad_reply("an encapsulation of another length than its parameter set has"));
-            }
             ciphertext.replace(reply.ciphertext.0);
             Ok(reply.key)
         })?;
-        Ok((made, ciphertext.into_inner()))
+        let ciphertext: Vec<u8> = ciphertext.into_inner();
+        // After the kid was found to be of a new sobject: nothing else is deleted on the word of such a reply.
+        if let Err(bad) = self.0.checked_len("crypto/v1/encapsulate", "ciphertext", ciphertext.len() == ciphertext_len) {
+            if let Some(Err(error)) = made.kid.map(|kid| self.delete(kid)) {
+                tracing::warn!(%error, "a secret stays in DSM whose encapsulation is none");
+            }
+            return Err(bad);
+        }
+        Ok((made, ciphertext))
     }
 
     /// The bytes of such a key: `request` has its type and, but for unwrapping, its size.
@@ -82,7 +86,7 @@ impl Accelerator {
     pub fn reveal_from(&self, key: &KeyRef, from: KeyFrom<'_>, request: SobjectRequest) -> Result<SecretBlob, Error> {
         let made = self.ask_for(&key.into(), from, transient(KeyOperation::Export, request))?;
         let exported = self.0.dsm.export_transient(&self.handle(made)?)?;
-        exported.value.ok_or_else(|| self.0.bad_reply("an exported key without value"))
+        exported.value.ok_or_else(|| self.0.dsm.bad_reply(EXPORT, "`value` is missing"))
     }
 
     /// Has DSM encrypt key material that is here by a key that stays there.
@@ -91,7 +95,10 @@ impl Accelerator {
         let secret = SobjectRequest { obj_type: Some(ObjectType::Secret), value, ..SobjectRequest::default() };
         let subject = self.counted().dsm.import(&transient(KeyOperation::Export, secret))?;
         let subject = SobjectDescriptor::TransientKey(self.handle(subject)?);
-        self.wrap_subject(key, params, subject, KeyFormat::Default, tag_len)
+        let wrapped = self.wrap_subject(key, params, subject, KeyFormat::Default, tag_len)?;
+        let len = params.encrypted_len(material.len());
+        self.0.checked_len(WRAP, "wrapped_key", len.map_or(!wrapped.data.is_empty(), |len| wrapped.data.len() == len))?;
+        Ok(wrapped)
     }
 
     /// Has DSM encrypt one of its keys by another; private keys as PKCS #8. Returns the tag after the ciphertext.
@@ -102,6 +109,10 @@ impl Accelerator {
         let described = self.0.dsm.info(&KeyRef::Kid(subject), self.0.config.retry_timeout)?;
         let format = if matches!(described.obj_type, ObjectType::Rsa | ObjectType::Ec) { KeyFormat::Pkcs8 } else { KeyFormat::Default };
         let Wrapped { mut data, tag } = self.wrap_subject(key, params, SobjectDescriptor::Kid(subject), format, tag_len)?;
+        // An encoding's length is not known; it has one.
+        let len = described.key_size.filter(|_| format == KeyFormat::Default && is_raw(described.obj_type));
+        let len = len.and_then(|bits| params.encrypted_len(usize::try_from(bits).ok()?.div_ceil(8)));
+        self.0.checked_len(WRAP, "wrapped_key", len.map_or(!data.is_empty(), |len| data.len() == len))?;
         data.extend(tag);
         Ok(data)
     }
@@ -128,12 +139,10 @@ impl Accelerator {
             key_format: Some(format),
         })?;
         if reply.iv.is_some_and(|used| Some(used.0) != given.map(|iv| iv.0)) {
-            return Err(self.0.bad_reply("a wrapped key under another IV than the one that was given"));
+            return Err(self.0.dsm.bad_reply(WRAP, "`iv` is another than was given"));
         }
         let tag = reply.tag.unwrap_or_default().0;
-        if tag.len() != tag_len {
-            return Err(self.0.bad_reply("a tag of another length than was asked for"));
-        }
+        self.0.checked_len(WRAP, "tag", tag.len() == tag_len)?;
         Ok(Wrapped { data: reply.wrapped_key.0, tag })
     }
 
@@ -188,8 +197,13 @@ impl Accelerator {
     }
 
     fn handle(&self, made: Sobject) -> Result<String, Error> {
-        made.transient_key.ok_or_else(|| self.0.bad_reply("a transient key without its sealed form"))
+        made.transient_key.ok_or_else(|| self.0.dsm.bad_reply("crypto/v1", "`transient_key` of a new transient key is missing"))
     }
+}
+
+/// Whether a key of this type is wrapped as its bytes are.
+const fn is_raw(obj_type: ObjectType) -> bool {
+    matches!(obj_type, ObjectType::Aes | ObjectType::Hmac)
 }
 
 /// What wrapping gives.

@@ -59,7 +59,7 @@ impl Lead {
         let cache = self.engine.cache();
         let landing = Landing { cache, key: &order.key };
         let answer = match &order.key {
-            KeyRef::Kid(_) => self.engine.fetch(&order.key, self.patience(order.old.is_some())),
+            KeyRef::Kid(_) => self.engine.fetch(&order.key, self.patience(order.old.is_some()), order.old.as_deref()),
             KeyRef::Name(name) => self.follow(name, &order),
         };
         let answer = match (answer, &order.old) {

@@ -7,6 +7,8 @@ use super::Accelerator;
 use super::forward::wire_hash;
 use crate::{CachedKey, Error, KeyRef};
 
+const MAC: &str = "crypto/v1/mac";
+
 impl Accelerator {
     /// The code of `data`, whole.
     ///
@@ -43,7 +45,13 @@ impl Accelerator {
     fn forward_mac(&self, key: &CachedKey, scheme: &MacScheme, data: &[u8]) -> Result<Mac, Error> {
         let request = MacRequest { key: Some(SobjectDescriptor::Kid(key.kid())), alg: alg(scheme), data: Blob::from(data) };
         let reply = self.counted().dsm.mac(&request)?;
-        Mac::from_bytes(&reply.mac.0).map_err(|_| self.0.bad_reply("an authentication code that is too long"))
+        self.0.checked_use(MAC, key.kid(), reply.kid)?;
+        let len = match scheme {
+            MacScheme::Hmac { hash } => hash.len(),
+            MacScheme::Cmac => key.block_len(),
+        };
+        self.0.checked_len(MAC, "mac", reply.mac.0.len() == len)?;
+        Ok(Mac::from_bytes(&reply.mac.0)?)
     }
 
     fn forward_verify_mac(&self, key: &CachedKey, scheme: &MacScheme, data: &[u8], mac: &[u8]) -> Result<bool, Error> {
@@ -54,7 +62,9 @@ impl Accelerator {
             mac: Some(Blob::from(mac)),
             digest: None,
         };
-        Ok(self.counted().dsm.verify_mac(&request)?.result)
+        let reply = self.counted().dsm.verify_mac(&request)?;
+        self.0.checked_use("crypto/v1/macverify", key.kid(), reply.kid)?;
+        Ok(reply.result)
     }
 }
 

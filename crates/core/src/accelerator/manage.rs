@@ -8,8 +8,8 @@ use std::sync::Arc;
 use dsma_api::{ApiError, ObjectType, SecretBlob, Sobject, SobjectRequest};
 use uuid::Uuid;
 
-use super::Accelerator;
 use super::objects::Change;
+use super::{Accelerator, EXPORT, INFO};
 use crate::{Error, KeyRef};
 
 /// How many names are tried for a sobject whose name is taken.
@@ -39,7 +39,7 @@ impl Accelerator {
     pub fn sobject(&self, kid: Uuid) -> Result<Arc<Sobject>, Error> {
         let key = KeyRef::Kid(kid);
         let sobject = self.0.dsm.info(&key, self.0.config.retry_timeout)?;
-        self.0.checked_kid(&key, sobject.kid)?;
+        self.0.checked(INFO, &key, &sobject)?;
         Ok(self.with_listed_value(kid, sobject))
     }
 
@@ -48,9 +48,11 @@ impl Accelerator {
     /// # Errors
     /// DSM's refusal, or [`Error::Unreachable`].
     pub fn update(&self, kid: Uuid, request: &SobjectRequest) -> Result<Arc<Sobject>, Error> {
-        let sobject = self.with_listed_value(kid, self.0.dsm.update(kid, request)?);
+        let sobject = self.0.dsm.update(kid, request)?;
         // The cached key carries the key operations.
         self.clear(Some(&[kid]));
+        self.0.checked(&format!("crypto/v1/keys/{kid}"), &KeyRef::Kid(kid), &sobject)?;
+        let sobject = self.with_listed_value(kid, sobject);
         self.note(Change::Kept(Arc::clone(&sobject)));
         Ok(sobject)
     }
@@ -74,7 +76,7 @@ impl Accelerator {
     /// # Errors
     /// DSM's refusal, or [`Error::Unreachable`]; [`Error::BadReply`] for a sobject without value.
     pub fn value(&self, kid: Uuid) -> Result<SecretBlob, Error> {
-        self.export(kid)?.value.ok_or_else(|| self.0.bad_reply("an exported sobject without value"))
+        self.export(kid)?.value.ok_or_else(|| self.0.dsm.bad_reply(EXPORT, "`value` is missing"))
     }
 
     /// DSM's answer has no value; the listing has those that are no secrets, and that never change.
@@ -91,6 +93,7 @@ impl Accelerator {
         send: impl Fn(&SobjectRequest) -> Result<Sobject, Error>,
     ) -> Result<Arc<Sobject>, Error> {
         let name = request.name.clone().unwrap_or_default();
+        let before = self.cached_sobjects();
         let mut tries = 0;
         let mut sobject = loop {
             match send(&request) {
@@ -101,6 +104,7 @@ impl Accelerator {
                 answer => break answer?,
             }
         };
+        self.0.checked_new(before.as_deref(), &request, &sobject)?;
         // As the listing has it: these values are no secrets.
         if matches!(sobject.obj_type, ObjectType::Opaque | ObjectType::Certificate) {
             sobject.value = request.value;

@@ -1,11 +1,11 @@
 //! ML-DSA: signatures with a context, of a message or of its digest.
 
-use dsma_api::{Blob, MlDsaMode, Operation, SignRequest, SignatureMode, SobjectDescriptor};
+use dsma_api::{Blob, MlDsaMode, MlDsaParamSet, Operation, SignRequest, SignatureMode, SobjectDescriptor};
 use dsma_crypto::digest::Hash;
-use dsma_crypto::{Key, Message};
+use dsma_crypto::{Key, Message, MlDsaSet};
 
 use super::Accelerator;
-use super::forward::wire_hash;
+use super::forward::{SIGN, wire_hash};
 use crate::{Error, KeyRef};
 
 impl Accelerator {
@@ -41,6 +41,13 @@ impl Accelerator {
                     deterministic_signature: deterministic.then_some(true),
                     context: (!context.is_empty()).then(|| Blob::from(context)),
                 })?;
+                self.0.checked_use(SIGN, key.kid(), reply.kid)?;
+                let set = key.sobject().mldsa.map(|options| match options.param_set {
+                    MlDsaParamSet::MlDsa44 => MlDsaSet::MlDsa44,
+                    MlDsaParamSet::MlDsa65 => MlDsaSet::MlDsa65,
+                    MlDsaParamSet::MlDsa87 => MlDsaSet::MlDsa87,
+                });
+                self.0.checked_len(SIGN, "signature", set.is_none_or(|set| reply.signature.0.len() == set.signature_len()))?;
                 Ok(reply.signature.0)
             }
         }

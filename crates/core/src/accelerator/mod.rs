@@ -1,5 +1,6 @@
 //! The accelerator: resolve the key, check the grant, run locally or forward.
 
+mod answers;
 mod forward;
 mod keys;
 mod lead;
@@ -27,6 +28,10 @@ pub use self::policy::{allows_cipher, allows_signature};
 pub use self::secrets::Peer;
 use crate::cache::KeyCache;
 use crate::{CachedKey, Config, Dsm, Error, KeyRef};
+
+/// Where material comes from, and where descriptions do.
+const EXPORT: &str = "crypto/v1/keys/export";
+const INFO: &str = "crypto/v1/keys/info";
 
 /// The engine under one credential. Cheap to clone; all clones share one cache and one session.
 #[derive(Clone, Debug)]
@@ -108,8 +113,13 @@ impl Accelerator {
     /// # Errors
     /// DSM's refusal, or [`Error::Unreachable`].
     pub fn export(&self, kid: Uuid) -> Result<dsma_api::Sobject, Error> {
-        let sobject = self.0.dsm.export(&KeyRef::Kid(kid), self.0.config.retry_timeout)?;
-        self.0.checked_kid(&KeyRef::Kid(kid), sobject.kid)?;
+        let key = KeyRef::Kid(kid);
+        let sobject = self.0.dsm.export(&key, self.0.config.retry_timeout)?;
+        self.0.checked(EXPORT, &key, &sobject)?;
+        // What cannot be parsed is no key, or one that the caller knows better.
+        if let Some(member) = CachedKey::from_export(kid, sobject.clone()).ok().and_then(|key| key.contradiction()) {
+            return Err(self.0.dsm.bad_reply(EXPORT, &format!("`value` of key {kid} is not what `{member}` tells")));
+        }
         Ok(sobject)
     }
 
@@ -165,29 +175,49 @@ impl Inner {
         Resolution::new(self, self.cache.look_up(key))
     }
 
-    /// The one export. Where DSM does not allow it, its description tells how the key may be used through DSM.
-    pub(crate) fn fetch(&self, key: &KeyRef, within: Duration) -> Result<Arc<CachedKey>, Error> {
+    /// The one export. Where DSM does not allow it, its description tells how the key may be used through DSM. `old` is what the cache
+    /// had.
+    pub(crate) fn fetch(&self, key: &KeyRef, within: Duration, old: Option<&CachedKey>) -> Result<Arc<CachedKey>, Error> {
+        let (path, fetched) = self.export_or_describe(key, within)?;
+        if let Some(old) = old {
+            self.checked_same(path, old.sobject(), fetched.sobject())?;
+        }
+        Ok(fetched)
+    }
+
+    fn export_or_describe(&self, key: &KeyRef, within: Duration) -> Result<(&'static str, Arc<CachedKey>), Error> {
+        let describe = || Ok((INFO, self.describe(key, within)?));
         if self.config.cache_ttl.is_zero() {
-            return self.describe(key, within);
+            return describe();
         }
         self.exports.fetch_add(1, Relaxed);
         match self.dsm.export(key, within) {
             Ok(sobject) => {
-                let kid = self.checked_kid(key, sobject.kid)?;
-                let key = CachedKey::from_export(kid, sobject).map_err(|error| self.bad_reply(&format!("exported key {kid}: {error}")))?;
-                Ok(Arc::new(key))
+                let kid = self.checked(EXPORT, key, &sobject)?;
+                let key = CachedKey::from_export(kid, sobject);
+                let key = key.map_err(|error| self.dsm.bad_reply(EXPORT, &format!("`value` of key {kid}: {error}")))?;
+                if let Some(member) = key.contradiction() {
+                    return Err(self.dsm.bad_reply(EXPORT, &format!("`value` of key {kid} is not what `{member}` tells")));
+                }
+                if !key.has_check_value() {
+                    // Which of the two is right is for DSM to say: it does the work.
+                    tracing::warn!(target: "dsma::cache", "{EXPORT}: `value` of key {kid} is not what `kcv` tells; the key is used in DSM alone");
+                    return describe();
+                }
+                Ok((EXPORT, Arc::new(key)))
             }
-            Err(Error::Api(refusal)) if matches!(refusal.status, 400 | 403) => self.describe(key, within),
+            Err(Error::Api(refusal)) if matches!(refusal.status, 400 | 403) => describe(),
             // What the policy leaves free, DSM does; the rest is explained when it is asked for.
-            Err(Error::Approval { .. }) => self.describe(key, within),
+            Err(Error::Approval { .. }) => describe(),
             Err(error) => Err(error),
         }
     }
 
     /// The key that bears `name` now.
     pub(crate) fn kid_of(&self, name: &str) -> Result<Uuid, Error> {
-        let sobject = self.dsm.info(&KeyRef::Name(name.to_owned()), self.config.retry_timeout)?;
-        sobject.kid.ok_or_else(|| self.bad_reply("a sobject without kid"))
+        let key = KeyRef::Name(name.to_owned());
+        let sobject = self.dsm.info(&key, self.config.retry_timeout)?;
+        self.checked(INFO, &key, &sobject)
     }
 
     pub(crate) fn served_in_outage(&self, error: &Error) {
@@ -205,20 +235,7 @@ impl Inner {
 
     fn describe(&self, key: &KeyRef, within: Duration) -> Result<Arc<CachedKey>, Error> {
         let sobject = self.dsm.info(key, within)?;
-        let kid = self.checked_kid(key, sobject.kid)?;
+        let kid = self.checked(INFO, key, &sobject)?;
         Ok(Arc::new(CachedKey::remote(kid, sobject)))
-    }
-
-    /// A reply that is about another key than the one asked for must not enter the cache under its name.
-    fn checked_kid(&self, asked: &KeyRef, got: Option<Uuid>) -> Result<Uuid, Error> {
-        match (asked, got) {
-            (KeyRef::Kid(asked), Some(got)) if *asked == got => Ok(got),
-            (KeyRef::Name(_), Some(got)) => Ok(got),
-            _ => Err(self.bad_reply("a sobject with another kid than the one that was asked for")),
-        }
-    }
-
-    fn bad_reply(&self, reason: &str) -> Error {
-        Error::BadReply { endpoint: Arc::clone(self.dsm.endpoint()), reason: reason.into() }
     }
 }

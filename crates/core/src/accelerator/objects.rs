@@ -69,6 +69,13 @@ pub enum Change {
     Gone(Uuid),
 }
 
+impl Objects {
+    /// The last listing.
+    pub(super) fn current(&self) -> Option<Arc<Snapshot>> {
+        self.0.lock().current.clone()
+    }
+}
+
 impl Change {
     fn apply(&self, sobjects: &mut Sobjects) {
         match self {
@@ -138,7 +145,7 @@ impl Accelerator {
     /// The last listing, however old; never the network.
     #[must_use]
     pub fn cached_sobjects(&self) -> Option<Arc<Snapshot>> {
-        self.0.objects.0.lock().current.clone()
+        self.0.objects.current()
     }
 }
 

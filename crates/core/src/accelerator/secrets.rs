@@ -10,9 +10,12 @@ use dsma_crypto::digest::Hash;
 use dsma_crypto::{Buffers, CipherParams, EcPublicKey, Key, X25519PublicKey, kdf};
 use zeroize::Zeroizing;
 
-use super::Accelerator;
 use super::keys::KeyFrom;
+use super::{Accelerator, EXPORT};
 use crate::{CachedKey, Error, KeyRef};
+
+/// Bytes of the secret in an encapsulation (FIPS 203).
+const ML_KEM_SECRET: usize = 32;
 
 /// The other side of an agreement.
 #[derive(Clone)]
@@ -58,7 +61,7 @@ impl Accelerator {
         match ours.local() {
             Some(Key::MlKem(key)) => Ok(Zeroizing::new(key.decapsulate(ciphertext)?.to_vec())),
             Some(_) => Err(dsma_crypto::Error::Unsupported.into()),
-            None => self.secret_from(key, KeyFrom::Decapsulation(ciphertext), None),
+            None => self.secret_from(key, KeyFrom::Decapsulation(ciphertext), Some(ML_KEM_SECRET)),
         }
     }
 
@@ -112,6 +115,8 @@ impl Accelerator {
         }
         let wrapped = io.copy_input();
         let material = self.secret_from(key, KeyFrom::Unwrapping { params, wrapped: &wrapped, tag }, None)?;
+        let fits = params.encrypted_len(material.len()).map_or(material.len() <= wrapped.len(), |len| len == wrapped.len());
+        self.0.checked_len(EXPORT, "value", fits)?;
         Ok(io.write(&material)?)
     }
 
@@ -132,8 +137,8 @@ impl Accelerator {
         let request = SobjectRequest { obj_type: Some(ObjectType::Secret), key_size, ..SobjectRequest::default() };
         let secret = self.reveal_from(key, from, request)?;
         match len {
-            Some(len) if secret.as_ref().len() != len => Err(self.0.bad_reply("a secret of another length than was asked for")),
-            _ => Ok(secret.0),
+            Some(len) => self.0.checked_len(EXPORT, "value", secret.as_ref().len() == len).map(|()| secret.0),
+            None => Ok(secret.0),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A hit takes a shared lock on one of sixteen maps, tests the expiry in the entry and sets a used bit. Nothing here touches the
 //! network: a caller that must fetch gets an [`Order`] and carries it out outside all locks.
 
+mod consistency;
 mod entry;
 mod names;
 mod table;

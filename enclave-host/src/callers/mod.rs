@@ -31,6 +31,9 @@ use self::registry::{Issued, Registry};
 use self::single_flight::SingleFlight;
 use crate::upstream::{Answer, Unreachable, Upstream};
 
+/// Where DSM describes a sobject.
+const INFO: &str = "crypto/v1/keys/info";
+
 /// The operations that are served locally.
 const LOCAL_OPERATIONS: [Operation; 4] = [Operation::Encrypt, Operation::Decrypt, Operation::Sign, Operation::Verify];
 
@@ -278,14 +281,22 @@ impl Callers {
         }
         match serde_json::from_slice::<App>(&answer.body) {
             Ok(App { app_id, groups: AppGroups::Permissions(by_group), .. }) if app_id == entity => Ok(Rights::Told(by_group)),
-            _ => Ok(Rights::Untold),
+            Ok(App { app_id, .. }) if app_id == entity => Ok(Rights::Untold),
+            Ok(_) => {
+                note_unusable("sys/v1/apps", "`app_id` is another than was asked for");
+                Ok(Rights::Untold)
+            }
+            Err(_) => {
+                note_unusable("sys/v1/apps", "it describes no app");
+                Ok(Rights::Untold)
+            }
         }
     }
 
     /// The sobject, asked for in the caller's name: a name means what it means in the caller's account.
     async fn look_up(&self, credential: &Credential, key: &SobjectDescriptor) -> Result<Visible, Withheld> {
         let body = serde_json::to_vec(key).map_err(|_| Withheld::Untold)?;
-        let answer = self.upstream.ask(Method::POST, "/crypto/v1/keys/info", credential, Some(Bytes::from(body))).await?;
+        let answer = self.upstream.ask(Method::POST, &format!("/{INFO}"), credential, Some(Bytes::from(body))).await?;
         match check(&answer) {
             Ok(()) => {}
             Err(Withheld::Refused) => {
@@ -297,9 +308,15 @@ impl Callers {
             }
             Err(withheld) => return Err(withheld),
         }
-        let sobject: Sobject = serde_json::from_slice(&answer.body).map_err(|_| Withheld::Untold)?;
+        let sobject: Sobject = serde_json::from_slice(&answer.body).map_err(|_| {
+            note_unusable(INFO, "it describes no sobject");
+            Withheld::Untold
+        })?;
         // A grant for one key must not come to mean another.
-        let kid = sobject.kid.filter(|kid| is_named(*kid, key)).ok_or(Withheld::Untold)?;
+        let kid = sobject.kid.filter(|kid| is_named(*kid, key)).ok_or_else(|| {
+            note_unusable(INFO, "`kid` is another than was asked for");
+            Withheld::Untold
+        })?;
         let facts = KeyFacts::from(&sobject);
         Ok(Visible { kid, group: sobject.group_id, facts })
     }
@@ -331,5 +348,14 @@ fn check(answer: &Answer) -> Result<(), Withheld> {
 }
 
 fn parse_session(answer: &Answer) -> Option<AuthResponse> {
-    serde_json::from_slice(&answer.body).ok()
+    let session = serde_json::from_slice(&answer.body).ok();
+    if session.is_none() {
+        note_unusable("sys/v1/session/auth", "it opens no session");
+    }
+    session
+}
+
+/// A caller of whom DSM tells nonsense is one of whom it tells nothing. The operator is to know; what DSM said is in no log.
+fn note_unusable(path: &str, problem: &str) {
+    tracing::warn!(target: "dsma", "DSM sent an unusable reply: {path}: {problem}; check that the endpoint is a DSM of a supported version");
 }

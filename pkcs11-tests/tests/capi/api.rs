@@ -16,6 +16,7 @@ pub(crate) const UNREACHABLE: u32 = 301;
 pub(crate) const CREDENTIAL: u32 = 302;
 pub(crate) const NOT_ALLOWED: u32 = 303;
 pub(crate) const NOT_FOUND: u32 = 304;
+pub(crate) const DSM: u32 = 306;
 pub(crate) const AUTHENTICATION: u32 = 401;
 pub(crate) const SIGNATURE_INVALID: u32 = 402;
 pub(crate) const IV_LENGTH: u32 = 403;

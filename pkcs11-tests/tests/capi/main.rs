@@ -7,6 +7,7 @@ mod cache;
 mod forwarding;
 mod header;
 mod invariants;
+mod lies;
 mod misuse;
 mod openssl;
 mod processes;

@@ -9,10 +9,10 @@ use crate::module::{Mechanism, Module, attributes, bytes, call, ok, output};
 use crate::openssl::Openssl;
 use crate::session_objects::{FALSE, TRUE, create, secret};
 
-type Template<'a> = &'a [(CK_ATTRIBUTE_TYPE, &'a [u8])];
+pub(crate) type Template<'a> = &'a [(CK_ATTRIBUTE_TYPE, &'a [u8])];
 
 /// A template with a type, on the token or not.
-fn template<'a>(class: &'a [u8], key_type: &'a [u8], len: Option<&'a [u8]>, token: bool) -> Vec<(CK_ATTRIBUTE_TYPE, &'a [u8])> {
+pub(crate) fn template<'a>(class: &'a [u8], key_type: &'a [u8], len: Option<&'a [u8]>, token: bool) -> Vec<(CK_ATTRIBUTE_TYPE, &'a [u8])> {
     let mut template = vec![(CKA_CLASS, class), (CKA_KEY_TYPE, key_type), (CKA_TOKEN, if token { TRUE } else { FALSE })];
     template.extend(len.map(|len| (CKA_VALUE_LEN, len)));
     if !token {
@@ -21,12 +21,12 @@ fn template<'a>(class: &'a [u8], key_type: &'a [u8], len: Option<&'a [u8]>, toke
     template
 }
 
-const SECRET_KEY: &[u8] = &CKO_SECRET_KEY.to_ne_bytes();
+pub(crate) const SECRET_KEY: &[u8] = &CKO_SECRET_KEY.to_ne_bytes();
 const PRIVATE_KEY: &[u8] = &CKO_PRIVATE_KEY.to_ne_bytes();
-const AES: &[u8] = &CKK_AES.to_ne_bytes();
-const GENERIC: &[u8] = &CKK_GENERIC_SECRET.to_ne_bytes();
+pub(crate) const AES: &[u8] = &CKK_AES.to_ne_bytes();
+pub(crate) const GENERIC: &[u8] = &CKK_GENERIC_SECRET.to_ne_bytes();
 
-fn derive(
+pub(crate) fn derive(
     module: &Module,
     session: CK_SESSION_HANDLE,
     mechanism: &Mechanism,
@@ -39,7 +39,7 @@ fn derive(
     Ok(key)
 }
 
-fn unwrap(
+pub(crate) fn unwrap(
     module: &Module,
     session: CK_SESSION_HANDLE,
     mechanism: &Mechanism,
@@ -53,7 +53,7 @@ fn unwrap(
     Ok(key)
 }
 
-fn wrap(
+pub(crate) fn wrap(
     module: &Module,
     session: CK_SESSION_HANDLE,
     mechanism: &Mechanism,
@@ -356,7 +356,7 @@ fn rsa_keys_that_stay_in_dsm_unwrap() {
 }
 
 /// An app of old has no such permission.
-fn let_encapsulate(bench: &Bench) {
+pub(crate) fn let_encapsulate(bench: &Bench) {
     let api_key = base64_simd::STANDARD.decode_to_vec(bench.stack.api_key()).expect("base64");
     let api_key = String::from_utf8(api_key).expect("text");
     let app = api_key.split(':').next().expect("an app");

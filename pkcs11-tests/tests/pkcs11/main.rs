@@ -21,6 +21,7 @@ mod general;
 mod in_dsm;
 mod isolated;
 mod keys;
+mod lies;
 mod macs;
 mod message_parts;
 mod messages;

@@ -22,6 +22,18 @@ fn exported_symbols_are_the_committed_list() {
     assert_eq!(committed.lines().collect::<Vec<_>>(), expected.into_iter().collect::<Vec<_>>(), "sorted, each name once");
 }
 
+/// The process's other threads may be in the library until the kernel ends them: it must have no destructors, nor may what is linked in
+/// (`.cargo/config.toml`). One is the C compiler's own, for handlers that nobody registers.
+#[test]
+fn nothing_of_the_library_runs_when_the_process_ends() {
+    let readelf = Command::new("readelf").args(["--wide", "--dynamic"]).arg(dsma_testkit::library()).output();
+    let readelf = readelf.expect("readelf runs: apt-get install binutils");
+    assert!(readelf.status.success());
+    let printed = String::from_utf8(readelf.stdout).expect("names are ASCII");
+    let destructors = printed.lines().find_map(|line| line.split_once("(FINI_ARRAYSZ)"));
+    assert_eq!(destructors.map(|(_, size)| size.trim()), Some("8 (bytes)"), "{printed}");
+}
+
 /// Applications that link the functions directly get the same ones as those that ask for a table.
 #[test]
 fn every_function_of_the_tables_is_a_symbol() {

@@ -1,7 +1,9 @@
 //! Loading and unloading, beside the libcrypto of the host, and processes that end in the middle of things.
 
+use std::ffi::{c_char, c_void};
 use std::path::Path;
 use std::ptr::null_mut;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use cryptoki_sys::*;
@@ -133,12 +135,12 @@ fn exit_while_threads_are_in_calls() {
 }
 
 /// Ends the process where it is called.
-unsafe extern "C" fn exit_at_once(_: *mut std::ffi::c_void) -> CK_RV {
+unsafe extern "C" fn exit_at_once(_: *mut c_void) -> CK_RV {
     // SAFETY: no preconditions.
     unsafe { libc::exit(8) }
 }
 
-unsafe extern "C" fn exit_with_a_mutex(_: *mut *mut std::ffi::c_void) -> CK_RV {
+unsafe extern "C" fn exit_with_a_mutex(_: *mut *mut c_void) -> CK_RV {
     // SAFETY: no preconditions.
     unsafe { libc::exit(8) }
 }
@@ -186,5 +188,80 @@ fn exit_inside_a_callback_and_in_handlers() {
             unsafe { libc::exit(0) }
         });
         assert_eq!(status, 0);
+    });
+}
+
+/// What `fopencookie` takes; of the four functions only the one that writes is set.
+#[repr(C)]
+struct Cookie {
+    read: Option<extern "C" fn()>,
+    write: Option<unsafe extern "C" fn(*mut c_void, *const c_char, usize) -> isize>,
+    seek: Option<extern "C" fn()>,
+    close: Option<extern "C" fn()>,
+}
+
+unsafe extern "C" {
+    // glibc's, which the crate `libc` does not know.
+    fn fopencookie(cookie: *mut c_void, mode: *const c_char, functions: Cookie) -> *mut libc::FILE;
+}
+
+/// A thread that has not been in the library before meets one that ends the process.
+struct Late {
+    process: Process,
+    starts: Barrier,
+    ends: Barrier,
+}
+
+impl Late {
+    /// By the ways that need random numbers: for a signature, for a vector, as such, and for a connection to DSM where that is `forward`.
+    fn work(&self, forward: bool) {
+        let done = std::panic::catch_unwind(|| {
+            let session = self.process.module.logged_in();
+            self.process.work(session, forward);
+            let mut random = [0; 16];
+            assert_eq!(call!(self.process.module, C_GenerateRandom(session, random.as_mut_ptr(), 16)), CKR_OK);
+            assert_eq!(call!(self.process.module, C_CloseSession(session)), CKR_OK);
+        });
+        if done.is_err() {
+            // SAFETY: no preconditions.
+            unsafe { libc::_exit(96) };
+        }
+    }
+}
+
+unsafe extern "C" fn work_late(late: *mut c_void, _: *const c_char, len: usize) -> isize {
+    // SAFETY: the test gives a `Late` that it keeps.
+    let late = unsafe { &*late.cast::<Late>() };
+    late.work(true);
+    late.starts.wait();
+    late.ends.wait();
+    len.cast_signed()
+}
+
+/// What a stream still holds is written as the very last, after the destructors of all libraries. Until the kernel ends the process every
+/// call is answered then, to the thread that ends it and to others: nothing of the library goes before.
+#[test]
+fn calls_are_answered_after_the_destructors_of_all_libraries() {
+    isolated("unloading::calls_are_answered_after_the_destructors_of_all_libraries", environment, || {
+        let late = Late { process: Process::start(), starts: Barrier::new(2), ends: Barrier::new(2) };
+        late.work(true);
+        let status = status_of(|| {
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    late.starts.wait();
+                    // Not to DSM: glibc's resolver opens files, which waits for the lock that it holds while it writes streams at the end.
+                    late.work(false);
+                    late.ends.wait();
+                });
+                let functions = Cookie { read: None, write: Some(work_late), seek: None, close: None };
+                // SAFETY: the cookie lives on, as `exit` does not return; the function is what glibc's manual says, and reads the cookie.
+                unsafe {
+                    let stream = fopencookie((&raw const late).cast_mut().cast(), c"w".as_ptr(), functions);
+                    assert!(!stream.is_null() && libc::fputs(c"not yet written".as_ptr(), stream) >= 0);
+                    libc::exit(7)
+                }
+            });
+        });
+        assert_eq!(status, 7);
     });
 }

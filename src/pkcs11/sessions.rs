@@ -16,6 +16,7 @@ use super::objects::{Object, Search};
 use super::operation::Slot;
 use super::recovery::Recovering;
 use super::signing::Signing;
+use super::slots::LONGEST_PIN;
 use super::sync::lock;
 use super::token::{Token, View, ViewCopy, Who};
 use super::verify_signature::Awaiting;
@@ -238,27 +239,32 @@ pub(super) fn get_session_validation_flags(
 pub(super) fn login(session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: Input<'_>) -> Result {
     let session = session_table::get(session)?;
     match user {
-        CKU_USER => session.token.login(pin.bytes()?),
-        CKU_SO => session.token.login_officer(pin.bytes()?),
-        CKU_CONTEXT_SPECIFIC => session.consent(|| session.token.authenticate_again(pin.bytes()?)),
+        CKU_USER => session.token.login(pin_bytes(&pin)?),
+        CKU_SO => session.token.login_officer(pin_bytes(&pin)?),
+        CKU_CONTEXT_SPECIFIC => session.consent(|| session.token.authenticate_again(pin_bytes(&pin)?)),
         _ => Err(Error::UserTypeInvalid),
     }
 }
 
 /// C_LoginUser. The user's name is the app's id and the PIN its secret; without a name the PIN is that of C_Login.
 pub(super) fn login_user(session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: Input<'_>, name: Input<'_>) -> Result {
-    let name = name.bytes()?;
+    let name = pin_bytes(&name)?;
     if name.is_empty() {
         return login(session, user, pin);
     }
     let session = session_table::get(session)?;
-    let pair = Zeroizing::new([name, b":", pin.bytes()?].concat());
+    let pair = Zeroizing::new([name, b":", pin_bytes(&pin)?].concat());
     let pin = Zeroizing::new(base64_simd::STANDARD.encode_to_string(&*pair));
     match user {
         CKU_USER => session.token.login(pin.as_bytes()),
         CKU_CONTEXT_SPECIFIC => session.consent(|| session.token.authenticate_again(pin.as_bytes())),
         _ => Err(Error::UserTypeInvalid),
     }
+}
+
+/// A PIN, or a name beside it, of no more bytes than C_GetTokenInfo lets it have: it is copied.
+fn pin_bytes<'p>(pin: &'p Input<'_>) -> Result<&'p [u8]> {
+    if pin.len()? as CK_ULONG > LONGEST_PIN { Err(Error::PinIncorrect) } else { pin.bytes() }
 }
 
 /// C_InitPIN: the security officer gives the user a PIN.

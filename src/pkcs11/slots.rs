@@ -14,7 +14,7 @@ use super::token::Token;
 use super::{Error, Result, mechanisms};
 
 /// Longest PIN: an API key in base64, or a `file://` path.
-const LONGEST_PIN: CK_ULONG = 4096;
+pub(super) const LONGEST_PIN: CK_ULONG = 4096;
 
 /// What C_WaitForSlotEvent last knew: slots whose token was absent.
 static ABSENT: Mutex<Vec<CK_SLOT_ID>> = Mutex::new(Vec::new());

@@ -49,7 +49,7 @@ struct Message {
     iv: Iv,
     /// Where the IV was made here: the fork generation that made it. Parent and child must not both go on under it.
     made_in: Option<u64>,
-    aad: Vec<u8>,
+    aad: Box<[u8]>,
     stage: Stage,
 }
 
@@ -155,7 +155,7 @@ impl Sealing {
         }
         // Copied: the caller's IV and associated data may lie anywhere, even in the output.
         let iv = self.iv(&mut params)?;
-        let aad = aad.bytes()?.to_vec();
+        let aad = aad.copied()?;
         let cipher = self.kind.params(iv.as_bytes(), &aad);
         let mut tag = [0; TAG];
         let tag = tag.get_mut(..params.tag.bytes()?.len()).ok_or(Error::MechanismParamInvalid)?;
@@ -177,7 +177,7 @@ impl Sealing {
         }
         let mut params = self.read(parameter)?;
         let iv = self.iv(&mut params)?;
-        let aad = aad.bytes()?.to_vec();
+        let aad = aad.copied()?;
         let stream = match self.kind {
             Kind::Gcm => self.object.start_cipher(&self.kind.params(iv.as_bytes(), &aad), self.decrypting)?,
             Kind::Ccm | Kind::ChaCha20Poly1305 => None,

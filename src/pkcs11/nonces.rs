@@ -25,6 +25,10 @@ const FEWEST_BITS: usize = 32;
 /// Random bits collide sooner than counted ones: NIST SP 800-38D, 8.2.2, asks for as many. CCM's shorter nonces are for counting.
 const FEWEST_RANDOM_BITS: usize = 96;
 
+/// The longest IV that is made for a wrapping. The example of C_WrapKeyAuthenticated (section 5.18.6 of version 3.2) gives bits where
+/// bytes are meant, 96 for a place of 12: who follows it is refused, rather than written over.
+pub(super) const LONGEST_MADE: usize = 64;
+
 /// How an IV is made.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wish {

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::error::During;
 use super::ffi::{Input, Mechanism, Output, Place, Room, Template};
-use super::mechanisms::{self, CipherSpec, MadeIv, Wrapping};
+use super::mechanisms::{self, CipherSpec, Wrapping};
 use super::objects::{Draft, KeySource, LocalKey, Object, Origin};
 use super::{Error, Result, in_dsm, session_table};
 
@@ -27,9 +27,8 @@ pub(super) fn wrap_key(
     mut wrapped: Output<'_>,
 ) -> Result {
     let session = session_table::get(session)?;
-    let associated = associated.as_ref().map(Input::bytes).transpose()?;
-    let (wrapping, how, iv) =
-        mechanisms::wrapping(&session, mechanism, wrapping_key, CKF_WRAP, associated).map_err(|error| match error {
+    let (wrapping, how, mut beside) =
+        mechanisms::wrapping(&session, mechanism, wrapping_key, CKF_WRAP, associated.as_ref()).map_err(|error| match error {
             Error::KeyHandleInvalid => Error::WrappingKeyHandleInvalid,
             Error::KeyTypeInconsistent => Error::WrappingKeyTypeInconsistent,
             error => error,
@@ -41,22 +40,27 @@ pub(super) fn wrap_key(
     if !key.is_true(CKA_EXTRACTABLE) {
         return Err(Error::KeyUnextractable);
     }
-    let fits = wrapping.template(CKA_WRAP_TEMPLATE).is_none_or(|wanted| key.has_all(&wanted));
-    if !fits || key.is_true(CKA_WRAP_WITH_TRUSTED) && !wrapping.is_true(CKA_TRUSTED) {
+    if wrapping.template(CKA_WRAP_TEMPLATE).is_some_and(|wanted| !key.has_all(&wanted)) {
+        // So the standard says of this function; SoftHSM2 answers CKR_KEY_NOT_WRAPPABLE.
+        return Err(Error::KeyHandleInvalid);
+    }
+    if key.is_true(CKA_WRAP_WITH_TRUSTED) && !wrapping.is_true(CKA_TRUSTED) {
         return Err(Error::KeyNotWrappable);
     }
+    let tag_len = beside.tag_len()?;
+    let mut room = |len: usize| wrapped.room(len.checked_sub(tag_len).ok_or(Error::GeneralError)?);
     // Where the length is known, who asks for it makes DSM do nothing.
     if let Some(len) = key.value_len()
-        && let Room::Told(answer) = wrapped.room(wrapped_len(&wrapping, &how, len)?)?
+        && let Room::Told(answer) = room(wrapped_len(&wrapping, &how, len)?)?
     {
         return answer;
     }
-    if let Some(made) = in_dsm::wrap(&wrapping, &how, &key)? {
+    if let Some(mut made) = in_dsm::wrap(&wrapping, &how, &key)? {
         // Of a private key only what DSM made tells how long it is.
-        if let Room::Told(answer) = wrapped.room(made.len())? {
+        if let Room::Told(answer) = room(made.len())? {
             return answer;
         }
-        iv.map_or(Ok(()), MadeIv::tell)?;
+        beside.tell(&mut made)?;
         return wrapped.write(&made);
     }
     // RSA has room for a secret key alone.
@@ -68,10 +72,10 @@ pub(super) fn wrap_key(
         return Err(Error::KeyNotWrappable);
     }
     let material = material(&key)?;
-    if let Room::Told(answer) = wrapped.room(wrapped_len(&wrapping, &how, material.len())?)? {
+    if let Room::Told(answer) = room(wrapped_len(&wrapping, &how, material.len())?)? {
         return answer;
     }
-    let made = match &how {
+    let mut made = match &how {
         Wrapping::Cipher(spec) => seal(&wrapping, spec, &material)?,
         Wrapping::RsaAes { aes_len, oaep } => {
             // A key of its own for each wrapping, itself wrapped by RSA (section 6.4.13 of the standard).
@@ -82,7 +86,7 @@ pub(super) fn wrap_key(
             made
         }
     };
-    iv.map_or(Ok(()), MadeIv::tell)?;
+    beside.tell(&mut made)?;
     wrapped.write(&made)
 }
 
@@ -97,19 +101,25 @@ pub(super) fn unwrap_key(
     mut key: Place<'_, CK_OBJECT_HANDLE>,
 ) -> Result {
     let session = session_table::get(session)?;
-    let associated = associated.as_ref().map(Input::bytes).transpose()?;
-    let (unwrapping, how, _) =
-        mechanisms::wrapping(&session, mechanism, unwrapping_key, CKF_UNWRAP, associated).map_err(|error| match error {
+    let (unwrapping, how, mut beside) = mechanisms::wrapping(&session, mechanism, unwrapping_key, CKF_UNWRAP, associated.as_ref())
+        .map_err(|error| match error {
             Error::KeyHandleInvalid => Error::UnwrappingKeyHandleInvalid,
             Error::KeyTypeInconsistent => Error::UnwrappingKeyTypeInconsistent,
             error => error,
         })?;
     key.check()?;
     let draft = Draft::new(&session, template, None, None, Origin::Unwrapped(&unwrapping))?;
-    let wrapped = wrapped.bytes()?;
-    if wrapped.is_empty() || wrapped.len() > LONGEST {
+    if !(1..=LONGEST).contains(&wrapped.len()?) {
         return Err(Error::WrappedKeyLenRange);
     }
+    let whole;
+    let wrapped = match beside.tag()? {
+        [] => wrapped.bytes()?,
+        tag => {
+            whole = [wrapped.bytes()?, tag].concat();
+            &whole
+        }
+    };
     if let Some(kind) = draft.unwrapped_by_dsm()
         && let KeySource::Dsm(by) = unwrapping.source()?
         && in_dsm::unwraps(&how)
@@ -124,6 +134,10 @@ pub(super) fn unwrap_key(
             unwrap_padded(&bytes, second)?
         }
     };
+    // Where its length is another than the template says, this section has a code of its own.
+    if draft.class() == CKO_SECRET_KEY && draft.value_len().is_some_and(|len| len != material.len()) {
+        return Err(Error::WrappedKeyLenRange);
+    }
     let made = match draft.class() {
         CKO_SECRET_KEY => draft.finish_secret(&session, &material),
         CKO_PRIVATE_KEY => draft.finish_private(&session, &material),

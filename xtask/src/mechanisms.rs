@@ -29,7 +29,9 @@ such as `C_Sign`, answer `CKR_FUNCTION_FAILED` instead.
 A token key that is derived, decapsulated, encapsulated or unwrapped by a key of DSM comes into being in DSM, and was never here. For a session
 key DSM makes a transient one, which is exported at once: where its policies forbid that, the answer is `CKR_KEY_FUNCTION_NOT_PERMITTED`.
 A session key that is wrapped by a key which stays in DSM goes there as a transient key. `C_WrapKeyAuthenticated` and its counterpart take
-`CKM_AES_GCM` and `CKM_AES_CCM`.
+`CKM_AES_GCM` and `CKM_AES_CCM` with `CK_GCM_MESSAGE_PARAMS` and `CK_CCM_MESSAGE_PARAMS`, where IV and tag stand, and no other structure. `C_WrapKey`
+and `C_UnwrapKey` take `CK_GCM_WRAP_PARAMS` and `CK_CCM_WRAP_PARAMS`, or the parameters of an encryption, and the tag ends the wrapped key. The
+token makes an IV of at most 64 bytes there.
 
 AWS-LC, which does the local work, has neither SLH-DSA nor ciphertext stealing (`CKM_AES_CTS`), so that this library has neither.
 

@@ -45,7 +45,7 @@ fn a_wrapping_key_takes_what_matches_its_template() {
         create(&module, session, &template).expect("a session key")
     };
     let subjects = [subject(b"may leave", FALSE), subject(b"may leave", TRUE), subject(b"may not", FALSE)];
-    let expected = [true, false, false].map(|wraps| if wraps { Ok(24) } else { Err(CKR_KEY_NOT_WRAPPABLE) });
+    let expected = [true, false, false].map(|wraps| if wraps { Ok(24) } else { Err(CKR_KEY_HANDLE_INVALID) });
     let try_all = |module: &Module, wrapping| subjects.map(|key| wrap(module, session, &KWP, wrapping, key).map(|wrapped| wrapped.len()));
     for token in [FALSE, TRUE] {
         let label = label();
@@ -63,7 +63,7 @@ fn a_wrapping_key_takes_what_matches_its_template() {
             let other_session = other.logged_in();
             let found = other.object(other_session, CKO_SECRET_KEY, &label);
             let key = secret(&other, other_session, CKK_AES, &[1; 16]).expect("a session key");
-            assert_eq!(wrap(&other, other_session, &KWP, found, key), Err(CKR_KEY_NOT_WRAPPABLE));
+            assert_eq!(wrap(&other, other_session, &KWP, found, key), Err(CKR_KEY_HANDLE_INVALID));
         }
     }
 }
@@ -84,6 +84,12 @@ fn an_unwrapping_key_adds_its_template_and_bears_no_contradiction() {
             assert_eq!(module.attribute(session, made, kind), Ok(value.to_vec()), "{kind:#x}");
         }
         assert_eq!(module.attribute(session, made, CKA_VALUE), Err(CKR_ATTRIBUTE_SENSITIVE));
+        // The key is one of 32 bytes.
+        for (len, expected) in [(32_u64, None), (16, Some(CKR_WRAPPED_KEY_LEN_RANGE)), (0, Some(CKR_WRAPPED_KEY_LEN_RANGE))] {
+            let (base, len) = ([(CKA_CLASS, &class[..]), (CKA_SENSITIVE, TRUE)], len.to_ne_bytes());
+            let template = [&base[..], &[(CKA_VALUE_LEN, &len)]].concat();
+            assert_eq!(unwrap(&module, session, key, &wrapped, &template).err(), expected);
+        }
         for (kind, value) in [(CKA_EXTRACTABLE, TRUE), (CKA_LABEL, b"mine"), (CKA_KEY_TYPE, &CKK_GENERIC_SECRET.to_ne_bytes())] {
             let template = vec![(CKA_CLASS, &class[..]), (kind, value)];
             assert_eq!(unwrap(&module, session, key, &wrapped, &template), Err(CKR_TEMPLATE_INCONSISTENT), "{kind:#x}");

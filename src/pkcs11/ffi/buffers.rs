@@ -51,7 +51,25 @@ impl Input<'_> {
             len => Ok(unsafe { std::slice::from_raw_parts(self.data, len) }),
         }
     }
+
+    /// A copy of the bytes, for what outlives the call or may lie in its output. Memory that cannot be had is no reason to end the host.
+    ///
+    /// # Errors
+    /// As [`Input::len`], for more than the standard's 2^32 - 1 bytes too; [`Error::HostMemory`].
+    pub(in crate::pkcs11) fn copied(&self) -> Result<Box<[u8]>> {
+        if self.len()? > LONGEST_COPIED {
+            return Err(Error::ArgumentsBad);
+        }
+        let (bytes, mut copy) = (self.bytes()?, Vec::new());
+        copy.try_reserve_exact(bytes.len()).map_err(|_| Error::HostMemory)?;
+        copy.extend_from_slice(bytes);
+        Ok(copy.into())
+    }
 }
+
+/// The most that the standard lets associated data have (section 6.13.7 of version 3.2), and enough for the rest: beyond it no length
+/// is one.
+const LONGEST_COPIED: usize = u32::MAX as usize;
 
 /// Where a caller wants bytes: a buffer, NULL to ask for the length, and the length both ways (section 5.2 of the standard).
 pub(in crate::pkcs11) struct Output<'a> {

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use cryptoki_sys::*;
 
-use super::{Error, Input, Result, length, read};
+use super::{Error, Input, MessageParameter, Result, length, read};
 
 /// `CK_MECHANISM`, or NULL, which cancels an operation since 3.0 (trap 7).
 #[derive(Clone, Copy)]
@@ -217,6 +217,17 @@ impl<'a> Mechanism<'a> {
         let oaep: CK_RSA_PKCS_OAEP_PARAMS = self.param()?;
         // SAFETY: by `new`'s contract the structure is the standard's.
         Ok(unsafe { OaepParams::new(&oaep) })
+    }
+
+    /// The parameter of a mechanism that is used as for a message: in authenticated wrapping.
+    ///
+    /// # Errors
+    /// [`Error::ArgumentsBad`] for NULL in the mechanism's place.
+    pub(in crate::pkcs11) fn message(&self) -> Result<MessageParameter<'a>> {
+        let mechanism = self.read()?;
+        // SAFETY: by `new`'s contract the parameter is NULL or valid for its length, and the structure that the standard gives to the
+        // mechanism, which in such a function is that of a message.
+        Ok(unsafe { MessageParameter::new(mechanism.pParameter, mechanism.ulParameterLen) })
     }
 
     fn read(&self) -> Result<CK_MECHANISM> {

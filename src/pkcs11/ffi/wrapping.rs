@@ -1,4 +1,4 @@
-//! Parameters of authenticated wrapping in which the token makes the IV.
+//! Parameters of C_WrapKey and C_UnwrapKey in which the token makes the IV.
 
 use cryptoki_sys::*;
 

@@ -3,7 +3,7 @@
 use cryptoki_sys::*;
 
 use super::params::{CipherSpec, Iv, OwnedParams};
-use super::{Error, Mechanism, Result};
+use super::{Error, Mechanism, Result, parameter};
 
 /// The IVs of RFC 3394 and RFC 5649, which a caller may name: no other is possible.
 const WRAP_IV: [u8; 8] = [0xa6; 8];
@@ -59,32 +59,30 @@ fn ctr(mechanism: Mechanism<'_>) -> Result<CipherSpec> {
 fn gcm(mechanism: Mechanism<'_>) -> Result<CipherSpec> {
     let gcm = mechanism.gcm()?;
     let iv = gcm.iv.bytes().map_err(|_| Error::MechanismParamInvalid)?;
-    let aad = gcm.aad.bytes().map_err(|_| Error::MechanismParamInvalid)?;
-    gcm_of(iv, aad, gcm.tag_bits)
+    gcm_of(iv, parameter(&gcm.aad)?, gcm.tag_bits)
 }
 
-pub(super) fn gcm_of(iv: &[u8], aad: &[u8], tag_bits: CK_ULONG) -> Result<CipherSpec> {
+pub(super) fn gcm_of(iv: &[u8], aad: Box<[u8]>, tag_bits: CK_ULONG) -> Result<CipherSpec> {
     if !matches!(tag_bits, 32..=128) || !tag_bits.is_multiple_of(8) || !(1..=LONGEST_IV).contains(&iv.len()) {
         return Err(Error::MechanismParamInvalid);
     }
-    let params = OwnedParams::AesGcm { iv: Iv::new(iv), aad: aad.into() };
+    let params = OwnedParams::AesGcm { iv: Iv::new(iv), aad };
     Ok(CipherSpec { tag_len: (tag_bits / 8) as usize, ..CipherSpec::untagged(params) })
 }
 
 fn ccm(mechanism: Mechanism<'_>) -> Result<CipherSpec> {
     let ccm = mechanism.ccm()?;
     let nonce = ccm.nonce.bytes().map_err(|_| Error::MechanismParamInvalid)?;
-    let aad = ccm.aad.bytes().map_err(|_| Error::MechanismParamInvalid)?;
     let announced = usize::try_from(ccm.data_len).map_err(|_| Error::MechanismParamInvalid)?;
-    ccm_of(nonce, aad, ccm.tag_len, Some(announced))
+    ccm_of(nonce, parameter(&ccm.aad)?, ccm.tag_len, Some(announced))
 }
 
 /// Nonces of 7 to 13 bytes, tags of 4 to 16 in even number (SP 800-38C).
-pub(super) fn ccm_of(nonce: &[u8], aad: &[u8], tag_len: CK_ULONG, announced: Option<usize>) -> Result<CipherSpec> {
+pub(super) fn ccm_of(nonce: &[u8], aad: Box<[u8]>, tag_len: CK_ULONG, announced: Option<usize>) -> Result<CipherSpec> {
     if !(7..=13).contains(&nonce.len()) || !matches!(tag_len, 4..=16) || !tag_len.is_multiple_of(2) {
         return Err(Error::MechanismParamInvalid);
     }
-    let params = OwnedParams::AesCcm { iv: Iv::new(nonce), aad: aad.into(), announced };
+    let params = OwnedParams::AesCcm { iv: Iv::new(nonce), aad, announced };
     Ok(CipherSpec { tag_len: tag_len as usize, ..CipherSpec::untagged(params) })
 }
 

@@ -3,7 +3,7 @@
 use cryptoki_sys::{CK_MECHANISM_TYPE, CKM_CHACHA20_POLY1305};
 
 use super::params::{CipherSpec, OwnedParams};
-use super::{Error, Mechanism, Result};
+use super::{Error, Mechanism, Result, parameter};
 
 pub(super) fn cipher(kind: CK_MECHANISM_TYPE, mechanism: Mechanism<'_>) -> Result<CipherSpec> {
     if kind != CKM_CHACHA20_POLY1305 {
@@ -12,6 +12,6 @@ pub(super) fn cipher(kind: CK_MECHANISM_TYPE, mechanism: Mechanism<'_>) -> Resul
     let given = mechanism.chacha20_poly1305()?;
     let nonce = given.nonce.bytes().map_err(|_| Error::MechanismParamInvalid)?;
     let nonce = nonce.try_into().map_err(|_| Error::MechanismParamInvalid)?;
-    let aad = given.aad.bytes().map_err(|_| Error::MechanismParamInvalid)?;
-    Ok(CipherSpec { tag_len: 16, ..CipherSpec::untagged(OwnedParams::ChaCha20Poly1305 { nonce, aad: aad.into() }) })
+    let aad = parameter(&given.aad)?;
+    Ok(CipherSpec { tag_len: 16, ..CipherSpec::untagged(OwnedParams::ChaCha20Poly1305 { nonce, aad }) })
 }

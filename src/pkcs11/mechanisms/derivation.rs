@@ -132,9 +132,15 @@ fn other_key(session: &Session, handle: CK_OBJECT_HANDLE, kind: CK_MECHANISM_TYP
     if key.is_true(CKA_DERIVE) { Ok(key) } else { Err(Error::KeyFunctionNotPermitted) }
 }
 
+/// More bytes in a field of a parameter are a mistake; most of them are copied, some of them twice.
+const MOST_GIVEN: usize = 1 << 20;
+
 /// Bytes of a parameter.
 fn given<'m>(input: &'m Input<'_>) -> Result<&'m [u8]> {
-    input.bytes().map_err(|_| Error::MechanismParamInvalid)
+    match input.len() {
+        Ok(..=MOST_GIVEN) => input.bytes().map_err(|_| Error::MechanismParamInvalid),
+        _ => Err(Error::MechanismParamInvalid),
+    }
 }
 
 fn failed(error: dsma_crypto::Error) -> Error {

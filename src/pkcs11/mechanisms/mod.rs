@@ -21,13 +21,13 @@ use cryptoki_sys::*;
 use dsma_crypto::digest::Hash;
 use zeroize::Zeroizing;
 
-pub(super) use self::aead_wrap::MadeIv;
+pub(super) use self::aead_wrap::Beside;
 pub(super) use self::aes::LONGEST_IV;
 pub(super) use self::derivation::Derivation;
 pub(super) use self::params::{CipherSpec, Iv, Scheme, SignatureSpec};
 pub(super) use self::table::TABLE;
 use self::table::{CKM_DSMA_FF1, Entry, KeyFamily};
-use super::ffi::Mechanism;
+use super::ffi::{Input, Mechanism};
 use super::objects::{KeyKind, Object};
 use super::sessions::Session;
 use super::{Error, Result};
@@ -159,7 +159,7 @@ pub(super) enum Wrapping {
 }
 
 /// Key and parameters for wrapping (`function` is CKF_WRAP) or unwrapping (CKF_UNWRAP). `associated` are the data that an authenticated
-/// form binds, which not every mechanism has. Where the token makes the IV, it is to be told with what was wrapped.
+/// form binds, which not every mechanism has. What stands in the caller's structure is to be told with what was wrapped.
 ///
 /// # Errors
 /// As [`signature`].
@@ -168,13 +168,13 @@ pub(super) fn wrapping<'a>(
     mechanism: Mechanism<'a>,
     key: CK_OBJECT_HANDLE,
     function: CK_FLAGS,
-    associated: Option<&[u8]>,
-) -> Result<(Arc<Object>, Wrapping, Option<MadeIv<'a>>)> {
+    associated: Option<&Input<'_>>,
+) -> Result<(Arc<Object>, Wrapping, Beside<'a>)> {
     let (entry, object) = mechanism_and_key(session, mechanism, key, function)?;
     let how = match (entry.kind, entry.key) {
         (kind @ (CKM_AES_GCM | CKM_AES_CCM), _) => {
-            let (spec, iv) = aead_wrap::cipher(kind, mechanism, function == CKF_WRAP, associated.unwrap_or_default())?;
-            return Ok((object, Wrapping::Cipher(spec), iv));
+            let (spec, beside) = aead_wrap::cipher(kind, mechanism, function == CKF_WRAP, associated)?;
+            return Ok((object, Wrapping::Cipher(spec), beside));
         }
         _ if associated.is_some() => return Err(Error::MechanismInvalid),
         (CKM_RSA_AES_KEY_WRAP, _) => {
@@ -188,7 +188,7 @@ pub(super) fn wrapping<'a>(
         (kind, KeyFamily::Rsa) => Wrapping::Cipher(rsa::cipher(kind, mechanism, object.modulus_len())?),
         (kind, _) => Wrapping::Cipher(aes::cipher(kind, mechanism)?),
     };
-    Ok((object, how, None))
+    Ok((object, how, Beside::default()))
 }
 
 /// Base key and parameters for a derivation.
@@ -261,6 +261,14 @@ fn mechanism_and_key(
         return Err(Error::UserNotLoggedIn);
     }
     Ok((entry, object))
+}
+
+/// A copy of what a parameter points to.
+///
+/// # Errors
+/// [`Error::MechanismParamInvalid`] for what cannot be, [`Error::HostMemory`].
+fn parameter(given: &Input<'_>) -> Result<Box<[u8]>> {
+    given.copied().map_err(|error| if error == Error::HostMemory { error } else { Error::MechanismParamInvalid })
 }
 
 /// Whether a mechanism of this family works with such keys.

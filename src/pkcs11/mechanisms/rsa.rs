@@ -5,7 +5,7 @@ use dsma_crypto::SignatureScheme;
 
 use super::super::ffi::OaepParams;
 use super::params::{CipherSpec, OwnedParams, Scheme, SignatureSpec};
-use super::{Error, Mechanism, Result, digest};
+use super::{Error, Mechanism, Result, digest, parameter};
 
 pub(super) fn signature(kind: CK_MECHANISM_TYPE, mechanism: Mechanism<'_>, modulus_len: usize) -> Result<SignatureSpec> {
     let (scheme, hash) = match kind {
@@ -58,10 +58,10 @@ pub(super) fn cipher(kind: CK_MECHANISM_TYPE, mechanism: Mechanism<'_>, modulus_
 pub(super) fn oaep(given: &OaepParams<'_>, modulus_len: usize) -> Result<CipherSpec> {
     let hash = digest::of_digest(given.hash).ok_or(Error::MechanismParamInvalid)?;
     let mgf1 = digest::of_mgf(given.mgf).ok_or(Error::MechanismParamInvalid)?;
-    let label = given.label.bytes().map_err(|_| Error::MechanismParamInvalid)?;
+    let label = parameter(&given.label)?;
     // Without a source the label is empty; many callers leave `source` 0 then.
     if given.source != CKZ_DATA_SPECIFIED && !(given.source == 0 && label.is_empty()) {
         return Err(Error::MechanismParamInvalid);
     }
-    Ok(CipherSpec::untagged(OwnedParams::RsaOaep { hash, mgf1, label: label.into(), modulus_len }))
+    Ok(CipherSpec::untagged(OwnedParams::RsaOaep { hash, mgf1, label, modulus_len }))
 }

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 
 use cryptoki_sys::*;
 
-use super::ground::Ground;
+use super::ground::{Ground, TAG};
 use super::rows::{Argument, Attributes, Row};
 use super::spoiling::Spoiling;
 use crate::module::{Module, call, message_parameter};
@@ -169,9 +169,11 @@ pub(super) fn mechanism(kind: CK_MECHANISM_TYPE, memory: &mut Memory, off: usize
             (memory.put(params, off), size_of::<CK_HKDF_PARAMS>())
         }
         CKM_AES_GCM => {
-            let iv = std::ptr::with_exposed_provenance_mut(memory.keep(&[7; 12]));
-            let params = CK_GCM_PARAMS { pIv: iv, ulIvLen: 12, ulIvBits: 96, ulTagBits: 128, ..CK_GCM_PARAMS::default() };
-            (memory.put(params, off), size_of::<CK_GCM_PARAMS>())
+            // As for a message, whose IV and tag stand there: no row takes the mechanism in another function.
+            let place = memory.keep(&[&[7; 16][..], &TAG].concat());
+            // SAFETY: 32 bytes that were just made.
+            let place = unsafe { &mut *std::ptr::with_exposed_provenance_mut::<[u8; 32]>(place) };
+            (memory.put(message_parameter(place), off), size_of::<CK_GCM_MESSAGE_PARAMS>())
         }
         _ => (0, 0),
     };

@@ -74,6 +74,9 @@ pub(super) enum Bytes {
 /// The data of every operation.
 pub(super) const BLOCK: [u8; 16] = *b"sixteen bytes of";
 
+/// The tag where the AES key wraps the other secret key in GCM, with the block beside it and an IV of sevens (as Node's `crypto` has it).
+pub(super) const TAG: [u8; 16] = [0xcc, 0xc1, 0x04, 0x7d, 0xca, 0xa3, 0x03, 0x73, 0x99, 0x41, 0xd0, 0x2c, 0x8a, 0x1f, 0x24, 0x00];
+
 pub(super) struct Ground {
     pub(super) module: Module,
     /// Holds the keys.
@@ -144,10 +147,15 @@ impl Ground {
         assert_eq!(call!(module, C_SessionCancel(owner, CKF_DIGEST)), CKR_OK);
         let wrap = |m| output(|out, len| call!(module, C_WrapKey(owner, m, *aes, *mac, out, len)));
         self.wrapped = Mechanism::Plain(CKM_AES_KEY_WRAP).with(wrap).expect("it wraps");
-        let gcm = Mechanism::Gcm { iv: vec![7; 12], aad: Vec::new(), tag_bits: 128 };
+        let (mut memory, kind) = ([7; 32], CKM_AES_GCM);
+        let mut parameter = message_parameter(&mut memory);
+        let len = size_of_val(&parameter) as CK_ULONG;
+        let gcm = &mut CK_MECHANISM { mechanism: kind, pParameter: (&raw mut parameter).cast(), ulParameterLen: len };
         let (aad, aad_len) = (BLOCK.as_ptr().cast_mut(), BLOCK.len() as CK_ULONG);
-        let seal = |m| output(|out, len| call!(module, C_WrapKeyAuthenticated(owner, m, *aes, *mac, aad, aad_len, out, len)));
-        self.sealed = gcm.with(seal).expect("it wraps");
+        let gcm = std::ptr::from_mut(gcm);
+        let seal = |out, len| call!(module, C_WrapKeyAuthenticated(owner, gcm, *aes, *mac, aad, aad_len, out, len));
+        self.sealed = output(seal).expect("it wraps");
+        assert_eq!(memory[16..], TAG);
         let encapsulate = |m| {
             let mut made = 0;
             let (mut template, mut len, mut out) = (generic(), 2048, vec![0; 2048]);

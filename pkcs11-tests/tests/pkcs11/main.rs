@@ -12,6 +12,7 @@ mod cancelling;
 mod certificates;
 mod client;
 mod contexts;
+mod data_objects;
 mod derivation;
 mod digests;
 mod dual;

@@ -250,7 +250,8 @@ impl DsmObject {
     /// `allow_plaintext` made readable.
     fn may_be_fetched(&self) -> bool {
         match self.part {
-            Part::Data => self.sobject.obj_type == ObjectType::Secret,
+            // An empty value is told by the metadata.
+            Part::Data => self.sobject.obj_type == ObjectType::Secret && self.extra().is_none_or(|extra| extra.get(CKA_VALUE).is_none()),
             Part::Secret | Part::Private => self.is_readable(),
             Part::Public | Part::Certificate | Part::Generated => false,
         }

@@ -121,6 +121,8 @@ pub(super) fn keeps(kind: CK_ATTRIBUTE_TYPE, value: &[u8], part: Part) -> bool {
         CKA_HASH_OF_SUBJECT_PUBLIC_KEY | CKA_HASH_OF_ISSUER_PUBLIC_KEY => !value.is_empty(),
         CKA_CERTIFICATE_CATEGORY | CKA_JAVA_MIDP_SECURITY_DOMAIN => value != [0; size_of::<CK_ULONG>()],
         CKA_NAME_HASH_ALGORITHM => value != CKM_SHA_1.to_ne_bytes(),
+        // Of data: DSM keeps no empty value.
+        CKA_VALUE => part == Part::Data && value.is_empty(),
         CKA_ALLOWED_MECHANISMS => true,
         CKA_KEY_TYPE => part == Part::Secret && value != CKK_GENERIC_SECRET.to_ne_bytes(),
         _ => false,

@@ -1,17 +1,16 @@
 //! Token objects: a completed draft becomes a sobject of DSM, and is changed and deleted there.
 
+mod request;
+
 use std::sync::Arc;
 
 use cryptoki_sys::*;
-use dsma_api::{
-    EllipticCurve, KeyOperation, KeyOperations, MlDsaOptions, MlDsaParamSet, MlKemOptions, MlKemParamSet, ObjectType, RsaOptions,
-    SecretBlob, Sobject, SobjectRequest,
-};
+use dsma_api::{KeyOperation, KeyOperations, ObjectType, Sobject, SobjectRequest};
 use dsma_core::Accelerator;
-use dsma_crypto::{Curve, MlDsaSet, MlKemSet};
-use serde_json::json;
 use uuid::Uuid;
 
+pub(super) use self::request::of_kind;
+use self::request::{of_content, of_key, of_odd_secret};
 use super::dsm::{self, DsmObject, Part};
 use super::key::LocalKey;
 use super::metadata::{self, Extra, Metadata};
@@ -20,10 +19,6 @@ use super::{KeyKind, usage};
 use crate::pkcs11::error::During;
 use crate::pkcs11::sessions::Session;
 use crate::pkcs11::{Error, Result};
-
-/// The shortest and the longest HMAC key that DSM keeps. It has no type for other secrets that would be good for anything: those of its
-/// type SECRET are data, which nothing works with.
-const HMAC_LEN: std::ops::RangeInclusive<usize> = 14..=1024;
 
 /// One object of a new sobject.
 pub(super) struct Shown<'a> {
@@ -149,7 +144,7 @@ pub(super) fn change(session: &Session, object: &DsmObject, changes: &Attributes
     }
     for (kind, value) in changes.iter() {
         match kind {
-            // The value of a sobject, and what a certificate tells.
+            // The value of a sobject, which DSM never changes, and what a certificate tells. Section 4.1.2 lets a token be as strict.
             CKA_VALUE | CKA_ISSUER | CKA_SERIAL_NUMBER => return Err(Error::AttributeReadOnly),
             _ if value == [CK_TRUE]
                 && usage::is_usage(kind)
@@ -304,89 +299,6 @@ fn own_attributes(shown: &Shown<'_>) -> Extra {
 fn name(label: &[u8]) -> String {
     let text: String = String::from_utf8_lossy(label).chars().filter(|c| !c.is_control()).take(200).collect();
     if text.trim().is_empty() { format!("pkcs11 {}", Uuid::new_v4().simple()) } else { text }
-}
-
-/// A secret of a length that DSM has no keys of, as test suites make them: conformance mode keeps it in a SECRET, from which keys are
-/// derived and which does nothing else.
-fn of_odd_secret(bytes: &[u8]) -> SobjectRequest {
-    SobjectRequest { obj_type: Some(ObjectType::Secret), value: Some(SecretBlob::from(bytes.to_vec())), ..SobjectRequest::default() }
-}
-
-/// Type and value of a key.
-fn of_key(key: &LocalKey) -> Result<SobjectRequest> {
-    let mut request = of_kind(key.kind(), key.secret_bytes().map(<[u8]>::len))?;
-    // The value tells them.
-    (request.key_size, request.elliptic_curve) = (None, None);
-    let value = match key.secret_bytes() {
-        Some(bytes) => bytes.to_vec(),
-        None => match key.pkcs8() {
-            Ok(pkcs8) => pkcs8.to_vec(),
-            Err(_) => key.spki().ok_or(Error::GeneralError)?,
-        },
-    };
-    request.value = Some(SecretBlob::from(value));
-    Ok(request)
-}
-
-/// Type and parameters of a key that DSM makes; `len` is that of a secret key in bytes.
-///
-/// # Errors
-/// [`Error::TemplateInconsistent`] for a key that DSM has no type for.
-pub(super) fn of_kind(kind: KeyKind, len: Option<usize>) -> Result<SobjectRequest> {
-    let bits = || u32::try_from(len.unwrap_or_default() * 8).map_err(|_| Error::KeySizeRange);
-    let request = SobjectRequest::default();
-    Ok(match kind {
-        KeyKind::Aes => SobjectRequest { obj_type: Some(ObjectType::Aes), key_size: Some(bits()?), ..request },
-        KeyKind::Des3 => SobjectRequest { obj_type: Some(ObjectType::Des3), key_size: Some(bits()? / 8 * 7), ..request },
-        KeyKind::Secret(_) if len.is_some_and(|len| HMAC_LEN.contains(&len)) => {
-            SobjectRequest { obj_type: Some(ObjectType::Hmac), key_size: Some(bits()?), ..request }
-        }
-        KeyKind::Secret(_) | KeyKind::ChaCha20 => return Err(Error::TemplateInconsistent),
-        KeyKind::Rsa => {
-            let rsa = RsaOptions { encryption_policy: vec![json!({})], signature_policy: vec![json!({})], ..RsaOptions::default() };
-            SobjectRequest { obj_type: Some(ObjectType::Rsa), rsa: Some(rsa), ..request }
-        }
-        KeyKind::Ec(curve) => curve_of(match curve {
-            Curve::P256 => EllipticCurve::NistP256,
-            Curve::P384 => EllipticCurve::NistP384,
-            Curve::P521 => EllipticCurve::NistP521,
-            Curve::K256 => EllipticCurve::SecP256K1,
-        }),
-        KeyKind::Ed25519 => curve_of(EllipticCurve::Ed25519),
-        KeyKind::X25519 => curve_of(EllipticCurve::X25519),
-        KeyKind::MlDsa(set) => {
-            let param_set = match set {
-                MlDsaSet::MlDsa44 => MlDsaParamSet::MlDsa44,
-                MlDsaSet::MlDsa65 => MlDsaParamSet::MlDsa65,
-                MlDsaSet::MlDsa87 => MlDsaParamSet::MlDsa87,
-            };
-            SobjectRequest { obj_type: Some(ObjectType::Mldsa), mldsa: Some(MlDsaOptions { param_set }), ..request }
-        }
-        KeyKind::MlKem(set) => {
-            let param_set = match set {
-                MlKemSet::MlKem512 => MlKemParamSet::MlKem512,
-                MlKemSet::MlKem768 => MlKemParamSet::MlKem768,
-                MlKemSet::MlKem1024 => MlKemParamSet::MlKem1024,
-            };
-            SobjectRequest { obj_type: Some(ObjectType::Mlkem), mlkem: Some(MlKemOptions { param_set }), ..request }
-        }
-    })
-}
-
-fn curve_of(curve: EllipticCurve) -> SobjectRequest {
-    SobjectRequest { obj_type: Some(ObjectType::Ec), elliptic_curve: Some(curve), ..SobjectRequest::default() }
-}
-
-/// A certificate, or data: what is private is a SECRET, whose value only an export shows.
-fn of_content(class: CK_OBJECT_CLASS, attributes: &Attributes) -> Result<SobjectRequest> {
-    let private = attributes.flag(CKA_PRIVATE) == Some(true);
-    let obj_type = match class {
-        CKO_CERTIFICATE => ObjectType::Certificate,
-        _ if private => ObjectType::Secret,
-        _ => ObjectType::Opaque,
-    };
-    let value = attributes.get(CKA_VALUE).filter(|value| !value.is_empty()).ok_or(Error::TemplateIncomplete)?;
-    Ok(SobjectRequest { obj_type: Some(obj_type), value: Some(SecretBlob::from(value.to_vec())), ..SobjectRequest::default() })
 }
 
 pub(super) const fn part(class: CK_OBJECT_CLASS) -> Part {

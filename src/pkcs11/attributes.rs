@@ -5,6 +5,7 @@ use dsma_api::{KeyOperation, KeyOperations, ObjectOrigin, ObjectType, Time};
 use zeroize::Zeroizing;
 
 use super::ffi::is_array;
+use super::keygen;
 use super::objects::{DsmObject, Facts, Form, KeyKind, Part, Readable, SECRET_VALUE, certificate_check_value, table, usage};
 
 /// Answer for one attribute.
@@ -209,18 +210,7 @@ impl DsmObject {
     }
 
     fn generated_by(&self) -> CK_MECHANISM_TYPE {
-        self.kind.map_or(CK_UNAVAILABLE_INFORMATION, |kind| match kind {
-            KeyKind::Aes => CKM_AES_KEY_GEN,
-            KeyKind::ChaCha20 => CKM_CHACHA20_KEY_GEN,
-            KeyKind::Des3 => CKM_DES3_KEY_GEN,
-            KeyKind::Secret(_) => CKM_GENERIC_SECRET_KEY_GEN,
-            KeyKind::Rsa => CKM_RSA_PKCS_KEY_PAIR_GEN,
-            KeyKind::Ec(_) => CKM_EC_KEY_PAIR_GEN,
-            KeyKind::Ed25519 => CKM_EC_EDWARDS_KEY_PAIR_GEN,
-            KeyKind::X25519 => CKM_EC_MONTGOMERY_KEY_PAIR_GEN,
-            KeyKind::MlDsa(_) => CKM_ML_DSA_KEY_PAIR_GEN,
-            KeyKind::MlKem(_) => CKM_ML_KEM_KEY_PAIR_GEN,
-        })
+        self.kind.and_then(|kind| keygen::generator(self.secret_type(kind))).unwrap_or(CK_UNAVAILABLE_INFORMATION)
     }
 }
 

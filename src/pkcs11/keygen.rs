@@ -89,6 +89,12 @@ pub(super) fn generate_key_pair(
     private_key.set(private_handle)
 }
 
+/// The mechanism that generates keys of this type; each has one at most.
+pub(super) fn generator(key_type: CK_KEY_TYPE) -> Option<CK_MECHANISM_TYPE> {
+    let made = |mechanism| secret_type(mechanism).map(|(made, _)| made).or_else(|| pair_type(mechanism));
+    mechanisms::TABLE.iter().map(|entry| entry.kind).find(|mechanism| made(*mechanism) == Some(key_type))
+}
+
 /// How long a generated secret is.
 enum Len {
     /// Always so many bytes.

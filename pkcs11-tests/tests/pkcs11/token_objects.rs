@@ -177,6 +177,8 @@ fn secret_keys_of_every_type_are_generated() {
         (CKM_GENERIC_SECRET_KEY_GEN, Some(len(5)), CKK_GENERIC_SECRET, 5),
         (CKM_GENERIC_SECRET_KEY_GEN, Some(len(48)), CKK_GENERIC_SECRET, 48),
         (CKM_SHA384_KEY_GEN, None, CKK_SHA384_HMAC, 48),
+        (CKM_SHA_1_KEY_GEN, None, CKK_SHA_1_HMAC, 20),
+        (CKM_HKDF_KEY_GEN, Some(len(32)), CKK_HKDF, 32),
     ] {
         for token in [FALSE, TRUE] {
             let label = label();
@@ -194,6 +196,7 @@ fn secret_keys_of_every_type_are_generated() {
             let key = made.expect("a key");
             assert_eq!(module.attribute(session, key, CKA_KEY_TYPE), Ok(key_type.to_ne_bytes().to_vec()), "{mechanism:#x}");
             assert_eq!(module.attribute(session, key, CKA_VALUE_LEN), Ok(len(expected).to_vec()), "{mechanism:#x}");
+            assert_eq!(module.attribute(session, key, CKA_KEY_GEN_MECHANISM), Ok(len(mechanism).to_vec()), "{mechanism:#x}");
             let value = module.attribute(session, key, CKA_VALUE);
             assert_eq!(value.map(|value| value.len()), if token == TRUE { Err(CKR_ATTRIBUTE_SENSITIVE) } else { Ok(expected as usize) });
         }

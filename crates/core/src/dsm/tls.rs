@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs;
@@ -60,7 +60,7 @@ impl<In: Transport> Connector<In> for TlsConnector {
         tcp.set_timeout(details.timeout);
         session.complete_io(&mut tcp)?;
         let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
-        Ok(Some(TlsTransport { buffers, stream: StreamOwned::new(session, tcp) }))
+        Ok(Some(TlsTransport { buffers, stream: StreamOwned::new(session, tcp), cut: None }))
     }
 }
 
@@ -74,6 +74,31 @@ impl fmt::Debug for TlsConnector {
 pub(super) struct TlsTransport<T: Transport> {
     buffers: LazyBuffers,
     stream: StreamOwned<ClientConnection, TransportAdapter<T>>,
+    /// What broke the connection while a request was sent. Nothing goes out any more, but an answer may have come before.
+    cut: Option<io::Error>,
+}
+
+impl<T: Transport> TlsTransport<T> {
+    /// Reads what DSM sent before the connection broke: one that refuses a body for its length answers, and reads no further. The
+    /// ordinary way to read begins with writing what has yet to be written.
+    fn read_after_cut(&mut self) -> io::Result<usize> {
+        let StreamOwned { conn, sock } = &mut self.stream;
+        loop {
+            match conn.reader().read(self.buffers.input_append_buf()) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+            if conn.read_tls(sock)? == 0 {
+                return Ok(0);
+            }
+            conn.process_new_packets().map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+        }
+    }
+}
+
+/// Whether the other side has ended the connection, in contrast to one that is slow.
+fn is_cut(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted)
 }
 
 impl<T: Transport> Transport for TlsTransport<T> {
@@ -84,18 +109,42 @@ impl<T: Transport> Transport for TlsTransport<T> {
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         self.stream.sock.set_timeout(timeout);
         SENT.set(true);
-        Ok(self.stream.write_all(&self.buffers.output()[..amount])?)
+        if self.cut.is_some() {
+            return Ok(());
+        }
+        match self.stream.write_all(&self.buffers.output()[..amount]) {
+            Err(error) if is_cut(&error) => self.cut = Some(error),
+            outcome => outcome?,
+        }
+        Ok(())
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         self.stream.sock.set_timeout(timeout);
-        let read = self.stream.read(self.buffers.input_append_buf())?;
-        self.buffers.input_appended(read);
-        Ok(read > 0)
+        if self.cut.is_none() {
+            match self.stream.read(self.buffers.input_append_buf()) {
+                Err(error) if is_cut(&error) => self.cut = Some(error),
+                read => {
+                    let read = read?;
+                    self.buffers.input_appended(read);
+                    return Ok(read > 0);
+                }
+            }
+        }
+        let read = self.read_after_cut();
+        match (read, &self.cut) {
+            (Ok(read @ 1..), _) => {
+                self.buffers.input_appended(read);
+                Ok(true)
+            }
+            // There is no answer: why the request did not go out says more.
+            (_, Some(cut)) => Err(io::Error::new(cut.kind(), cut.to_string()).into()),
+            (read, None) => Ok(read? > 0),
+        }
     }
 
     fn is_open(&mut self) -> bool {
-        self.stream.sock.get_mut().is_open()
+        self.cut.is_none() && self.stream.sock.get_mut().is_open()
     }
 
     fn is_tls(&self) -> bool {

@@ -257,4 +257,24 @@ mod tests {
         other.join().unwrap();
         assert!(!failure.may_be_done, "{}", failure.reason);
     }
+
+    /// dsma-local answers an announcement of more than 64 MiB at once, and reads no further.
+    #[test]
+    fn a_refusal_that_comes_while_the_body_is_sent_is_read() {
+        let stack = dsma_testkit::Stack::start();
+        let config = Config { api_endpoint: stack.endpoint().into(), ca_certs_file: Some(stack.ca_file()), ..Config::default() };
+        let transport = Transport::new(&config).unwrap();
+        let channel = transport.open(None).unwrap_or_else(|reason| panic!("{reason}"));
+        let body = vec![b' '; 65 << 20];
+        for _ in 0..3 {
+            let outgoing = Outgoing { method: "POST", path: "/crypto/v1/encrypt", authorization: None, body: Some(&body) };
+            let reply = transport.exchange(&channel, outgoing, Duration::from_secs(60));
+            let reply = reply.unwrap_or_else(|failure| panic!("{}", failure.reason));
+            assert_eq!((reply.status, reply.body.as_slice()), (413, dsma_api::text::TOO_LARGE.as_bytes()));
+        }
+        // That connection is not used again.
+        let outgoing = Outgoing { method: "GET", path: "/sys/v1/version", authorization: None, body: None };
+        let reply = transport.exchange(&channel, outgoing, Duration::from_secs(60));
+        assert_eq!(reply.unwrap_or_else(|failure| panic!("{}", failure.reason)).status, 200);
+    }
 }

@@ -124,6 +124,7 @@ impl Failure {
                     401 => DSMA_ERROR_CREDENTIAL,
                     403 => DSMA_ERROR_NOT_ALLOWED,
                     404 => DSMA_ERROR_NOT_FOUND,
+                    413 => DSMA_ERROR_INPUT_LENGTH,
                     400..=499 => DSMA_ERROR_REFUSED,
                     _ => DSMA_ERROR_DSM,
                 },

@@ -9,7 +9,7 @@ use dsma_api::ApiError;
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// DSM refused, or [`dsma_api::authorize`] did in DSM's words.
+    /// DSM refused, or [`dsma_api::authorize`] did in DSM's words, or the request was not sent because DSM takes none so large (413).
     #[error("{}", .0.message)]
     Api(ApiError),
 

@@ -29,7 +29,7 @@ pub use config::{
     ApiKey, Attested, CertificateFiles, Config, DEFAULT_DOMAIN, Identity, LogConfig, LoginMode, MechanismFilter, PointEncoding,
     check_endpoint,
 };
-pub use dsm::{Dsm, Reply};
+pub use dsm::{Dsm, MOST_FORWARDED, Reply};
 pub use error::Error;
 pub use flight::Flight;
 pub use identity::NodeAgentUrl;

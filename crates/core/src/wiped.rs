@@ -38,6 +38,15 @@ impl WipedBuffer {
         }
     }
 
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        self.make_room(bytes.len());
+        self.0.extend_from_slice(bytes);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn into_bytes(self) -> Zeroizing<Vec<u8>> {
         self.0
     }
@@ -55,8 +64,7 @@ impl WipedBuffer {
 
 impl Write for WipedBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.make_room(bytes.len());
-        self.0.extend_from_slice(bytes);
+        self.add(bytes);
         Ok(bytes.len())
     }
 

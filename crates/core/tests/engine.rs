@@ -228,3 +228,12 @@ fn an_rsa_key_s_own_policy_holds_on_this_side_too() {
     assert_eq!(refusal.status(), 403, "{refusal}");
     assert!(refusal.to_string().contains("policy"), "{refusal}");
 }
+
+/// DSM would cut the connection, which looks like an outage to all. Nobody answers here: that it was not asked is the point.
+#[test]
+fn a_request_that_is_too_large_is_not_sent() {
+    let engine = Accelerator::open(Config { api_endpoint: "https://dsm.invalid".into(), ..Config::default() }).unwrap();
+    let error = engine.dsm().request("POST", "/crypto/v1/encrypt", Some(&"x".repeat(1 << 20))).unwrap_err();
+    assert!(matches!(&error, Error::Api(refusal) if refusal.status == 413), "{error}");
+    assert!(!engine.dsm().is_down());
+}

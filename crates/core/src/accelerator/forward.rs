@@ -13,6 +13,7 @@ use dsma_crypto::digest::Hash;
 use dsma_crypto::{Buffers, CipherParams, Curve, Encoding, Message, SignatureScheme};
 
 use super::{Accelerator, Inner};
+use crate::dsm::check_forwarded;
 use crate::{CachedKey, Error};
 
 const ENCRYPT: &str = "crypto/v1/encrypt";
@@ -29,6 +30,7 @@ impl Accelerator {
         tag: &mut [u8],
     ) -> Result<usize, Error> {
         let cipher = Cipher::new(params)?;
+        check_forwarded(io.input_len())?;
         let expected = key.encrypted_len(params, io.input_len());
         check_room(expected, io.output_len())?;
         let iv = cipher.iv.clone();
@@ -63,6 +65,7 @@ impl Accelerator {
         tag: &[u8],
     ) -> Result<usize, Error> {
         let cipher = Cipher::new(params)?;
+        check_forwarded(io.input_len())?;
         // Padding takes its length with it; the other modes give what they get.
         check_room(params.keeps_len().then_some(io.input_len()), io.output_len())?;
         let reply = self.counted().dsm.decrypt(&DecryptRequest {
@@ -244,6 +247,7 @@ impl Signature {
                 let Message::Data(data) = message else {
                     return Err(Error::Unsupported { what: "EdDSA over a ready digest" });
                 };
+                check_forwarded(data.len())?;
                 return Ok(Self { hash_alg: HashAlgorithm::Sha512, hash: None, data: Some(Blob::from(data)), mode: None, fixed: None });
             }
             SignatureScheme::RsaRaw => {

@@ -5,6 +5,7 @@ use dsma_crypto::{Mac, MacScheme};
 
 use super::Accelerator;
 use super::forward::wire_hash;
+use crate::dsm::check_forwarded;
 use crate::{CachedKey, Error, KeyRef};
 
 const MAC: &str = "crypto/v1/mac";
@@ -43,6 +44,7 @@ impl Accelerator {
     }
 
     fn forward_mac(&self, key: &CachedKey, scheme: &MacScheme, data: &[u8]) -> Result<Mac, Error> {
+        check_forwarded(data.len())?;
         let request = MacRequest { key: Some(SobjectDescriptor::Kid(key.kid())), alg: alg(scheme), data: Blob::from(data) };
         let reply = self.counted().dsm.mac(&request)?;
         self.0.checked_use(MAC, key.kid(), reply.kid)?;
@@ -55,6 +57,7 @@ impl Accelerator {
     }
 
     fn forward_verify_mac(&self, key: &CachedKey, scheme: &MacScheme, data: &[u8], mac: &[u8]) -> Result<bool, Error> {
+        check_forwarded(data.len())?;
         let request = VerifyMacRequest {
             key: Some(SobjectDescriptor::Kid(key.kid())),
             alg: alg(scheme),

@@ -6,6 +6,7 @@ use dsma_crypto::{Key, Message, MlDsaSet};
 
 use super::Accelerator;
 use super::forward::{SIGN, wire_hash};
+use crate::dsm::check_forwarded;
 use crate::{Error, KeyRef};
 
 impl Accelerator {
@@ -27,6 +28,8 @@ impl Accelerator {
             (Some(Key::MlDsa(local)), prehash, message) => Ok(local.sign_as(prehash, message, context, deterministic)?),
             (Some(_), ..) | (None, None, Message::Digest(_)) => Err(dsma_crypto::Error::Unsupported.into()),
             (None, prehash, message) => {
+                let (Message::Data(given) | Message::Digest(given)) = message;
+                check_forwarded(given.len())?;
                 let (data, hash) = match message {
                     Message::Data(data) => (Some(Blob::from(data)), None),
                     Message::Digest(digest) => (None, Some(Blob::from(digest))),

@@ -26,6 +26,14 @@ use crate::net::pause;
 use crate::wiped::WipedBuffer;
 use crate::{Config, Error};
 
+/// Largest request that is sent. DSM does not publish its own limit; its documents send to the stream interface who has more than
+/// 512 KiB of data, which are 683 KiB in base64. What is clearly beyond would be sent for nothing: DSM cuts such a connection, and that
+/// looks like an outage.
+const REQUEST_LIMIT: usize = 1 << 20;
+
+/// Most data of one request that DSM takes, in bytes: in base64, with room for the other members of the request.
+pub const MOST_FORWARDED: usize = (REQUEST_LIMIT - (4 << 10)) / 4 * 3;
+
 /// A connection to DSM under one credential.
 ///
 /// It opens its session on the first request and again whenever DSM answers 401. Every request has a finite timeout; while DSM
@@ -154,6 +162,9 @@ impl Dsm {
             Some(body) => {
                 let mut json = WipedBuffer::default();
                 serde_json::to_writer(&mut json, body).map_err(|_| self.bad_reply(path, "the request does not serialise"))?;
+                if json.len() > REQUEST_LIMIT {
+                    return Err(too_large(&format!("{} bytes, where {REQUEST_LIMIT} are sent at most", json.len())));
+                }
                 Some(json.into_bytes())
             }
             None => None,
@@ -266,6 +277,21 @@ fn unreadable<T: DeserializeOwned>(json: &[u8], error: &serde_json::Error) -> St
 /// The member that a document lacks: one of our own names, in the words of serde.
 fn missing(error: &serde_json::Error) -> Option<String> {
     Some(error.to_string().strip_prefix("missing field `")?.split_once('`')?.0.to_owned())
+}
+
+/// Refuses so much data before it is copied and encoded, where one request cannot take it.
+///
+/// # Errors
+/// 413, as DSM would say it.
+pub(crate) fn check_forwarded(data_len: usize) -> Result<(), Error> {
+    if data_len > MOST_FORWARDED {
+        return Err(too_large(&format!("{data_len} bytes of data, where one request takes {MOST_FORWARDED}")));
+    }
+    Ok(())
+}
+
+fn too_large(why: &str) -> Error {
+    Error::Api(ApiError::new(413, format!("{}: {why}; give less at once", text::TOO_LARGE)))
 }
 
 /// DSM's refusal. Its text comes from outside: it is kept short and printable.

@@ -1,20 +1,25 @@
 //! Encryption and decryption functions (sections 5.8 and 5.10).
 //!
-//! An operation in one call goes to the engine as it is. In parts, a key that is here works as the data comes; for a key that stays in
-//! DSM, and where the plaintext may not be seen before the tag, the data is collected and processed at the end.
+//! An operation in one call goes to the engine as it is. In parts, a key that is here works as the data comes, and so does DSM with one
+//! that stays there, in the modes that it has in parts. In others, and where the plaintext may not be seen before the tag, the data is
+//! collected and processed at the end: for a key in DSM, no more than one request takes.
 
 use std::sync::Arc;
 
 use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SESSION_HANDLE, CKF_DECRYPT, CKF_ENCRYPT};
+use dsma_api::Operation;
+use dsma_core::dsm_takes_parts;
 use dsma_crypto::{Buffers, CipherStream};
 use zeroize::Zeroizing;
 
 use super::consent::{Consent, Consenting};
 use super::error::During;
 use super::ffi::{Input, Mechanism, Output, Room};
+use super::kept::Kept;
 use super::mechanisms::{self, CipherSpec};
 use super::objects::Object;
 use super::operation::Slot;
+use super::parts_in_dsm::{End, PartsInDsm};
 use super::sessions::Session;
 use super::{Error, Result, session_table};
 
@@ -42,8 +47,10 @@ enum Stage {
     Fresh,
     /// Data is processed as it comes; so many bytes came.
     Streaming { stream: CipherStream, seen: usize },
+    /// The same, by DSM.
+    InDsm(Box<PartsInDsm>),
     /// Data waits for the end.
-    Collecting(Zeroizing<Vec<u8>>),
+    Collecting(Kept),
     /// The end was reached with a buffer that was too small; this is the result.
     Done(Zeroizing<Vec<u8>>),
 }
@@ -149,7 +156,7 @@ pub(super) fn update(slot: &Slot<Ciphering>, part: &Input<'_>, mut output: Outpu
     match &mut running.stage {
         Stage::Streaming { stream, seen } => {
             let total = seen.checked_add(len).ok_or(Error::DataLenRange)?;
-            running.spec.check_len(total, if decrypting { Error::EncryptedDataLenRange } else { Error::DataLenRange })?;
+            running.spec.check_len(total, too_long(decrypting))?;
             let needed = running.spec.streamed_len(decrypting, total) - running.spec.streamed_len(decrypting, *seen);
             if let Room::Told(answer) = output.room(needed)? {
                 running.stay_fresh(was_fresh);
@@ -167,17 +174,42 @@ pub(super) fn update(slot: &Slot<Ciphering>, part: &Input<'_>, mut output: Outpu
             }
             output.tell(written);
         }
+        Stage::InDsm(dsm) => {
+            let total = dsm.seen.checked_add(len).ok_or(Error::DataLenRange)?;
+            running.spec.check_len(total, too_long(decrypting))?;
+            let by_now = running.spec.streamed_len(decrypting, total);
+            let due = by_now - dsm.put_out;
+            // What came back later than expected may wait longer, where the caller has room for this part alone.
+            let needed = if output.is_query() { due } else { by_now - running.spec.streamed_len(decrypting, dsm.seen) };
+            if let Room::Told(answer) = output.room(needed)? {
+                running.stay_fresh(was_fresh);
+                taken.keep();
+                return answer;
+            }
+            if !decrypting {
+                observe(part.bytes()?)?;
+            }
+            let given = dsm.take((&running.object, &running.spec, decrypting), part.bytes()?, due, output.capacity()?)?;
+            let out = dsm.ready().get(..given).unwrap_or_default();
+            if decrypting {
+                observe(out)?;
+            }
+            output.write(out)?;
+            dsm.handed_out(given);
+        }
         Stage::Collecting(data) => {
             if let Room::Told(answer) = output.room(0)? {
                 running.stay_fresh(was_fresh);
                 taken.keep();
                 return answer;
             }
-            data.try_reserve(len).map_err(|_| Error::HostMemory)?;
+            if running.object.is_too_long(data.len().saturating_add(len), operation(decrypting))? {
+                return Err(too_long(decrypting));
+            }
             if !decrypting {
                 observe(part.bytes()?)?;
             }
-            data.extend_from_slice(part.bytes()?);
+            data.add(part.bytes()?)?;
             output.tell(0);
         }
         Stage::Fresh | Stage::Done(_) => return Err(Error::OperationNotInitialized),
@@ -236,11 +268,14 @@ impl Ciphering {
             return Ok(());
         }
         self.consent.check()?;
-        self.stage = Stage::Collecting(Zeroizing::default());
-        if self.spec.streams(self.decrypting)
-            && let Some(stream) = self.object.start_cipher(&self.spec.params.as_params(), self.decrypting)?
-        {
-            self.stage = Stage::Streaming { stream, seen: 0 };
+        self.stage = Stage::Collecting(Kept::default());
+        if self.spec.streams(self.decrypting) {
+            let params = self.spec.params.as_params();
+            if let Some(stream) = self.object.start_cipher(&params, self.decrypting)? {
+                self.stage = Stage::Streaming { stream, seen: 0 };
+            } else if dsm_takes_parts(&params) {
+                self.stage = Stage::InDsm(Box::default());
+            }
         }
         Ok(())
     }
@@ -260,6 +295,7 @@ impl Ciphering {
             Stage::Fresh => self.output_len(0),
             Stage::Collecting(data) => self.output_len(data.len()),
             Stage::Done(rest) => Ok(rest.len()),
+            Stage::InDsm(dsm) => Ok(self.output_len(dsm.seen)?.saturating_sub(dsm.put_out)),
             Stage::Streaming { seen, .. } => Ok(self.output_len(*seen)? - self.spec.streamed_len(self.decrypting, *seen)),
         }
     }
@@ -270,6 +306,10 @@ impl Ciphering {
             Stage::Done(rest) => Ok(rest),
             Stage::Fresh => self.run_to_vec(&[]),
             Stage::Collecting(data) => self.run_to_vec(&data),
+            Stage::InDsm(dsm) => match dsm.finish(&self.object, &self.spec, self.decrypting)? {
+                End::Whole(data) => self.run_to_vec(&data),
+                End::Rest(rest) => Ok(rest),
+            },
             Stage::Streaming { stream, .. } => {
                 let mut rest = zeros(most.max(BLOCK))?;
                 let mut tag = [0; BLOCK];
@@ -336,6 +376,14 @@ fn zeros(len: usize) -> Result<Zeroizing<Vec<u8>>> {
     memory.try_reserve_exact(len).map_err(|_| Error::HostMemory)?;
     memory.resize(len, 0);
     Ok(memory)
+}
+
+const fn operation(decrypting: bool) -> Operation {
+    if decrypting { Operation::Decrypt } else { Operation::Encrypt }
+}
+
+const fn too_long(decrypting: bool) -> Error {
+    if decrypting { Error::EncryptedDataLenRange } else { Error::DataLenRange }
 }
 
 const fn during(decrypting: bool) -> During {

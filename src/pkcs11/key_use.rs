@@ -2,7 +2,7 @@
 //! halves by the listing.
 
 use dsma_api::Operation;
-use dsma_core::{Error as Engine, Peer, allows_cipher, allows_signature};
+use dsma_core::{Error as Engine, MOST_FORWARDED, Parts, Peer, allows_cipher, allows_signature};
 use dsma_crypto::digest::Hash;
 use dsma_crypto::{Buffers, CipherParams, CipherStream, Error as Crypto, Key, Mac, MacScheme, MacStream, Message, SignatureScheme, kdf};
 use zeroize::Zeroizing;
@@ -43,6 +43,32 @@ impl Object {
         let (operation, during) = if decrypting { (Operation::Decrypt, During::Decrypt) } else { (Operation::Encrypt, During::Protect) };
         let start = |key: &Key| here(if decrypting { key.start_decrypt(params) } else { key.start_encrypt(params) }, during);
         self.with_key(operation, during, start)
+    }
+
+    /// Begins one that DSM does in parts; see [`dsma_core::Accelerator::start_parts`].
+    pub(super) fn start_in_dsm(&self, params: &CipherParams<'_>, decrypting: bool) -> Result<Parts> {
+        let KeySource::Dsm(key) = self.source()? else { return Err(Error::GeneralError) };
+        let started = key.engine().start_parts(&key.key_ref(), params, decrypting);
+        started.map_err(|error| Error::from_engine(&error, ciphering(decrypting)))
+    }
+
+    /// Gives DSM the next part.
+    pub(super) fn update_in_dsm(&self, parts: &mut Parts, part: &[u8], decrypting: bool) -> Result<Zeroizing<Vec<u8>>> {
+        parts.update(part).map_err(|error| Error::from_engine(&error, ciphering(decrypting)))
+    }
+
+    /// Ends it: the rest, and an encryption's tag of so many bytes.
+    pub(super) fn finish_in_dsm(&self, parts: Parts, tag_len: usize, decrypting: bool) -> Result<Zeroizing<Vec<u8>>> {
+        let mut tag = vec![0; tag_len];
+        let ended = if decrypting { parts.finish_decrypt(&[]) } else { parts.finish_encrypt(&mut tag) };
+        let mut rest = ended.map_err(|error| Error::from_engine(&error, ciphering(decrypting)))?;
+        rest.extend_from_slice(&tag);
+        Ok(rest)
+    }
+
+    /// Whether so much data is more than this key takes at once: one that stays in DSM takes what fits into a request.
+    pub(super) fn is_too_long(&self, len: usize, operation: Operation) -> Result<bool> {
+        Ok(len > MOST_FORWARDED && self.with_key(operation, During::Protect, |_| Ok(()))?.is_none())
     }
 
     /// Signs into `out` and returns the length.
@@ -302,6 +328,10 @@ impl Object {
             }
         }
     }
+}
+
+const fn ciphering(decrypting: bool) -> During {
+    if decrypting { During::Decrypt } else { During::Protect }
 }
 
 /// The answer of an operation in this process.

@@ -8,12 +8,14 @@
 use std::sync::Arc;
 
 use cryptoki_sys::*;
+use dsma_api::Operation;
 use dsma_core::gate;
 use dsma_crypto::{Buffers, CipherParams, CipherStream};
 use zeroize::Zeroizing;
 
 use super::error::During;
 use super::ffi::{Input, Mechanism, MessageParameter, MessageParams, Output, Room};
+use super::kept::Kept;
 use super::mechanisms::{self, Iv, LONGEST_IV};
 use super::nonces::{self, Wish};
 use super::objects::Object;
@@ -22,7 +24,7 @@ use super::{Error, Result, session_table};
 
 /// The longest tag.
 const TAG: usize = 16;
-/// Most bytes of a message in parts that are kept where the whole must be there at once.
+/// Most bytes of a message in parts that are kept where the whole must be there at once; a key that stays in DSM takes less.
 const MOST_KEPT: usize = 64 << 20;
 
 /// Encryptions or decryptions of one message after the other.
@@ -57,7 +59,7 @@ enum Stage {
     /// With a key that is here. A decryption gives parts out before the tag has been seen: that is what these functions are.
     Streaming(CipherStream),
     /// The data waits for its end.
-    Collecting(Zeroizing<Vec<u8>>),
+    Collecting(Kept),
 }
 
 /// C_MessageEncryptInit and C_MessageDecryptInit. What the mechanism's parameter says counts for nothing: each message has its own.
@@ -182,7 +184,7 @@ impl Sealing {
             Kind::Gcm => self.object.start_cipher(&self.kind.params(iv.as_bytes(), &aad), self.decrypting)?,
             Kind::Ccm | Kind::ChaCha20Poly1305 => None,
         };
-        let stage = stream.map_or_else(|| Stage::Collecting(Zeroizing::default()), Stage::Streaming);
+        let stage = stream.map_or_else(|| Stage::Collecting(Kept::default()), Stage::Streaming);
         let made_in = (!self.decrypting && params.generator != CKG_NO_GENERATE).then(gate::generation);
         self.message = Some(Message { iv, made_in, aad, stage });
         Ok(())
@@ -216,12 +218,15 @@ impl Sealing {
                 output.tell(written.map_err(|error| Error::from_crypto(error, during))?);
             }
             Stage::Collecting(data) => {
-                let total = data.len().checked_add(len).filter(|total| *total <= MOST_KEPT).ok_or(Error::DataLenRange)?;
+                let total = data.len().saturating_add(len);
+                let operation = if self.decrypting { Operation::Decrypt } else { Operation::Encrypt };
+                if total > MOST_KEPT || self.object.is_too_long(total, operation)? {
+                    return Err(if self.decrypting { Error::EncryptedDataLenRange } else { Error::DataLenRange });
+                }
                 if let Room::Told(answer) = output.room(if last { total } else { 0 })? {
                     return answer;
                 }
-                data.try_reserve(len).map_err(|_| Error::HostMemory)?;
-                data.extend_from_slice(part.bytes()?);
+                data.add(part.bytes()?)?;
                 if !last {
                     output.tell(0);
                 }

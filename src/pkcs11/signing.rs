@@ -6,13 +6,14 @@
 use std::sync::Arc;
 
 use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SESSION_HANDLE, CKF_SIGN, CKF_VERIFY};
+use dsma_api::Operation;
 use dsma_crypto::digest::{Digest, Hasher};
 use dsma_crypto::{Mac, MacStream, Message, SignatureScheme};
-use zeroize::Zeroizing;
 
 use super::consent::{Consent, Consenting};
 use super::error::During;
 use super::ffi::{Input, Mechanism, Output, Room};
+use super::kept::Kept;
 use super::mechanisms::{self, Scheme, SignatureSpec};
 use super::objects::Object;
 use super::operation::Taken;
@@ -21,7 +22,7 @@ use super::{Error, Result, session_table};
 
 /// An RSA-8192 signature, the longest there is here; what RSA and ECDSA sign without a hash is never longer.
 const LONGEST: usize = 1024;
-/// Most data that is kept for a mechanism that must have it whole, or for a key that stays in DSM.
+/// Most data that is kept for a mechanism that must have it whole; a key that stays in DSM takes less.
 const MOST_KEPT: usize = 64 << 20;
 
 /// A running signature or verification.
@@ -46,13 +47,13 @@ enum Parts {
     /// An authentication code with a key that is here.
     Code(MacStream),
     /// For a mechanism that applies no hash.
-    Plain(Zeroizing<Vec<u8>>),
+    Plain(Kept),
 }
 
 /// What is signed, when all of it is there.
 enum Whole<'d> {
     Given(&'d [u8]),
-    Kept(Zeroizing<Vec<u8>>),
+    Kept(Kept),
     Digest(Digest),
     Code(Mac),
 }
@@ -204,12 +205,19 @@ impl Signing {
             Parts::Code(stream) => stream.update(part).map_err(|error| Error::from_crypto(error, During::Protect)),
             Parts::Plain(data) => {
                 let most = if self.spec.is_short() { LONGEST } else { MOST_KEPT };
-                if part.len() > most - data.len() {
+                let total = data.len().saturating_add(part.len());
+                // Public keys verify here, whatever the length.
+                let by_dsm = match (&self.spec.scheme, self.verifying) {
+                    (Scheme::Mac(_), false) => Some(Operation::MacGenerate),
+                    (Scheme::Mac(_), true) => Some(Operation::MacVerify),
+                    (_, false) => Some(Operation::Sign),
+                    (_, true) => None,
+                };
+                let too_long = by_dsm.map_or(Ok(false), |operation| self.object.is_too_long(total, operation))?;
+                if total > most || too_long {
                     return Err(Error::DataLenRange);
                 }
-                data.try_reserve(part.len()).map_err(|_| Error::HostMemory)?;
-                data.extend_from_slice(part);
-                Ok(())
+                data.add(part)
             }
         }
     }
@@ -220,9 +228,9 @@ impl Signing {
             (Some(hash), _) => Ok(Parts::Hashed(Box::new(Hasher::new(hash)))),
             (None, Scheme::Mac(scheme)) => Ok(match self.object.start_mac(scheme, self.verifying)? {
                 Some(stream) => Parts::Code(stream),
-                None => Parts::Plain(Zeroizing::default()),
+                None => Parts::Plain(Kept::default()),
             }),
-            (None, Scheme::Signature(_) | Scheme::EdDsaWithContext { .. } | Scheme::MlDsa { .. }) => Ok(Parts::Plain(Zeroizing::default())),
+            (None, Scheme::Signature(_) | Scheme::EdDsaWithContext { .. } | Scheme::MlDsa { .. }) => Ok(Parts::Plain(Kept::default())),
         }
     }
 

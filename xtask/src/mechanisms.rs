@@ -33,6 +33,13 @@ A session key that is wrapped by a key which stays in DSM goes there as a transi
 and `C_UnwrapKey` take `CK_GCM_WRAP_PARAMS` and `CK_CCM_WRAP_PARAMS`, or the parameters of an encryption, and the tag ends the wrapped key. The
 token makes an IV of at most 64 bytes there.
 
+Data in parts, such as by `C_EncryptUpdate`, is worked on as it comes with a key that is here; the plaintext of GCM, CCM and ChaCha20-Poly1305
+waits for its tag, and CCM and ChaCha20-Poly1305 take their data whole. With a key that stays in DSM, CBC and CTR stream both ways and GCM
+when it encrypts, by DSM's requests in parts: one for each call, or one for 64 KiB where the calls offer 4 KiB more room than they need. A
+request whose answer is lost ends the operation with `CKR_DEVICE_ERROR`: it is not sent twice. All else that such a key works on goes to DSM in
+one request, which takes 783,360 bytes of data: in parts as in one call, more is `CKR_DATA_LEN_RANGE`, or `CKR_ENCRYPTED_DATA_LEN_RANGE` where
+the data are ciphertext. A digest is made here, so that signatures which hash do not know this limit; authentication codes, EdDSA and ML-DSA do.
+
 AWS-LC, which does the local work, has neither SLH-DSA nor ciphertext stealing (`CKM_AES_CTS`), so that this library has neither.
 
 **M** before a function marks its message form (`C_MessageEncryptInit` and its kin).

@@ -21,7 +21,8 @@ pub mod telemetry;
 mod wiped;
 
 pub use accelerator::{
-    Accelerator, Change, KeyFrom, Lead, Peer, Resolution, Snapshot, Sobjects, Stats, allows_cipher, allows_signature, dsm_wraps,
+    Accelerator, Change, KeyFrom, Lead, Parts, Peer, Resolution, Snapshot, Sobjects, Stats, allows_cipher, allows_signature,
+    dsm_takes_parts, dsm_wraps,
 };
 pub use cache::{CachedKey, KeyRef};
 pub use clock::Moment;

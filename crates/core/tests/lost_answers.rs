@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use dsma_api::{ObjectType, SobjectRequest};
 use dsma_core::{Accelerator, ApiKey, Config, Error, Identity, KeyFrom, KeyRef};
+use dsma_crypto::CipherParams;
 use dsma_crypto::digest::Hash;
 use dsma_testkit::Stack;
 
@@ -146,4 +147,27 @@ fn a_question_whose_answer_is_lost_is_asked_again() {
     wire.lose_next();
     assert!(engine.sobjects(Duration::ZERO).unwrap().sobjects.is_empty());
     assert!(!wire.loses_next.load(Ordering::SeqCst));
+}
+
+/// DSM may have gone on: a state that was used twice would be another message.
+#[test]
+fn a_part_whose_answer_is_lost_is_not_given_again() {
+    let stack = Stack::start();
+    let wire = Wire::to(&stack);
+    let engine = wire.engine(&stack);
+    let key_ops = Some(vec!["ENCRYPT".into()]);
+    let key = SobjectRequest {
+        obj_type: Some(ObjectType::Aes),
+        key_size: Some(256),
+        key_ops,
+        name: Some("k".into()),
+        ..SobjectRequest::default()
+    };
+    let key = KeyRef::Kid(engine.generate(key).unwrap().kid.unwrap());
+    let mut parts = engine.start_parts(&key, &CipherParams::AesCtr { iv: &[0; 16] }, false).unwrap();
+    assert_eq!(parts.update(&[1; 100]).unwrap().len(), 100);
+    wire.lose_next();
+    let error = parts.update(&[1; 100]).unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }) && error.to_string().contains("may have been done"), "{error}");
+    assert_eq!(stack.log().matches("POST /crypto/v1/encrypt/update").count(), 2);
 }

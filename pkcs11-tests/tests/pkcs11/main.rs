@@ -31,6 +31,7 @@ mod objects;
 mod openssl;
 mod outage;
 mod parameters;
+mod parts_in_dsm;
 mod processes;
 mod programs;
 mod recovery;

@@ -10,6 +10,7 @@ mod manage;
 mod ml_dsa;
 mod objects;
 mod operations;
+mod parts;
 mod policy;
 mod secrets;
 
@@ -24,6 +25,7 @@ pub use self::lead::{Lead, Resolution};
 pub use self::listing::Sobjects;
 use self::objects::Objects;
 pub use self::objects::{Change, Snapshot};
+pub use self::parts::{Parts, dsm_takes_parts};
 pub use self::policy::{allows_cipher, allows_signature};
 pub use self::secrets::Peer;
 use crate::cache::KeyCache;

@@ -4,8 +4,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use dsma_api::{
-    AgreeKeyRequest, DecapsulateKeyRequest, DecryptRequest, DecryptResponse, DeriveKeyRequest, EncapsulateKeyRequest,
-    EncapsulateKeyResponse, EncryptRequest, EncryptResponse, MacRequest, MacResponse, SignRequest, SignResponse, Sobject,
+    AgreeKeyRequest, DecapsulateKeyRequest, DecryptFinalRequest, DecryptFinalResponse, DecryptInitRequest, DecryptInitResponse,
+    DecryptRequest, DecryptResponse, DecryptUpdateRequest, DecryptUpdateResponse, DeriveKeyRequest, EncapsulateKeyRequest,
+    EncapsulateKeyResponse, EncryptFinalRequest, EncryptFinalResponse, EncryptInitRequest, EncryptInitResponse, EncryptRequest,
+    EncryptResponse, EncryptUpdateRequest, EncryptUpdateResponse, MacRequest, MacResponse, SignRequest, SignResponse, Sobject,
     SobjectDescriptor, SobjectRequest, UnwrapKeyRequest, VerifyMacRequest, VerifyRequest, VerifyResponse, WrapKeyRequest, WrapKeyResponse,
 };
 use serde::Serialize;
@@ -79,6 +81,30 @@ impl Dsm {
         self.forward("decrypt", request.key.as_ref(), request)
     }
 
+    pub(crate) fn encrypt_init(&self, request: &EncryptInitRequest) -> Result<EncryptInitResponse, Error> {
+        self.forward("encrypt/init", request.key.as_ref(), request)
+    }
+
+    pub(crate) fn encrypt_update(&self, request: &EncryptUpdateRequest) -> Result<EncryptUpdateResponse, Error> {
+        self.forward_once("encrypt/update", request.key.as_ref(), request)
+    }
+
+    pub(crate) fn encrypt_final(&self, request: &EncryptFinalRequest) -> Result<EncryptFinalResponse, Error> {
+        self.forward_once("encrypt/final", request.key.as_ref(), request)
+    }
+
+    pub(crate) fn decrypt_init(&self, request: &DecryptInitRequest) -> Result<DecryptInitResponse, Error> {
+        self.forward("decrypt/init", request.key.as_ref(), request)
+    }
+
+    pub(crate) fn decrypt_update(&self, request: &DecryptUpdateRequest) -> Result<DecryptUpdateResponse, Error> {
+        self.forward_once("decrypt/update", request.key.as_ref(), request)
+    }
+
+    pub(crate) fn decrypt_final(&self, request: &DecryptFinalRequest) -> Result<DecryptFinalResponse, Error> {
+        self.forward_once("decrypt/final", request.key.as_ref(), request)
+    }
+
     pub(crate) fn sign(&self, request: &SignRequest) -> Result<SignResponse, Error> {
         self.forward("sign", request.key.as_ref(), request)
     }
@@ -126,6 +152,16 @@ impl Dsm {
 
     fn forward<T: DeserializeOwned>(&self, operation: &str, key: Option<&SobjectDescriptor>, request: &impl Serialize) -> Result<T, Error> {
         self.explain(key, self.call("POST", &format!("/crypto/v1/{operation}"), Some(request), self.retry_timeout))
+    }
+
+    /// The same for a step that leads to another state: it is not sent again once it may have been done.
+    fn forward_once<T: DeserializeOwned>(
+        &self,
+        operation: &str,
+        key: Option<&SobjectDescriptor>,
+        request: &impl Serialize,
+    ) -> Result<T, Error> {
+        self.explain(key, self.make("POST", &format!("/crypto/v1/{operation}"), request, self.retry_timeout))
     }
 
     /// The same for an operation that makes a sobject, as `made` says.

@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn a_refusal_that_comes_while_the_body_is_sent_is_read() {
         let stack = dsma_testkit::Stack::start();
-        let config = Config { api_endpoint: stack.endpoint().into(), ca_certs_file: Some(stack.ca_file()), ..Config::default() };
+        let config = Config { api_endpoint: stack.endpoint(), ca_certs_file: Some(stack.ca_file()), ..Config::default() };
         let transport = Transport::new(&config).unwrap();
         let channel = transport.open(None).unwrap_or_else(|reason| panic!("{reason}"));
         let body = vec![b' '; 65 << 20];

@@ -1,18 +1,17 @@
-//! The objects that a listing of sobjects shows, found by handle, CKA_ID and CKA_LABEL without the network.
+//! The objects that a listing of sobjects shows, found by handle, CKA_ID, CKA_LABEL, class and key type without the network.
+
+mod shards;
 
 use std::collections::{BTreeSet, HashMap};
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use cryptoki_sys::{CK_OBJECT_HANDLE, CKO_CERTIFICATE, CKO_PRIVATE_KEY};
+use cryptoki_sys::{CK_KEY_TYPE, CK_OBJECT_CLASS, CK_OBJECT_HANDLE, CKO_CERTIFICATE, CKO_PRIVATE_KEY};
 use dsma_api::Sobject;
 use dsma_core::{Accelerator, Change, Moment, Snapshot};
 use uuid::Uuid;
 
+use self::shards::{Keys, Shards};
 use super::objects::{Body, DsmObject, Made, Object, Part, next_handle};
-
-/// About as many as a shard has entries where there are a hundred thousand.
-const SHARDS: usize = 256;
 
 /// Public halves remembered: more than a program destroys before it comes to the second halves.
 const MOST_WIDOWED: usize = 1 << 16;
@@ -25,7 +24,12 @@ pub(super) struct Index {
     by_kid: Keys,
     by_id: Keys,
     by_label: Keys,
+    /// By CKA_CLASS and CKA_KEY_TYPE, of which there are a few. A copy shares the kinds that are not changed in it.
+    by_kind: Vec<(Kind, Arc<Shards<Arc<Object>>>)>,
 }
+
+/// CKA_CLASS, and CKA_KEY_TYPE of what is a key.
+type Kind = (CK_OBJECT_CLASS, Option<CK_KEY_TYPE>);
 
 impl Index {
     /// Indexes a listing; objects that were known keep their handles.
@@ -91,11 +95,15 @@ impl Index {
         self.found(self.by_label.get(label)).filter(move |object| has(object))
     }
 
+    /// Objects of this class and key type, as far as they are given, in the order of their handles.
+    pub(super) fn of_kind(&self, class: Option<CK_OBJECT_CLASS>, key_type: Option<CK_KEY_TYPE>) -> impl Iterator<Item = &Arc<Object>> {
+        let is_it = move |kind: &Kind| class.is_none_or(|class| kind.0 == class) && (key_type.is_none() || kind.1 == key_type);
+        in_order(self.by_kind.iter().filter(move |(kind, _)| is_it(kind)).flat_map(|(_, objects)| objects.iter()))
+    }
+
     /// All objects, in the order of their handles.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Object>> {
-        let mut all: Vec<_> = self.objects.iter().collect();
-        all.sort_unstable_by_key(|(handle, _)| *handle);
-        all.into_iter().map(|(_, object)| object)
+    fn all(&self) -> impl Iterator<Item = &Arc<Object>> {
+        in_order(self.objects.iter())
     }
 
     fn found<'i>(&'i self, handles: &'i [(u64, CK_OBJECT_HANDLE)]) -> impl Iterator<Item = &'i Arc<Object>> {
@@ -103,11 +111,13 @@ impl Index {
     }
 
     fn add(&mut self, object: Object) {
+        let object = Arc::new(object);
         let Body::Dsm(shown) = &object.body else { return };
         self.by_kid.add(shown.kid.as_bytes(), object.handle);
         self.by_id.add(shown.id(), object.handle);
         self.by_label.add(shown.label().as_bytes(), object.handle);
-        self.objects.add(object.handle, Arc::new(object));
+        self.kind_mut(kind_of(shown)).add(object.handle, Arc::clone(&object));
+        self.objects.add(object.handle, object);
     }
 
     fn remove(&mut self, object: &Object) {
@@ -115,7 +125,16 @@ impl Index {
         self.by_kid.remove(shown.kid.as_bytes(), object.handle);
         self.by_id.remove(shown.id(), object.handle);
         self.by_label.remove(shown.label().as_bytes(), object.handle);
+        self.kind_mut(kind_of(shown)).remove(object.handle, |_| true);
         self.objects.remove(object.handle, |_| true);
+    }
+
+    fn kind_mut(&mut self, kind: Kind) -> &mut Shards<Arc<Object>> {
+        let place = self.by_kind.iter().position(|(known, _)| *known == kind).unwrap_or_else(|| {
+            self.by_kind.push((kind, Arc::default()));
+            self.by_kind.len() - 1
+        });
+        Arc::make_mut(&mut self.by_kind[place].1)
     }
 
     fn apply(&mut self, change: &Change, told_at: Moment, engine: &Accelerator, handles: &mut Handles) {
@@ -162,68 +181,21 @@ impl Index {
     }
 }
 
+fn kind_of(object: &DsmObject) -> Kind {
+    (object.class(), object.kind.map(|kind| object.secret_type(kind)))
+}
+
+fn in_order<'i>(objects: impl Iterator<Item = &'i (u64, Arc<Object>)>) -> impl Iterator<Item = &'i Arc<Object>> {
+    let mut objects: Vec<_> = objects.collect();
+    objects.sort_unstable_by_key(|(handle, _)| *handle);
+    objects.into_iter().map(|(_, object)| object)
+}
+
 /// CKA_ID of a token object.
 fn id_of(object: &Object) -> Option<&[u8]> {
     match &object.body {
         Body::Dsm(shown) => Some(shown.id()),
         Body::Local(_) => None,
-    }
-}
-
-/// Entries by number, in shards of their own: a copy shares them until one is changed.
-#[derive(Clone)]
-struct Shards<T>([Arc<Vec<(u64, T)>>; SHARDS]);
-
-impl<T> Default for Shards<T> {
-    fn default() -> Self {
-        let empty = Arc::default();
-        Self(std::array::from_fn(|_| Arc::clone(&empty)))
-    }
-}
-
-impl<T: Clone> Shards<T> {
-    fn get(&self, key: u64) -> &[(u64, T)] {
-        let shard = &self.0[key as usize % SHARDS];
-        let from = shard.partition_point(|(known, _)| *known < key);
-        let count = shard[from..].iter().take_while(|(known, _)| *known == key).count();
-        &shard[from..from + count]
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &(u64, T)> {
-        self.0.iter().flat_map(|shard| shard.iter())
-    }
-
-    fn add(&mut self, key: u64, value: T) {
-        let shard = Arc::make_mut(&mut self.0[key as usize % SHARDS]);
-        let place = shard.partition_point(|(known, _)| *known <= key);
-        shard.insert(place, (key, value));
-    }
-
-    fn remove(&mut self, key: u64, is_it: impl Fn(&T) -> bool) {
-        let shard = Arc::make_mut(&mut self.0[key as usize % SHARDS]);
-        shard.retain(|(known, value)| *known != key || !is_it(value));
-    }
-}
-
-/// Handles by the hash of what they are looked up by: whoever looks has to compare.
-#[derive(Clone, Default)]
-struct Keys {
-    handles: Shards<CK_OBJECT_HANDLE>,
-    /// Random, so that nobody can choose labels of one hash.
-    hasher: RandomState,
-}
-
-impl Keys {
-    fn get(&self, key: &[u8]) -> &[(u64, CK_OBJECT_HANDLE)] {
-        self.handles.get(self.hasher.hash_one(key))
-    }
-
-    fn add(&mut self, key: &[u8], handle: CK_OBJECT_HANDLE) {
-        self.handles.add(self.hasher.hash_one(key), handle);
-    }
-
-    fn remove(&mut self, key: &[u8], handle: CK_OBJECT_HANDLE) {
-        self.handles.remove(self.hasher.hash_one(key), |known| *known == handle);
     }
 }
 
@@ -310,7 +282,51 @@ fn objects_of<'s>(
 
 #[cfg(test)]
 mod tests {
+    use cryptoki_sys::{CKK_AES, CKK_GENERIC_SECRET, CKO_DATA, CKO_SECRET_KEY};
+
     use super::*;
+
+    const LABELS: u128 = 1000;
+
+    fn sobject(kid: u128, obj_type: &str, label: &str) -> Arc<Sobject> {
+        let json = serde_json::json!({
+            "kid": Uuid::from_u128(kid), "name": format!("name {kid}"), "acct_id": Uuid::nil(), "obj_type": obj_type, "key_size": 256,
+            "key_ops": [], "enabled": true, "origin": "FortanixHSM", "public_only": false, "creator": {"user": Uuid::nil()},
+            "created_at": "20200315T012345Z", "custom_metadata": {"pkcs11_label": label},
+        });
+        Arc::new(serde_json::from_value(json).unwrap())
+    }
+
+    #[test]
+    fn what_is_changed_moves_in_every_index_and_what_is_gone_leaves_them() {
+        let config = dsma_core::Config { identity: dsma_core::Identity::AtLogin, ..dsma_core::Config::default() };
+        let (engine, now, mut handles) = (Accelerator::open(config).unwrap(), Moment::now(), Handles::default());
+        let mut index = Index::default();
+        let mut apply = |index: &mut Index, change| index.apply(&change, now, &engine, &mut handles);
+        for kid in 0..LABELS {
+            apply(&mut index, Change::Kept(sobject(kid, "AES", "old")));
+        }
+        let before = index.clone();
+        apply(&mut index, Change::Kept(sobject(7, "AES", "new")));
+        apply(&mut index, Change::Kept(sobject(LABELS, "HMAC", "new")));
+        apply(&mut index, Change::Kept(sobject(LABELS + 1, "OPAQUE", "new")));
+        apply(&mut index, Change::Gone(Uuid::from_u128(8)));
+        let count = |index: &Index, label: &str| index.with_label(label.as_bytes()).count();
+        assert_eq!((count(&index, "old"), count(&index, "new"), count(&before, "old"), count(&before, "new")), (998, 3, 1000, 0));
+        let kinds = |index: &Index| {
+            [(Some(CKO_SECRET_KEY), None), (Some(CKO_SECRET_KEY), Some(CKK_AES)), (None, Some(CKK_GENERIC_SECRET)), (Some(CKO_DATA), None)]
+                .map(|(class, key_type)| index.of_kind(class, key_type).count())
+        };
+        // A search looks at the objects of its kind alone.
+        assert_eq!((kinds(&index), kinds(&before)), ([1000, 999, 1, 1], [1000, 1000, 0, 0]));
+        assert_eq!(index.of_kind(Some(CKO_DATA), Some(CKK_AES)).count(), 0);
+        let of_all: Vec<_> = index.of_kind(None, None).map(|object| object.handle).collect();
+        assert!(of_all.is_sorted() && of_all.len() == 1001);
+        for kid in 0..=LABELS + 1 {
+            apply(&mut index, Change::Gone(Uuid::from_u128(kid)));
+        }
+        assert_eq!((index.all().count(), kinds(&index)), (0, [0; 4]));
+    }
 
     #[test]
     fn handles_outlive_listings() {

@@ -30,6 +30,7 @@ pub(super) use self::certificate::{Facts, check_value as certificate_check_value
 pub(super) use self::draft::{Draft, NewPair, Origin, generate_in_dsm};
 pub(super) use self::dsm::{DsmObject, Part, Readable};
 pub(super) use self::generated::Made;
+use self::held::TELLING;
 pub(super) use self::held::{Held, next_handle};
 pub(super) use self::heritage::Heritage;
 pub(super) use self::key::{LocalKey, Prepared, curve};
@@ -40,7 +41,7 @@ use self::table::{CHANGES, COPIES};
 pub(super) use self::table::{Form, SECRET_VALUE};
 pub(super) use self::template::Attributes;
 use super::attributes::Answer;
-use super::ffi::{List, Place, Template, is_array};
+use super::ffi::{Input, List, Place, Template, is_array};
 use super::sessions::Session;
 use super::token::{View, Who};
 use super::{Error, Result, der, session_table};
@@ -239,31 +240,39 @@ fn search(session: &Session, view: &View, template: &Template<'_>) -> Result<Vec
         }
         Ok(())
     };
-    // The most telling attribute leads to a few candidates; without one, all are candidates.
-    let mut telling = None;
-    for wanted in template.iter()? {
-        match wanted.kind() {
-            CKA_ID | CKA_LABEL if telling.is_none() => telling = Some(wanted),
-            CKA_ID => telling = Some(wanted),
-            _ => {}
-        }
-    }
-    match telling {
-        Some(wanted) if wanted.kind() == CKA_ID => select(&mut view.index().with_id(wanted.value().bytes()?)),
-        Some(wanted) => select(&mut view.index().with_label(wanted.value().bytes()?)),
-        None => select(&mut view.index().all()),
+    let number = |kind| first(template, kind)?.map(|value| Ok(value.bytes()?.try_into().ok().map(CK_ULONG::from_ne_bytes))).transpose();
+    match (first(template, CKA_ID)?, first(template, CKA_LABEL)?, number(CKA_CLASS)?, number(CKA_KEY_TYPE)?) {
+        (Some(id), ..) => select(&mut view.index().with_id(id.bytes()?)),
+        (_, Some(label), ..) => select(&mut view.index().with_label(label.bytes()?)),
+        // No object has a number of another length.
+        (_, _, Some(None), _) | (_, _, _, Some(None)) => Ok(()),
+        (_, _, class, key_type) => select(&mut view.index().of_kind(class.flatten(), key_type.flatten())),
     }?;
     Ok(found)
 }
 
 fn search_held(session: &Session, template: &Template<'_>) -> Result<Vec<CK_OBJECT_HANDLE>> {
+    let (held, sees_private) = (session.token.held(), session.sees_private());
+    let shows = |object: &Object| sees_private || !object.is_private();
+    let mut candidates = None;
+    for kind in TELLING {
+        if let Some(value) = first(template, kind)? {
+            candidates = Some(held.select_by(kind, value.bytes()?, shows));
+            break;
+        }
+    }
     let mut found = Vec::new();
-    for object in session.token.held().select(|object| !object.is_private() || session.sees_private()) {
+    for object in candidates.unwrap_or_else(|| held.select(shows)) {
         if matches(&object, template)? {
             found.push(object.handle);
         }
     }
     Ok(found)
+}
+
+/// The value that the template has for this attribute: the first, as an object that matches has all of them.
+fn first<'t>(template: &Template<'t>, kind: CK_ATTRIBUTE_TYPE) -> Result<Option<Input<'t>>> {
+    Ok(template.iter()?.find(|wanted| wanted.kind() == kind).map(|wanted| wanted.value()))
 }
 
 fn matches(object: &Object, template: &Template<'_>) -> Result<bool> {

@@ -69,6 +69,11 @@ impl Index {
         self.snapshot.as_ref().map_or_else(Self::default, |snapshot| Self::build(Arc::clone(snapshot), engine, handles))
     }
 
+    /// Whether it is over no listing yet.
+    pub(super) const fn is_unset(&self) -> bool {
+        self.snapshot.is_none()
+    }
+
     /// Whether this is the index over `snapshot`.
     pub(super) fn is_over(&self, snapshot: &Arc<Snapshot>) -> bool {
         self.snapshot.as_ref().is_some_and(|own| Arc::ptr_eq(own, snapshot))

@@ -46,7 +46,7 @@ use super::sessions::Session;
 use super::token::{View, Who};
 use super::{Error, Result, der, session_table};
 
-/// A listing may be this old when a search begins.
+/// A listing may be this old when a search begins; an older one serves while one caller takes another.
 const LISTING_AGE: Duration = Duration::from_secs(60);
 /// A search that finds nothing asks for a listing at most this old: somebody may have just made the key.
 const LISTING_AGE_WHEN_EMPTY: Duration = Duration::from_secs(2);
@@ -163,7 +163,7 @@ pub(super) fn find_objects_init(session: CK_SESSION_HANDLE, template: &Template<
         if only_here(template)? {
             return Ok(Search { found: search_held(&session, template)?, next: 0 });
         }
-        let mut found = search(&session, &*session.token.refresh(LISTING_AGE)?, template)?;
+        let mut found = search(&session, &*session.token.refresh_or_older(LISTING_AGE)?, template)?;
         if found.is_empty() && may_appear(&session.token.view(), template)? {
             found = search(&session, &*session.token.refresh(LISTING_AGE_WHEN_EMPTY)?, template)?;
         }

@@ -4,12 +4,12 @@ mod login;
 mod view;
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::time::Duration;
 
 use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SLOT_ID, CK_ULONG};
 use dsma_api::Sobject;
-use dsma_core::{Accelerator, Config, Identity, LoginMode};
+use dsma_core::{Accelerator, Config, Identity, LoginMode, Snapshot};
 use dsma_crypto::digest::{Digest, Hash};
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ pub(super) use self::view::{View, ViewCopy, Who};
 use super::error::During;
 use super::index::{Handles, Index};
 use super::objects::{Held, Object, Part, profiles};
-use super::sync::{lock, read, write};
+use super::sync::{lock, read, try_lock, write};
 use super::{Error, Result, session_table};
 
 /// A token. Shared by all sessions of its slot.
@@ -27,6 +27,8 @@ pub(super) struct Token {
     /// The engine under the configuration's own credential; opened at C_Initialize, which does not touch the network.
     own_engine: Option<Accelerator>,
     state: Mutex<State>,
+    /// Held by whoever builds the index over a newer listing, while the others search the older one.
+    indexing: Mutex<()>,
     view: RwLock<Arc<View>>,
     /// Grows with every new view, so that a session can keep one without asking.
     version: AtomicU64,
@@ -70,6 +72,7 @@ impl Token {
             config,
             own_engine,
             state: Mutex::default(),
+            indexing: Mutex::default(),
             view: RwLock::new(Arc::new(view)),
             version: AtomicU64::new(0),
             logouts: AtomicU64::new(0),
@@ -187,10 +190,28 @@ impl Token {
     /// # Errors
     /// DSM cannot be reached, or refuses, and there is no listing at all.
     pub(super) fn refresh(&self, max_age: Duration) -> Result<Arc<View>> {
+        self.look(|engine| engine.sobjects(max_age), |indexing| Some(lock(indexing)))
+    }
+
+    /// The same, but where there is an older view only one caller refreshes it, for a limited time: see
+    /// [`Accelerator::sobjects_or_older`]. What calls of this process have made or changed, and answered, is in either.
+    ///
+    /// # Errors
+    /// As [`Token::refresh`].
+    pub(super) fn refresh_or_older(&self, max_age: Duration) -> Result<Arc<View>> {
+        let free = |indexing| if self.view().index.is_unset() { Some(lock(indexing)) } else { try_lock(indexing) };
+        self.look(|engine| engine.sobjects_or_older(max_age), free)
+    }
+
+    fn look<'t>(
+        &'t self,
+        list: impl FnOnce(&Accelerator) -> std::result::Result<Arc<Snapshot>, dsma_core::Error>,
+        indexing: impl FnOnce(&'t Mutex<()>) -> Option<MutexGuard<'t, ()>>,
+    ) -> Result<Arc<View>> {
         let view = self.view();
         // Nobody to ask: the credential comes with the login.
         let Some(engine) = &view.engine else { return Ok(view) };
-        let snapshot = match engine.sobjects(max_age) {
+        let snapshot = match list(engine) {
             Ok(snapshot) => snapshot,
             Err(error) if error.is_outage() => match engine.cached_sobjects() {
                 Some(snapshot) => snapshot,
@@ -201,6 +222,8 @@ impl Token {
         if view.index.is_over(&snapshot) {
             return Ok(view);
         }
+        // Somebody else builds the index: the old one serves.
+        let Some(_indexing) = indexing(&self.indexing) else { return Ok(self.view()) };
         let mut state = lock(&self.state);
         let current = self.view();
         // Meanwhile somebody else may have logged in or out, or built over the same listing.

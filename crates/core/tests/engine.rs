@@ -4,6 +4,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use dsma_api::{ObjectType, SobjectRequest};
 use dsma_core::{Accelerator, ApiKey, Config, Error, Identity, KeyRef};
 use dsma_crypto::digest::Hash;
 use dsma_crypto::{Buffers, CipherParams};
@@ -191,18 +192,71 @@ fn listing_pages_through_everything_and_is_kept() {
     assert_eq!((second.sobjects.len(), second.version), (6, first.version + 1));
 }
 
-/// DSM gives a thousand at a time.
-#[test]
-fn a_listing_of_several_pages_is_whole() {
-    let stack = Stack::start();
+fn import_2001(stack: &Stack) {
     let spec = |number: usize| json!({"name": format!("note {number}"), "obj_type": "OPAQUE", "value": "AAAA"});
     let import = |number| json!({"SingleItem": {"method": "PUT", "operation": "/crypto/v1/keys", "body": spec(number)}});
     let items: Vec<_> = (0..2001).map(import).collect();
     let batch = json!({"Batch": {"batch_execution_type": "Unordered", "items": items}});
     let _done = stack.dsm().request("POST", "/batch/v1", Some(batch)).success();
+}
+
+/// DSM gives a thousand at a time.
+#[test]
+fn a_listing_of_several_pages_is_whole() {
+    let stack = Stack::start();
+    import_2001(&stack);
     let listing = Accelerator::open(config(&stack)).unwrap().sobjects(Duration::ZERO).unwrap();
     let kids: std::collections::BTreeSet<_> = listing.sobjects.iter().map(|sobject| sobject.kid).collect();
     assert_eq!((listing.sobjects.len(), kids.len()), (2001, 2001));
+}
+
+/// Without any time for it, a caller reads one page. Changes of ours are in the old listing at once, and in the new one.
+#[test]
+fn a_listing_is_taken_by_several_callers_while_the_old_one_serves() {
+    let stack = Stack::start();
+    let engine = Accelerator::open(Config { refresh_wait: Duration::ZERO, ..config(&stack) }).unwrap();
+    let empty = engine.sobjects_or_older(Duration::ZERO).unwrap();
+    assert!(empty.sobjects.is_empty(), "there is none that is older");
+    import_2001(&stack);
+    let [first, second] = [(); 2].map(|()| engine.sobjects_or_older(Duration::ZERO).unwrap());
+    assert_eq!((first.version, second.version), (empty.version, empty.version));
+    let name = Some("ours".to_owned());
+    let request = SobjectRequest { name, obj_type: Some(ObjectType::Aes), key_size: Some(256), ..SobjectRequest::default() };
+    let ours = engine.generate(request).unwrap().kid.unwrap();
+    assert_eq!(engine.cached_sobjects().unwrap().sobjects.len(), 1);
+    let whole = engine.sobjects_or_older(Duration::ZERO).unwrap();
+    assert_eq!((whole.sobjects.len(), whole.sobjects.get(ours).is_some()), (2002, true));
+    // Who wants it whole and new does not go on with what others began.
+    assert_eq!(engine.sobjects_or_older(Duration::ZERO).unwrap().version, whole.version);
+    let _done = stack.dsm().request("DELETE", &format!("/crypto/v1/keys/{ours}"), None).success();
+    assert_eq!(engine.sobjects(Duration::ZERO).unwrap().sobjects.len(), 2001);
+}
+
+/// While DSM does not answer the one caller that asks it for a newer listing, the others have the old one.
+#[test]
+fn nobody_but_the_one_who_lists_waits_for_dsm() {
+    let stack = Stack::start();
+    let patient = Duration::from_secs(60);
+    let engine =
+        Accelerator::open(Config { refresh_wait: patient, retry_timeout: patient, request_timeout: patient, ..config(&stack) }).unwrap();
+    let first = engine.sobjects(Duration::ZERO).unwrap();
+    aes_key(&stack, true);
+    let signal = |name: &str| {
+        let pid = stack.pid().unwrap().to_string();
+        assert!(std::process::Command::new("kill").args([name, &pid]).status().unwrap().success());
+    };
+    signal("-STOP");
+    thread::scope(|scope| {
+        let (tell, told) = std::sync::mpsc::channel();
+        for _ in 0..4 {
+            let (engine, tell) = (&engine, tell.clone());
+            scope.spawn(move || tell.send(engine.sobjects_or_older(Duration::ZERO).map(|listing| listing.version)).unwrap());
+        }
+        let answers = [(); 3].map(|()| told.recv_timeout(DEADLINE));
+        signal("-CONT");
+        assert_eq!(answers.map(|answer| answer.unwrap().unwrap()), [first.version; 3]);
+        assert_eq!(told.recv().unwrap().unwrap(), first.version + 1);
+    });
 }
 
 #[test]

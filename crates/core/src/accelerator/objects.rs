@@ -10,6 +10,8 @@ use uuid::Uuid;
 use super::Accelerator;
 use super::listing::Sobjects;
 use crate::clock::Moment;
+use crate::dsm::Pages;
+use crate::flight::Promise;
 use crate::{Error, Flight, gate};
 
 /// A listing.
@@ -26,6 +28,12 @@ pub struct Snapshot {
 
 /// Most changes that a snapshot remembers.
 const MOST_CHANGES: usize = 64;
+
+/// A listing that was begun, and that nobody went on with for so long, begins anew: it would tell of the past.
+const WALK_REST: Duration = Duration::from_secs(60);
+
+/// Most changes that are made beside a listing that was begun, before it begins anew.
+const MOST_MEANWHILE: usize = 1 << 16;
 
 impl Snapshot {
     /// When the listing was taken. What was changed since is in it, too.
@@ -56,8 +64,27 @@ struct State {
     current: Option<Arc<Snapshot>>,
     /// A listing under way, with the fork generation whose thread makes it.
     flight: Option<(u64, Flight<Arc<Snapshot>>)>,
-    /// What was changed while a listing is under way: it may not show it.
+    /// A listing that was begun by callers who did not have the time to end it.
+    walk: Option<Walk>,
+    /// What was changed since the listing was begun that is under way, or is left: it may not show it.
     meanwhile: Vec<Change>,
+}
+
+/// A listing that is being taken.
+#[derive(Debug)]
+struct Walk {
+    pages: Pages,
+    began: Moment,
+    /// When the last page was read.
+    rested: Moment,
+}
+
+/// What a caller that wants a listing has to do.
+enum Boarding {
+    Ready(Arc<Snapshot>),
+    Wait(Flight<Arc<Snapshot>>),
+    /// Take it. With a snapshot that may serve, there is a limit to that.
+    Lead(Promise<Arc<Snapshot>>, Walk, Option<Arc<Snapshot>>),
 }
 
 /// A change that this engine made in DSM.
@@ -91,39 +118,71 @@ impl Accelerator {
     /// # Errors
     /// DSM's refusal, or [`Error::Unreachable`].
     pub fn sobjects(&self, max_age: Duration) -> Result<Arc<Snapshot>, Error> {
-        let objects = &self.0.objects;
-        let (promise, version) = {
-            let mut state = objects.0.lock();
-            if let Some(snapshot) = &state.current
-                && snapshot.age() <= max_age
-            {
-                return Ok(Arc::clone(snapshot));
-            }
-            if let Some((generation, flight)) = &state.flight
-                && *generation == gate::generation()
-            {
-                let flight = flight.clone();
-                drop(state);
-                return flight.wait();
-            }
-            let (promise, flight) = Flight::start();
-            state.flight = Some((gate::generation(), flight));
-            state.meanwhile.clear();
-            (promise, state.current.as_ref().map_or(1, |snapshot| snapshot.version + 1))
+        self.listing(max_age, false)
+    }
+
+    /// The same, but where there is an older listing nobody waits for long. One caller takes the new one, page by page: after the
+    /// configuration's `refresh_wait` it leaves the other pages to the next, and has the older listing like all who come meanwhile.
+    ///
+    /// # Errors
+    /// As [`Accelerator::sobjects`].
+    pub fn sobjects_or_older(&self, max_age: Duration) -> Result<Arc<Snapshot>, Error> {
+        self.listing(max_age, true)
+    }
+
+    fn listing(&self, max_age: Duration, older_serves: bool) -> Result<Arc<Snapshot>, Error> {
+        loop {
+            let (promise, walk, old) = match self.0.objects.board(max_age, older_serves) {
+                Boarding::Ready(snapshot) => return Ok(snapshot),
+                Boarding::Lead(promise, walk, old) => (promise, walk, old),
+                Boarding::Wait(flight) => match flight.wait() {
+                    // By somebody whom an older one serves.
+                    Err(Error::Abandoned) => continue,
+                    answer => return answer,
+                },
+            };
+            let landing = Landing(&self.0.objects);
+            let answer = self.walk(walk, max_age, old.as_deref());
+            drop(landing);
+            return match (answer, old) {
+                (Ok(Some(snapshot)), _) => {
+                    promise.fulfil(Ok(Arc::clone(&snapshot)));
+                    Ok(snapshot)
+                }
+                // Those who wait have more patience; this listing has our changes of meanwhile.
+                (Ok(None), old) => self.cached_sobjects().or(old).ok_or(Error::Abandoned),
+                (Err(error), Some(_)) => Err(error),
+                (Err(error), None) => {
+                    promise.fulfil(Err(error.clone()));
+                    Err(error)
+                }
+            };
+        }
+    }
+
+    /// Reads pages to the end, or until an old listing has to serve: then `None`.
+    fn walk(&self, mut walk: Walk, max_age: Duration, old: Option<&Snapshot>) -> Result<Option<Arc<Snapshot>>, Error> {
+        let config = &self.0.config;
+        let deadline = old.map(|_| Moment::now().after(config.refresh_wait));
+        // A DSM that never answers as fast as that is waited for, too, once the old listing is old indeed.
+        let patience = match old {
+            Some(old) if old.age() <= max_age.saturating_mul(2) => config.refresh_wait,
+            _ => config.retry_timeout,
         };
-        let _landing = Landing(objects);
-        let answer = self.0.dsm.list().map(|sobjects| {
-            let mut sobjects = Sobjects::new(sobjects);
-            let mut state = objects.0.lock();
-            state.meanwhile.drain(..).for_each(|change| change.apply(&mut sobjects));
-            // Changes made new versions of the old listing meanwhile.
-            let version = version.max(state.current.as_ref().map_or(0, |snapshot| snapshot.version + 1));
-            let snapshot = Arc::new(Snapshot { version, sobjects, changes: Vec::new(), taken_at: Moment::now() });
-            state.current = Some(Arc::clone(&snapshot));
-            snapshot
-        });
-        promise.fulfil(answer.clone());
-        answer
+        while !self.0.dsm.list(&mut walk.pages, patience)? {
+            walk.rested = Moment::now();
+            if deadline.is_some_and(|deadline| deadline <= walk.rested) {
+                self.0.objects.0.lock().walk = Some(walk);
+                return Ok(None);
+            }
+        }
+        let mut sobjects = Sobjects::new(walk.pages.sobjects);
+        let mut state = self.0.objects.0.lock();
+        state.meanwhile.drain(..).for_each(|change| change.apply(&mut sobjects));
+        let version = state.current.as_ref().map_or(1, |snapshot| snapshot.version + 1);
+        let snapshot = Arc::new(Snapshot { version, sobjects, changes: Vec::new(), taken_at: walk.began });
+        state.current = Some(Arc::clone(&snapshot));
+        Ok(Some(snapshot))
     }
 
     /// Puts a change of ours into the listing, so that it is seen at once.
@@ -137,8 +196,11 @@ impl Accelerator {
             let (version, taken_at) = (current.version + 1, current.taken_at);
             state.current = Some(Arc::new(Snapshot { version, sobjects, changes, taken_at }));
         }
-        if state.flight.is_some() {
+        if state.flight.is_some() || state.walk.is_some() {
             state.meanwhile.push(change);
+        }
+        if state.meanwhile.len() > MOST_MEANWHILE && state.flight.is_none() {
+            (state.walk, state.meanwhile) = (None, Vec::new());
         }
     }
 
@@ -146,6 +208,30 @@ impl Accelerator {
     #[must_use]
     pub fn cached_sobjects(&self) -> Option<Arc<Snapshot>> {
         self.0.objects.current()
+    }
+}
+
+impl Objects {
+    fn board(&self, max_age: Duration, older_serves: bool) -> Boarding {
+        let mut state = self.0.lock();
+        let old = match &state.current {
+            Some(snapshot) if snapshot.age() <= max_age => return Boarding::Ready(Arc::clone(snapshot)),
+            current => current.clone().filter(|_| older_serves),
+        };
+        if let Some((generation, flight)) = &state.flight
+            && *generation == gate::generation()
+        {
+            return old.map_or_else(|| Boarding::Wait(flight.clone()), Boarding::Ready);
+        }
+        let (promise, flight) = Flight::start();
+        state.flight = Some((gate::generation(), flight));
+        let now = Moment::now();
+        let begun = state.walk.take().filter(|walk| old.is_some() && walk.rested.until(now) <= WALK_REST);
+        let walk = begun.unwrap_or_else(|| {
+            state.meanwhile.clear();
+            Walk { pages: Pages::default(), began: now, rested: now }
+        });
+        Boarding::Lead(promise, walk, old)
     }
 }
 

@@ -46,7 +46,7 @@ pub struct Config {
     pub cache_max_keys: usize,
     /// Most bytes that the cached keys may take, by estimate.
     pub cache_max_bytes: usize,
-    /// How long the one caller that refreshes a key in the last fifth of its life may wait for DSM.
+    /// How long the one caller that refreshes a key in the last fifth of its life, or a listing, may wait for DSM.
     pub refresh_wait: Duration,
     /// Whether a caller that finds our certificate due for renewal renews it, waiting at most [`Self::refresh_wait`] while the old one
     /// holds. A service that calls [`crate::Dsm::keep_certified`] in the background needs no caller to wait.

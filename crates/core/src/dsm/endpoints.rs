@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::Dsm;
+use super::{Dsm, Repeat};
 use crate::{Error, KeyRef};
 
 /// DSM's own limit on one page.
@@ -23,6 +23,15 @@ const PAGE: usize = 1000;
 const LISTING: &str = "/crypto/v1/keys";
 /// The most that a whole listing may be, in bytes of JSON: a million sobjects. One that never ends is none.
 const LONGEST_LISTING: usize = 1 << 30;
+
+/// The pages of a listing that were read. Each begins after the last kid of the one before: what is deleted meanwhile moves nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Pages {
+    pub(crate) sobjects: Vec<Sobject>,
+    seen: HashSet<Uuid>,
+    last: Option<Uuid>,
+    bytes: usize,
+}
 
 impl Dsm {
     /// `POST /crypto/v1/keys/info`: the sobject without its `value`.
@@ -50,26 +59,25 @@ impl Dsm {
         self.call("DELETE", &format!("/crypto/v1/keys/{kid}"), None::<&()>, self.retry_timeout)
     }
 
-    /// `GET /crypto/v1/keys`, page by page until a short one: with lattice keys, and with the values of certificates and opaque objects,
-    /// which are no secrets. Each page begins after the last kid of the one before: what is deleted meanwhile moves nothing.
-    pub(crate) fn list(&self) -> Result<Vec<Sobject>, Error> {
-        let (mut all, mut seen) = (Vec::new(), HashSet::new());
-        let (mut start, mut bytes) = (String::new(), 0);
-        loop {
-            let path = format!("{LISTING}?limit={PAGE}{start}&sort=kid:asc&show_newer_types=true&show_value=true");
-            let reply = self.request("GET", &path, None::<&()>)?;
-            bytes += reply.body.len();
-            if bytes > LONGEST_LISTING {
-                return Err(self.bad_reply(LISTING, "a listing without end"));
+    /// The next page of `GET /crypto/v1/keys`, with lattice keys, and with the values of certificates and opaque objects, which are no
+    /// secrets. True where it was the last one.
+    pub(crate) fn list(&self, pages: &mut Pages, within: Duration) -> Result<bool, Error> {
+        let start = pages.last.map(|last| format!("&start={last}")).unwrap_or_default();
+        let path = format!("{LISTING}?limit={PAGE}{start}&sort=kid:asc&show_newer_types=true&show_value=true");
+        let reply = self.request_within("GET", &path, None::<&()>, within, Repeat::Always)?;
+        pages.bytes += reply.body.len();
+        if pages.bytes > LONGEST_LISTING {
+            return Err(self.bad_reply(LISTING, "a listing without end"));
+        }
+        let page: Vec<Sobject> = self.parse(LISTING, &reply)?;
+        let (length, before) = (page.len(), pages.sobjects.len());
+        pages.sobjects.extend(page.into_iter().filter(|sobject| sobject.kid.is_some_and(|kid| pages.seen.insert(kid))));
+        pages.last = pages.sobjects.last().and_then(|last| last.kid);
+        match length {
+            PAGE.. if pages.sobjects.len() == before => {
+                Err(self.bad_reply(LISTING, "a page of a listing that shows what the one before showed"))
             }
-            let page: Vec<Sobject> = self.parse(LISTING, &reply)?;
-            let (length, before) = (page.len(), all.len());
-            all.extend(page.into_iter().filter(|sobject| sobject.kid.is_some_and(|kid| seen.insert(kid))));
-            match all.last().and_then(|last| last.kid) {
-                Some(last) if length >= PAGE && all.len() > before => start = format!("&start={last}"),
-                _ if length >= PAGE => return Err(self.bad_reply(LISTING, "a page of a listing that shows what the one before showed")),
-                _ => return Ok(all),
-            }
+            length => Ok(length < PAGE),
         }
     }
 

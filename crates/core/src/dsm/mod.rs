@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use self::approval::Approvals;
 use self::breaker::{Breaker, Round};
+pub(crate) use self::endpoints::Pages;
 use self::session::Session;
 use self::transport::{Failure, Outgoing, Transport};
 use crate::clock::Moment;

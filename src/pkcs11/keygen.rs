@@ -160,6 +160,7 @@ impl PairSpec {
 
     fn rsa(public: &Draft<'_>) -> Result<Self> {
         let bits = public.attributes().number(CKA_MODULUS_BITS).ok_or(Error::TemplateIncomplete)?;
+        // aws-lc rounds other lengths down to a multiple of 128.
         if !(1024..=8192).contains(&bits) || bits % 128 != 0 {
             return Err(Error::KeySizeRange);
         }

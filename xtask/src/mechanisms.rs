@@ -42,7 +42,12 @@ the data are ciphertext. A digest is made here, so that signatures which hash do
 
 AWS-LC, which does the local work, has neither SLH-DSA nor ciphertext stealing (`CKM_AES_CTS`), so that this library has neither.
 
-**M** before a function marks its message form (`C_MessageEncryptInit` and its kin).
+Key sizes, as `C_GetMechanismInfo` tells them, are those of session keys. A secret of the token has 14 to 1024 bytes, which is what DSM keeps:
+another length is `CKR_KEY_SIZE_RANGE`. RSA pairs are generated with a multiple of 128 bits, because AWS-LC makes no others; any other number is
+`CKR_KEY_SIZE_RANGE` too. Keys that are imported may have other lengths between the two ends. Of the HMAC keys each mechanism takes those
+of its own hash, and generic secrets.
+
+**M** before a function marks its message form (`C_MessageEncryptInit` and its kin), whole or in parts.
 
 Derivation takes over protection as each mechanism's section of the standard says. ECDH, HKDF, the digests of keys and the encryption of data
 leave `CKA_SENSITIVE` and `CKA_EXTRACTABLE` to the template; SP 800-108 takes them from the base key where the template says nothing; what
@@ -112,7 +117,8 @@ const fn key(entry: &Entry) -> &'static str {
         KeyFamily::Aes => "AES",
         KeyFamily::ChaCha20 => "ChaCha20",
         KeyFamily::Des3 => "triple DES",
-        KeyFamily::Generic => "generic secret, HMAC",
+        KeyFamily::Generic => "generic secret, HKDF",
+        KeyFamily::Hmac => "generic secret, HMAC",
         KeyFamily::Rsa => "RSA",
         KeyFamily::Ec => "EC",
         KeyFamily::Edwards => "Ed25519",

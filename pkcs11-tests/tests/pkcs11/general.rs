@@ -174,7 +174,7 @@ fn mechanisms_say_what_they_do() {
     };
     assert_eq!(about(0x00ff_ffff).err(), Some(CKR_MECHANISM_INVALID));
     let gcm = about(CKM_AES_GCM).expect("GCM is there");
-    let functions = CKF_ENCRYPT | CKF_DECRYPT | CKF_WRAP | CKF_UNWRAP | CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT;
+    let functions = CKF_ENCRYPT | CKF_DECRYPT | CKF_WRAP | CKF_UNWRAP | CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT | CKF_MULTI_MESSAGE;
     assert_eq!((gcm.ulMinKeySize, gcm.ulMaxKeySize, gcm.flags), (16, 32, functions));
     let ecdsa = about(CKM_ECDSA).expect("ECDSA is there");
     assert_eq!(ecdsa.flags & (CKF_SIGN | CKF_VERIFY | CKF_ENCRYPT), CKF_SIGN | CKF_VERIFY);

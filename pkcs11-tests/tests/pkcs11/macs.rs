@@ -83,6 +83,52 @@ fn codes_are_those_of_openssl(bench: &Bench, obj_type: &str, value: &[u8], mecha
     }
 }
 
+/// A key that names its hash makes codes with no other (section 6.22); one that DSM made names none.
+#[test]
+fn a_key_of_one_hash_makes_no_codes_with_another() {
+    let bench = shared();
+    let module = bench.another();
+    let session = module.logged_in();
+    let types = [
+        (CKM_SHA_1_HMAC, CKK_SHA_1_HMAC),
+        (CKM_SHA224_HMAC, CKK_SHA224_HMAC),
+        (CKM_SHA256_HMAC, CKK_SHA256_HMAC),
+        (CKM_SHA384_HMAC, CKK_SHA384_HMAC),
+        (CKM_SHA512_HMAC, CKK_SHA512_HMAC),
+        (CKM_SHA3_224_HMAC, CKK_SHA3_224_HMAC),
+        (CKM_SHA3_256_HMAC, CKK_SHA3_256_HMAC),
+        (CKM_SHA3_384_HMAC, CKK_SHA3_384_HMAC),
+        (CKM_SHA3_512_HMAC, CKK_SHA3_512_HMAC),
+    ];
+    let (class, number) = (CKO_SECRET_KEY.to_ne_bytes(), CK_ULONG::to_ne_bytes);
+    let of_type = |key_type, token: &[u8]| {
+        let kind = number(key_type);
+        let template = [(CKA_CLASS, &class[..]), (CKA_KEY_TYPE, &kind), (CKA_VALUE, &[7; 32]), (CKA_TOKEN, token)];
+        crate::session_objects::create(&module, session, &template).expect("a key")
+    };
+    let try_all = |own: CK_KEY_TYPE, key| {
+        for ((whole, key_type), (_, general, _)) in types.iter().zip(HMACS) {
+            let expected = if own == CKK_GENERIC_SECRET || own == *key_type { CKR_OK } else { CKR_KEY_TYPE_INCONSISTENT };
+            for mechanism in [Mechanism::Plain(*whole), Mechanism::Number(general, 4)] {
+                let sign = mechanism.with(|m| call!(module, C_SignInit(session, m, key)));
+                let verify = mechanism.with(|m| call!(module, C_VerifyInit(session, m, key)));
+                assert_eq!((sign, verify), (expected, expected), "{own:#x}, {:#x}", mechanism.kind());
+                assert_eq!(call!(module, C_SessionCancel(session, CKF_SIGN | CKF_VERIFY)), CKR_OK);
+            }
+        }
+    };
+    for key_type in types.iter().map(|(_, key_type)| *key_type).chain([CKK_GENERIC_SECRET, CKK_HKDF]) {
+        try_all(key_type, of_type(key_type, &[CK_FALSE]));
+    }
+    for key_type in [CKK_SHA256_HMAC, CKK_GENERIC_SECRET] {
+        try_all(key_type, of_type(key_type, &[CK_TRUE]));
+    }
+    let made = bench.import("HMAC", &[7; 32], OPS, true);
+    let (module, session, key) = bench.use_key(&made);
+    assert_eq!(module.attribute(session, key, CKA_KEY_TYPE), Ok(number(CKK_GENERIC_SECRET).to_vec()));
+    assert!(types.iter().all(|(kind, _)| module.sign(session, &Mechanism::Plain(*kind), key, DATA).is_ok()));
+}
+
 #[test]
 fn a_key_makes_only_the_codes_of_its_kind_and_what_it_may() {
     let bench = shared();

@@ -24,6 +24,7 @@ mod isolated;
 mod keys;
 mod lies;
 mod macs;
+mod mechanism_table;
 mod message_parts;
 mod messages;
 mod module;

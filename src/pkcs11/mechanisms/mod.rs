@@ -32,11 +32,16 @@ use super::objects::{KeyKind, Object};
 use super::sessions::Session;
 use super::{Error, Result};
 
+/// The functions for messages.
+const MESSAGES: CK_FLAGS = CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT | CKF_MESSAGE_SIGN | CKF_MESSAGE_VERIFY;
+
 impl Entry {
     /// What C_GetMechanismInfo says. Software, so no CKF_HW.
     pub(super) const fn info(&self) -> CK_MECHANISM_INFO {
         let (smallest, largest, curves) = self.key.sizes();
-        CK_MECHANISM_INFO { ulMinKeySize: smallest, ulMaxKeySize: largest, flags: self.functions | curves }
+        // Whatever takes messages takes them in parts.
+        let parts = if self.functions & MESSAGES != 0 { CKF_MULTI_MESSAGE } else { 0 };
+        CK_MECHANISM_INFO { ulMinKeySize: smallest, ulMaxKeySize: largest, flags: self.functions | parts | curves }
     }
 }
 
@@ -233,7 +238,7 @@ fn mechanism_and_key(
 ) -> Result<(&'static Entry, Arc<Object>)> {
     let entry = find(session, mechanism, function)?;
     let object = session.key(key)?;
-    if !object.kind().is_some_and(|kind| takes(entry.key, kind)) {
+    if !object.kind().is_some_and(|kind| takes(entry, kind)) {
         return Err(Error::KeyTypeInconsistent);
     }
     if !object.allows_mechanism(entry.kind) {
@@ -271,14 +276,18 @@ fn parameter(given: &Input<'_>) -> Result<Box<[u8]>> {
     given.copied().map_err(|error| if error == Error::HostMemory { error } else { Error::MechanismParamInvalid })
 }
 
-/// Whether a mechanism of this family works with such keys.
-const fn takes(family: KeyFamily, kind: KeyKind) -> bool {
-    match family {
+/// Whether a mechanism works with such keys.
+fn takes(entry: &Entry, kind: KeyKind) -> bool {
+    match entry.key {
         KeyFamily::None => false,
         KeyFamily::Aes => matches!(kind, KeyKind::Aes),
         KeyFamily::ChaCha20 => matches!(kind, KeyKind::ChaCha20),
         KeyFamily::Des3 => matches!(kind, KeyKind::Des3),
         KeyFamily::Generic => matches!(kind, KeyKind::Secret(_)),
+        // A key that names its hash is for that one (section 6.22).
+        KeyFamily::Hmac => {
+            matches!(kind, KeyKind::Secret(key_type) if key_type == CKK_GENERIC_SECRET || digest::hmac_key(entry.kind) == Some(key_type))
+        }
         KeyFamily::Rsa => matches!(kind, KeyKind::Rsa),
         KeyFamily::Ec => matches!(kind, KeyKind::Ec(_)),
         KeyFamily::Edwards => matches!(kind, KeyKind::Ed25519),

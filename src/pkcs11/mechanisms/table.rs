@@ -41,8 +41,10 @@ pub(crate) enum KeyFamily {
     ChaCha20,
     /// CKK_DES2 and CKK_DES3.
     Des3,
-    /// CKK_GENERIC_SECRET and the HMAC types: bytes.
+    /// CKK_GENERIC_SECRET and CKK_HKDF: bytes.
     Generic,
+    /// CKK_GENERIC_SECRET and the HMAC type of the mechanism's own hash.
+    Hmac,
     /// CKK_RSA.
     Rsa,
     /// CKK_EC.
@@ -113,15 +115,15 @@ rows! {
     CKM_DES3_KEY_GEN: Des3, CKF_GENERATE, "", HereOrDsm;
     CKM_GENERIC_SECRET_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
     CKM_HKDF_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
-    CKM_SHA_1_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
-    CKM_SHA224_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
-    CKM_SHA256_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
-    CKM_SHA384_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
-    CKM_SHA512_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
-    CKM_SHA3_224_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
-    CKM_SHA3_256_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
-    CKM_SHA3_384_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
-    CKM_SHA3_512_KEY_GEN: Generic, CKF_GENERATE, "", HereOrDsm;
+    CKM_SHA_1_KEY_GEN: Hmac, CKF_GENERATE, "", HereOrDsm;
+    CKM_SHA224_KEY_GEN: Hmac, CKF_GENERATE, "", HereOrDsm;
+    CKM_SHA256_KEY_GEN: Hmac, CKF_GENERATE, "", HereOrDsm;
+    CKM_SHA384_KEY_GEN: Hmac, CKF_GENERATE, "", HereOrDsm;
+    CKM_SHA512_KEY_GEN: Hmac, CKF_GENERATE, "", HereOrDsm;
+    CKM_SHA3_224_KEY_GEN: Hmac, CKF_GENERATE, "", HereOrDsm;
+    CKM_SHA3_256_KEY_GEN: Hmac, CKF_GENERATE, "", HereOrDsm;
+    CKM_SHA3_384_KEY_GEN: Hmac, CKF_GENERATE, "", HereOrDsm;
+    CKM_SHA3_512_KEY_GEN: Hmac, CKF_GENERATE, "", HereOrDsm;
 
     CKM_RSA_PKCS: Rsa, SIGNING | ENCRYPTION | RECOVERY | WRAPPING, "", HereOrDsm, but CKF_VERIFY_RECOVER => HereOnly, "signs a DigestInfo of SHA-1 or SHA-2";
     CKM_RSA_X_509: Rsa, SIGNING | ENCRYPTION | RECOVERY, "", HereOrDsm, but SIGNING | RECOVERY => HereOnly;
@@ -224,24 +226,24 @@ rows! {
     CKM_SHA3_512_KEY_DERIVATION: Secret, CKF_DERIVE, "", HereOnly;
     CKM_PUB_KEY_FROM_PRIV_KEY: Private, CKF_DERIVE, "", Here;
 
-    CKM_SHA_1_HMAC: Generic, SIGNING, "", HereOrDsm;
-    CKM_SHA224_HMAC: Generic, SIGNING, "", HereOrDsm;
-    CKM_SHA256_HMAC: Generic, SIGNING, "", HereOrDsm;
-    CKM_SHA384_HMAC: Generic, SIGNING, "", HereOrDsm;
-    CKM_SHA512_HMAC: Generic, SIGNING, "", HereOrDsm;
-    CKM_SHA3_224_HMAC: Generic, SIGNING, "", HereOrDsm;
-    CKM_SHA3_256_HMAC: Generic, SIGNING, "", HereOrDsm;
-    CKM_SHA3_384_HMAC: Generic, SIGNING, "", HereOrDsm;
-    CKM_SHA3_512_HMAC: Generic, SIGNING, "", HereOrDsm;
-    CKM_SHA_1_HMAC_GENERAL: Generic, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
-    CKM_SHA224_HMAC_GENERAL: Generic, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
-    CKM_SHA256_HMAC_GENERAL: Generic, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
-    CKM_SHA384_HMAC_GENERAL: Generic, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
-    CKM_SHA512_HMAC_GENERAL: Generic, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
-    CKM_SHA3_224_HMAC_GENERAL: Generic, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
-    CKM_SHA3_256_HMAC_GENERAL: Generic, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
-    CKM_SHA3_384_HMAC_GENERAL: Generic, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
-    CKM_SHA3_512_HMAC_GENERAL: Generic, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
+    CKM_SHA_1_HMAC: Hmac, SIGNING, "", HereOrDsm;
+    CKM_SHA224_HMAC: Hmac, SIGNING, "", HereOrDsm;
+    CKM_SHA256_HMAC: Hmac, SIGNING, "", HereOrDsm;
+    CKM_SHA384_HMAC: Hmac, SIGNING, "", HereOrDsm;
+    CKM_SHA512_HMAC: Hmac, SIGNING, "", HereOrDsm;
+    CKM_SHA3_224_HMAC: Hmac, SIGNING, "", HereOrDsm;
+    CKM_SHA3_256_HMAC: Hmac, SIGNING, "", HereOrDsm;
+    CKM_SHA3_384_HMAC: Hmac, SIGNING, "", HereOrDsm;
+    CKM_SHA3_512_HMAC: Hmac, SIGNING, "", HereOrDsm;
+    CKM_SHA_1_HMAC_GENERAL: Hmac, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
+    CKM_SHA224_HMAC_GENERAL: Hmac, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
+    CKM_SHA256_HMAC_GENERAL: Hmac, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
+    CKM_SHA384_HMAC_GENERAL: Hmac, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
+    CKM_SHA512_HMAC_GENERAL: Hmac, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
+    CKM_SHA3_224_HMAC_GENERAL: Hmac, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
+    CKM_SHA3_256_HMAC_GENERAL: Hmac, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
+    CKM_SHA3_384_HMAC_GENERAL: Hmac, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
+    CKM_SHA3_512_HMAC_GENERAL: Hmac, SIGNING, "CK_MAC_GENERAL_PARAMS", HereOrDsm;
 
     CKM_SHA_1: None, CKF_DIGEST, "", Here;
     CKM_SHA224: None, CKF_DIGEST, "", Here;
@@ -255,16 +257,21 @@ rows! {
 }
 
 impl KeyFamily {
-    /// Smallest and largest key size, in the unit that the standard gives to the family's mechanisms (bytes for AES and ChaCha20, bits
-    /// for the others; triple DES has one size), and the flags about curves.
+    /// Smallest and largest key size, in the unit that the standard gives to the family's mechanisms (bytes for AES, ChaCha20 and HMAC,
+    /// bytes of the public key for ML-DSA and ML-KEM, bits for the others; triple DES has one size), and the flags about curves.
     pub(crate) const fn sizes(self) -> (CK_ULONG, CK_ULONG, CK_FLAGS) {
         match self {
-            Self::None | Self::Des3 | Self::MlDsa | Self::MlKem | Self::Secret | Self::Private => (0, 0, 0),
+            Self::None | Self::Des3 | Self::Private => (0, 0, 0),
             Self::Aes => (16, 32, 0),
             Self::ChaCha20 => (32, 32, 0),
-            Self::Generic => (8, 8192, 0),
+            Self::Generic | Self::Secret => (8, 8192, 0),
+            Self::Hmac => (1, 1024, 0),
             Self::Rsa => (1024, 8192, 0),
-            Self::Ec | Self::Agreement => (256, 521, CKF_EC_F_P | CKF_EC_OID | CKF_EC_UNCOMPRESS),
+            Self::Ec => (256, 521, CKF_EC_F_P | CKF_EC_OID | CKF_EC_UNCOMPRESS),
+            Self::Agreement => (255, 521, CKF_EC_F_P | CKF_EC_OID | CKF_EC_UNCOMPRESS),
+            // Of the smallest and the largest parameter set (FIPS 204, table 2; FIPS 203, table 3).
+            Self::MlDsa => (1312, 2592, 0),
+            Self::MlKem => (800, 1568, 0),
             Self::Edwards | Self::Montgomery => (255, 255, CKF_EC_F_P | CKF_EC_OID | CKF_EC_CURVENAME),
         }
     }

@@ -100,7 +100,7 @@ fn authenticated<'a>(
         Some(made) => &made[..],
         None => place(&mut given.iv)?,
     };
-    let tag = if kind == CKM_AES_GCM { tag_len.saturating_mul(8) } else { tag_len };
+    let tag = if kind == CKM_AES_GCM { given.tag_bits } else { tag_len };
     let spec = spec(kind, nonce, associated.copied()?, tag)?;
     Ok((spec, Beside { made: made.map(|made| (given.iv, made)), tag: Some(given.tag) }))
 }

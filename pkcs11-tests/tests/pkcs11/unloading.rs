@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use cryptoki_sys::*;
 
 use crate::isolated::{isolated, set_deadline, variable};
+use crate::keys::shared;
 use crate::module::{Mechanism, Module, call};
 use crate::processes::{Process, environment};
 
@@ -150,7 +151,7 @@ static AT_EXIT: std::sync::OnceLock<Process> = std::sync::OnceLock::new();
 /// An exit handler that uses the library, and closes what the work before it left open.
 extern "C" fn use_it_once_more() {
     let right = AT_EXIT.get().is_some_and(|process| {
-        process.work(process.session, false);
+        process.work(process.session, true);
         call!(process.module, C_CloseAllSessions(0)) == CKR_OK
     });
     if !right {
@@ -159,11 +160,21 @@ extern "C" fn use_it_once_more() {
     }
 }
 
+/// [`environment`] with a log. What writes it has a variable in each thread, and those of a thread go before exit handlers run.
+fn logged() -> Vec<(&'static str, String)> {
+    let stack = &shared().stack;
+    let given = std::fs::read_to_string(stack.pkcs11_conf()).expect("a configuration");
+    let (path, log) = (stack.state_dir().join("logged.conf"), stack.state_dir().join("logged.log"));
+    std::fs::write(&path, format!("{given}\n[log]\nlevel = \"trace\"\nfile = {log:?}\n")).expect("a file is written");
+    let config = ("CONFIG", path.display().to_string());
+    environment().into_iter().map(|variable| if variable.0 == config.0 { config.clone() } else { variable }).collect()
+}
+
 /// The callbacks that an application gives are not called, so that none of them can end the process within a call; and an exit handler
 /// that was registered before the library was loaded may still use it.
 #[test]
 fn exit_inside_a_callback_and_in_handlers() {
-    isolated("unloading::exit_inside_a_callback_and_in_handlers", environment, || {
+    isolated("unloading::exit_inside_a_callback_and_in_handlers", logged, || {
         let status = status_of(|| {
             // SAFETY: the handler is a function of static life.
             assert_eq!(unsafe { libc::atexit(use_it_once_more) }, 0);

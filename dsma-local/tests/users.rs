@@ -53,6 +53,27 @@ fn member(stack: &Stack, admin: &Dsm, account: &str, email: &str, role: &str, gr
     (dsm, user_id)
 }
 
+#[test]
+fn names_of_people_are_one_line_each() {
+    let stack = Stack::start();
+    let user_id = signup(&stack, "ann@example.com");
+    let user = session(&stack, "ann@example.com");
+    let nobody = stack.dsm().with(Credential::None);
+    for (member, name) in [("first_name", ""), ("first_name", " \t"), ("last_name", "two\nlines"), ("last_name", &"x".repeat(4097))] {
+        let mut signup = json!({"user_email": "bob@example.com", "user_password": PASSWORD});
+        signup[member] = json!(name);
+        for (status, said) in [
+            text(nobody.request("POST", "/sys/v1/users", Some(signup))),
+            text(user.request("PATCH", &format!("/sys/v1/users/{user_id}"), Some(json!({member: name})))),
+        ] {
+            assert!(status == 400 && said.contains(member) && said.contains("one line"), "{status} {said}");
+        }
+    }
+    signup(&stack, "bob@example.com");
+    let shown = user.request("GET", &format!("/sys/v1/users/{user_id}"), None).success().json();
+    assert_eq!((&shown["first_name"], &shown["last_name"]), (&Value::Null, &Value::Null));
+}
+
 /// The calls of the vendor's performance tool, in its order, without its plugins.
 #[test]
 fn the_bootstrap_of_the_performance_tool() {

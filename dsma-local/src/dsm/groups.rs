@@ -129,13 +129,19 @@ fn policy(call: &Call, given: Option<&Value>) -> Result<Option<GroupApprovalPoli
     given.map(|given| read_policy(call.store(), given)).transpose()
 }
 
-/// A name as the OpenAPI wants it: one line, not blank, at most 4096 characters.
+/// A name as the OpenAPI wants it.
 pub(super) fn valid_name(name: Option<String>) -> Result<String, ApiError> {
     let name = name.ok_or_else(|| ApiError::bad_request("Missing field `name`"))?;
-    if name.trim().is_empty() || name.contains('\n') || name.chars().count() > 4096 {
-        return Err(ApiError::bad_request("Invalid name: one line of 1 to 4096 characters, not blank, is expected"));
-    }
+    check_line("name", &name)?;
     Ok(name)
+}
+
+/// What the OpenAPI wants of all names: one line, not blank, at most 4096 characters.
+pub(super) fn check_line(member: &str, text: &str) -> Result<(), ApiError> {
+    if text.trim().is_empty() || text.contains('\n') || text.chars().count() > 4096 {
+        return Err(ApiError::bad_request(format!("Invalid {member}: one line of 1 to 4096 characters, not blank, is expected")));
+    }
+    Ok(())
 }
 
 pub(super) fn no_group() -> ApiError {

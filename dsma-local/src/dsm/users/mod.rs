@@ -11,6 +11,7 @@ use uuid::Uuid;
 pub(super) use self::membership::{accounts, invite, leave, process_invite, resend_invite};
 use super::authentication::{Entity, by_password};
 use super::call::Call;
+use super::groups::check_line;
 use super::paging::{Paging, USERS};
 use super::passwords;
 use super::quorum::not_an_approver;
@@ -20,6 +21,7 @@ use crate::store::{ActionType, Audit, Member};
 /// `POST /sys/v1/users`, for anybody.
 pub(super) fn signup(call: &Call) -> Result<Reply, ApiError> {
     let request: SignupRequest = call.json()?;
+    check_names(request.first_name.as_deref(), request.last_name.as_deref())?;
     let user = User {
         user_id: Uuid::new_v4(),
         user_email: valid_email(&request.user_email)?,
@@ -77,6 +79,7 @@ pub(super) fn show(call: &Call) -> Result<Reply, ApiError> {
 pub(super) fn update(call: &Call) -> Result<Reply, ApiError> {
     let user_id = call.id()?;
     let request: UserRequest = call.json()?;
+    check_names(request.first_name.as_deref(), request.last_name.as_deref())?;
     let described = request.first_name.is_some() || request.last_name.is_some() || request.description.is_some();
     // Before anything is changed: a refused request has changed nothing.
     if described && call.login()?.entity.principal() != Principal::User(user_id) {
@@ -153,6 +156,11 @@ fn shown(user: User, member: Option<&Member>) -> User {
         has_account: member.is_some(),
         ..user
     }
+}
+
+fn check_names(first: Option<&str>, last: Option<&str>) -> Result<(), ApiError> {
+    first.map_or(Ok(()), |name| check_line("first_name", name))?;
+    last.map_or(Ok(()), |name| check_line("last_name", name))
 }
 
 /// An address in lower case. A colon would end it in `Basic` credentials.
